@@ -1,0 +1,28 @@
+"""The errors that users see: one clear sentence, and the exit status the command line ends with."""
+
+from collections.abc import Iterable
+
+
+class StcBenchError(Exception):
+    """Something went wrong that the user can act on; `str(error)` says what happened and what to do."""
+
+    exit_status = 1
+
+
+class BadCallError(StcBenchError, ValueError):
+    """The call itself is wrong: an unknown name, a value out of range, a cell that is none."""
+
+    exit_status = 2
+
+
+class DataError(StcBenchError):
+    """A file is missing, damaged or does not hold what was asked of it."""
+
+
+class RunError(StcBenchError):
+    """A search could not be run or continued."""
+
+
+def choose(kind: str, name: str, allowed: Iterable[str]) -> BadCallError:
+    """The error for a `name` that is none of the `allowed` ones."""
+    return BadCallError(f"unknown {kind} {name!r}: choose from {', '.join(allowed)}")

@@ -1,0 +1,76 @@
+"""Named settings: frozen dataclasses whose fields carry their reason, changed by name with a checked value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+from nasbench_stc.errors import BadCallError, choose
+
+S = TypeVar("S")
+
+
+def setting(default: Any, why: str, *, choices: tuple[str, ...] = (), low: float = 0.0, high: float = math.inf) -> Any:
+    """A dataclass field: its default, the reason for it, and what is allowed (for a number its range, inclusive)."""
+    return field(default=default, metadata={"why": why, "choices": choices, "low": low, "high": high})
+
+
+def described(settings: Any) -> Iterator[tuple[str, Any, str]]:
+    """(name, value, reason) of each setting, in order."""
+    for item in fields(settings):
+        yield item.name, getattr(settings, item.name), item.metadata.get("why", "")
+
+
+def names(settings: Any) -> tuple[str, ...]:
+    """The settings' names, in order."""
+    return tuple(item.name for item in fields(settings))
+
+
+def changed(settings: S, values: Mapping[str, Any]) -> S:
+    """`settings` with `values` in place, each a value of the field's type or text that says one.
+
+    Raises:
+        BadCallError: an unknown name, a value of the wrong type or out of range.
+    """
+    known = {item.name: item for item in fields(settings)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in known:
+            raise choose("setting", name, known)
+    return replace(settings, **{name: _value(known[name], value) for name, value in values.items()})  # type: ignore[type-var]
+
+
+def _value(item: Any, value: Any) -> Any:
+    kind = type(item.default)
+    try:
+        parsed = _BOOLEANS[str(value).lower()] if kind is bool else kind(value)
+    except (ValueError, TypeError, KeyError):
+        meant = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise BadCallError(f"setting {item.name}={value!r}: expected {meant}") from None
+    choices, low, high = (item.metadata[key] for key in ("choices", "low", "high"))
+    if choices and parsed not in choices:
+        raise choose(f"value of setting {item.name}:", str(parsed), choices)
+    if kind in (int, float) and not low <= parsed <= high:  # NaN fails, too
+        bound = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
+        raise BadCallError(f"setting {item.name}={value!r}: it has to be {bound}")
+    return parsed
+
+
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A value that goes from `start` in the first epoch to `end` in the last one."""
+
+    start: float
+    end: float
+    shape: str = "linear"
+
+    def at(self, epoch: int, epochs: int) -> float:
+        """The value in `epoch` of `epochs`; a single epoch has the starting value."""
+        done = epoch / (epochs - 1) if epochs > 1 else 0.0
+        if self.shape == "cosine":
+            done = (1 - math.cos(math.pi * done)) / 2
+        return self.start + (self.end - self.start) * done

@@ -1,0 +1,22 @@
+"""The search space: the NAS-Bench-201 cell (4 nodes, 6 edges, 5 operations, 15,625 cells), without torch.
+
+Dong & Yang, "NAS-Bench-201", ICLR 2020; the topology space of Dong et al., "NATS-Bench", TPAMI 2021.
+"""
+
+from nasbench_stc.space.cell import EDGES, NONE, NUM_CELLS, NUM_NODES, OPS, Cell, all_cells, indices_of
+from nasbench_stc.space.cost import DATASETS, NUM_CLASSES, flops, params
+
+__all__ = [
+    "DATASETS",
+    "EDGES",
+    "NONE",
+    "NUM_CELLS",
+    "NUM_CLASSES",
+    "NUM_NODES",
+    "OPS",
+    "Cell",
+    "all_cells",
+    "flops",
+    "indices_of",
+    "params",
+]
