@@ -1,0 +1,161 @@
+"""The columnar benchmark: one array of 15,625 numbers for each thing that can be asked, read from `nb201.csv.gz`."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_stc.benchmark.base import Cells, Key, as_indices, resolve
+from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.space import NUM_CELLS, Cell
+
+FILE_NAME = "nb201.csv.gz"
+HOW_TO_GET = f"put {FILE_NAME} (see 'Data' in the README) below --data-dir or $STC_BENCH_DATA"
+
+# What each column of the file is. CIFAR-10 `valid` is of the training on 25,000 images (`c10valid`), `test` of the
+# one on 50,000 (`c10`). Not offered: `c10valid_test_200_v11`, the former's test accuracy, and `*_valtest_*`, the two
+# halves of a test set together, which are neither split.
+_COLUMNS = {
+    "c10valid_val_12": Key("cifar10", "valid", 12, None),
+    "c10_test_12": Key("cifar10", "test", 12, None),
+    "c100_val_12": Key("cifar100", "valid", 12, None),
+    "c100_test_12": Key("cifar100", "test", 12, None),
+    "in_val_12": Key("ImageNet16-120", "valid", 12, None),
+    "in_test_12": Key("ImageNet16-120", "test", 12, None),
+    "c10valid_val_200": Key("cifar10", "valid", 200, None),
+    "c10_test_200": Key("cifar10", "test", 200, None),
+    "c100_val_200": Key("cifar100", "valid", 200, None),
+    "c100_test_200": Key("cifar100", "test", 200, None),
+    "in_val_200": Key("ImageNet16-120", "valid", 200, None),
+    "in_test_200": Key("ImageNet16-120", "test", 200, None),
+    "c10valid_val_200_s777": Key("cifar10", "valid", 200, 777),
+    "c10valid_val_200_s888": Key("cifar10", "valid", 200, 888),
+    "c10valid_val_200_s999": Key("cifar10", "valid", 200, 999),
+}
+# Of the 15,625 official strings in index order, one a line: quicker than to write them all out.
+_ORDER_SHA256 = "83abc799e45cf34e9d2163654668ab998b9a54d01c39e72ca1f71f2cdf356d84"
+_SECONDS = "c10valid_train_time_200"  # of 200 epochs on CIFAR-10's 25,000 images
+_SECONDS_EPOCHS = 200
+# Seconds grow with the number of images: CIFAR-10's whole training set and CIFAR-100's are twice as many.
+_SECONDS_FACTOR = {
+    ("cifar10", "valid"): 1.0,
+    ("cifar10", "test"): 2.0,
+    ("cifar100", ""): 2.0,
+    ("ImageNet16-120", ""): 6.068,
+}
+
+
+class TableBenchmark:
+    """A `Benchmark` over arrays in memory, each of shape (15,625,) in index order, NaN where a cell was not run."""
+
+    def __init__(
+        self,
+        name: str,
+        about: str,
+        path: Path,
+        sha256: str,
+        accuracies: Mapping[Key, NDArray[np.float64]],
+        seconds: NDArray[np.float64] | None = None,
+    ) -> None:
+        self.name, self.about, self.path, self.sha256 = name, about, path, sha256
+        self._accuracies, self._seconds = accuracies, seconds
+
+    def holds(self) -> Sequence[Key]:
+        """Everything that can be asked for."""
+        return tuple(self._accuracies)
+
+    def accuracy(
+        self,
+        cells: Cells,
+        dataset: str = "cifar10",
+        split: str = "test",
+        epochs: int | None = None,
+        seed: int | None = None,
+    ) -> NDArray[np.float64]:
+        """Percent right; see `Benchmark.accuracy`."""
+        key = resolve(self._accuracies, self.name, dataset, split, epochs, seed)
+        index = as_indices(cells)
+        values = self._accuracies[key][index]
+        if np.isnan(values).any():
+            missing = index[np.isnan(values)]
+            raise DataError(
+                f"benchmark {self.name} has no run of {key} for {len(missing)} of the {len(index)} cells asked for "
+                f"(the first is cell {missing[0]}). Ask for another seed, or for the mean over seeds"
+            )
+        return values
+
+    def train_seconds(
+        self, cells: Cells, dataset: str = "cifar10", split: str = "valid", epochs: int | None = None
+    ) -> NDArray[np.float64]:
+        """Seconds of that training, scaled from CIFAR-10's 25,000 images by number of images and epochs."""
+        key = resolve(self._accuracies, self.name, dataset, split, epochs, None)
+        if self._seconds is None or key.epochs is None:
+            raise BadCallError(f"benchmark {self.name} holds no training times")
+        factor = _SECONDS_FACTOR[dataset, split if dataset == "cifar10" else ""]
+        return self._seconds[as_indices(cells)] * factor * key.epochs / _SECONDS_EPOCHS
+
+    def optimal(self, dataset: str = "cifar10", split: str = "test", epochs: int | None = None) -> tuple[Cell, float]:
+        """The best cell and its accuracy; of equals the first in index order."""
+        values = self._accuracies[resolve(self._accuracies, self.name, dataset, split, epochs, None)]
+        best = int(np.nanargmax(values))
+        return Cell.from_index(best), float(values[best])
+
+    def rank(
+        self, cells: Cells, dataset: str = "cifar10", split: str = "test", epochs: int | None = None
+    ) -> NDArray[np.int64]:
+        """1 for the best of all cells; equals share the better rank."""
+        values = self._accuracies[resolve(self._accuracies, self.name, dataset, split, epochs, None)]
+        ascending = np.sort(values)
+        return len(values) - np.searchsorted(ascending, values[as_indices(cells)], side="right") + 1
+
+
+def read_table(path: Path) -> TableBenchmark:
+    """The benchmark in the table at `path` (gzipped CSV, one row a cell in the official order).
+
+    Raises:
+        DataError: the file is damaged or short, lacks a column, or is in another order; it names what is wrong.
+    """
+    try:
+        raw = path.read_bytes()
+        rows = list(csv.reader(io.StringIO(gzip.decompress(raw).decode())))
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: damaged or unreadable ({error}); {HOW_TO_GET}") from None
+    header = rows[0] if rows else []
+    lacking = [name for name in ("arch", *_COLUMNS, _SECONDS) if name not in header]
+    if lacking:
+        raise DataError(
+            f"{path}: no column {', '.join(lacking)}; it is not the table that this version reads. {HOW_TO_GET}"
+        )
+    if len(rows) != NUM_CELLS + 1 or any(len(row) != len(header) for row in rows):
+        raise DataError(
+            f"{path}: {len(rows) - 1} rows, or rows of uneven length, where {NUM_CELLS} belong; {HOW_TO_GET}"
+        )
+    columns = dict(zip(header, zip(*rows[1:], strict=True), strict=True))
+    if hashlib.sha256("\n".join(columns["arch"]).encode()).hexdigest() != _ORDER_SHA256:
+        raise DataError(f"{path}: its cells are not in the official order; {HOW_TO_GET}")
+    return TableBenchmark(
+        name="nb201",
+        about="table of NATS-Bench accuracies, joined from public sources; means over its training seeds",
+        path=path,
+        sha256=hashlib.sha256(raw).hexdigest(),
+        accuracies={key: _numbers(path, name, columns[name], 100.0) for name, key in _COLUMNS.items()},
+        seconds=_numbers(path, _SECONDS, columns[_SECONDS], np.inf),
+    )
+
+
+def _numbers(path: Path, name: str, texts: Sequence[str], high: float) -> NDArray[np.float64]:
+    try:
+        values = np.array([text or "nan" for text in texts], dtype=np.float64)
+    except ValueError as error:
+        raise DataError(f"{path}: column {name} holds what is no number ({error})") from None
+    if (values < 0).any() or (values > high).any():
+        raise DataError(f"{path}: column {name} holds values outside 0-{high:g}")
+    return values
