@@ -1,0 +1,94 @@
+"""Image sets as uint8 tensors on the device, augmented and normalised there, a batch at a time.
+
+No worker processes: a batch is one gather. Flip and padded crop are drawn for each image, as
+NAS-Bench-201's transforms do (RandomHorizontalFlip, RandomCrop with black padding, then normalisation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nasbench_stc.errors import BadCallError
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images in memory: `pixels` uint8 (n, 3, side, side), `labels` int64 (n,); the normalisation in units of 1/255."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    pad: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: NDArray[np.int64]) -> Images:
+        """The images at `index`."""
+        return Images(self.pixels[index], self.labels[index], self.mean, self.std, self.pad)
+
+    def shrink(self, side: int) -> Images:
+        """Averaged down to `side` pixels, a whole fraction of what they have."""
+        factor, rest = divmod(self.pixels.shape[-1], side)
+        if rest or side < 4 or side % 4:
+            raise BadCallError(
+                f"resolution {side} does not fit images of {self.pixels.shape[-1]} pixels: "
+                "it has to divide that evenly and be a multiple of 4 (two reductions halve it)"
+            )
+        if factor == 1:
+            return self
+        n = len(self)
+        blocks = self.pixels.reshape(n, 3, side, factor, side, factor)
+        parts = np.array_split(blocks, max(n // 4096, 1))  # piece by piece, to bound the memory for floats
+        mean = np.concatenate([part.mean(axis=(3, 5), dtype=np.float32) for part in parts])
+        return Images(np.round(mean).astype(np.uint8), self.labels, self.mean, self.std, max(self.pad // factor, 1))
+
+
+class DeviceImages:
+    """`Images` on a device, ready to be drawn from. Batches are float (n, 3, side, side) in channels-last memory."""
+
+    def __init__(self, images: Images, device: torch.device) -> None:
+        self.side, self.pad = images.pixels.shape[-1], images.pad
+        pad = ((0, 0), (self.pad, self.pad), (self.pad, self.pad), (0, 0))
+        pixels = torch.from_numpy(np.pad(images.pixels.transpose(0, 2, 3, 1), pad))
+        self._padded = self.side + 2 * self.pad
+        self._pixels = pixels.reshape(-1, 3).to(device)  # one row a pixel: a batch is one gather of rows
+        self.labels = torch.from_numpy(images.labels).to(device)
+        self._mean = torch.tensor(images.mean, device=device)
+        self._std = torch.tensor(images.std, device=device)
+        self._steps = torch.arange(self.side, device=device)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def augmented(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Images and labels at `index` (int64, shape (n,), on the device), each flipped and cropped at random."""
+        n, device = len(index), self.labels.device
+        draw = torch.rand(3, n, generator=generator, device=device)
+        top, left = (draw[:2] * (2 * self.pad + 1)).long()
+        rows = top[:, None] + self._steps
+        columns = torch.where(draw[2, :, None] < 0.5, self._steps.flip(0), self._steps) + left[:, None]
+        return self._gather(index, rows, columns)
+
+    def plain(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Images and labels at `index`, as they are."""
+        middle = (self._steps + self.pad).expand(len(index), self.side)
+        return self._gather(index, middle, middle)
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images once, in order, `size` at a time (the last batch may be smaller)."""
+        for start in range(0, len(self), size):
+            yield self.plain(torch.arange(start, min(start + size, len(self)), device=self.labels.device))
+
+    def _gather(self, index: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows and columns of the padded images, both (n, side), as normalised images."""
+        pixel = (index[:, None] * self._padded + rows)[:, :, None] * self._padded + columns[:, None, :]
+        images = self._pixels[pixel.reshape(-1)].view(*pixel.shape, 3)
+        return ((images - self._mean) / self._std).permute(0, 3, 1, 2), self.labels[index]

@@ -1,0 +1,274 @@
+"""Reading image sets in the layouts in which they are published, and finding out which are there.
+
+CIFAR (Krizhevsky 2009) is read from its binary or its Python files, ImageNet16-120 (Chrabaszcz et al. 2017;
+the first 120 classes, as NAS-Bench-201 takes them) from the pickles, digits from scikit-learn. Pickles go
+through the admit-list unpickler.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_stc import unpickle
+from nasbench_stc.data import DATASETS
+from nasbench_stc.errors import DataError, choose
+from nasbench_stc.space import NUM_CLASSES
+
+if TYPE_CHECKING:
+    from nasbench_stc.data.images import Images
+
+Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
+"""Pixels (n, 3, side, side) and labels (n,)."""
+
+
+@dataclass(frozen=True)
+class ImageSets:
+    """A data set in memory, as published: `source` is the folder it was read from, or the package and its version."""
+
+    name: str
+    classes: int
+    train: Images
+    test: Images
+    source: str
+
+
+class Layout(NamedTuple):
+    """One published form of a data set: the files of a folder, and what reads one of them."""
+
+    folder: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    read: Callable[[Path, int], Arrays]  # path, images expected
+    record_bytes: int = 0  # of an image and its labels, where a file's size follows from the number of images
+
+
+class _Published(NamedTuple):
+    layouts: tuple[Layout, ...]
+    images: tuple[int, int]  # train, test
+    mean: tuple[float, float, float]  # in units of 1/255, as NAS-Bench-201's transforms have them
+    std: tuple[float, float, float]
+    pad: int
+    how_to_get: str
+
+
+def read(dataset: str, data_dir: Path) -> ImageSets:
+    """The images of `dataset`, from the first of its layouts that is complete below `data_dir`.
+
+    Raises:
+        BadCallError: no such data set.
+        DataError: its files are missing or damaged; the message names one and says how to get it.
+    """
+    _known(dataset)
+    if dataset == "digits":
+        return _read_digits()
+    published = _PUBLISHED[dataset]
+    layout = _complete_layout(dataset, data_dir)
+    if layout is None:
+        raise DataError(f"{_what_is_wrong(dataset, data_dir)}. {published.how_to_get}")
+    folder = data_dir / layout.folder
+    parts = [
+        _read_files(dataset, folder, layout, names, images)
+        for names, images in zip((layout.train, layout.test), published.images, strict=True)
+    ]
+    train, test = (_as_images(part, published.mean, published.std, published.pad) for part in parts)
+    return ImageSets(dataset, NUM_CLASSES[dataset], train, test, str(folder))
+
+
+def find_folder(dataset: str, data_dir: Path) -> Path | None:
+    """The folder that `read` would read: all its files are there, and as long as published. None: there is none."""
+    _known(dataset)
+    if dataset == "digits":
+        package = importlib.util.find_spec("sklearn")
+        return Path(package.origin).parent / "datasets" / "data" if package and package.origin else None
+    layout = _complete_layout(dataset, data_dir)
+    return None if layout is None else data_dir / layout.folder
+
+
+def how_to_get(dataset: str) -> str:
+    """One sentence for those who lack the data set."""
+    _known(dataset)
+    if dataset == "digits":
+        return "It comes with scikit-learn: pip install scikit-learn"
+    return _PUBLISHED[dataset].how_to_get
+
+
+def status(data_dir: Path) -> list[tuple[str, Path | None, str]]:
+    """Each data set with the folder it would be read from, or None, and how to get it."""
+    return [(name, find_folder(name, data_dir), how_to_get(name)) for name in DATASETS]
+
+
+def _known(dataset: str) -> None:
+    if dataset not in DATASETS:
+        raise choose("data set", dataset, DATASETS)
+
+
+def _complete_layout(dataset: str, data_dir: Path) -> Layout | None:
+    return next((layout for layout in _PUBLISHED[dataset].layouts if not _faults(dataset, data_dir, layout)), None)
+
+
+def _faults(dataset: str, data_dir: Path, layout: Layout) -> list[str]:
+    """What is wrong with the files of a layout, as far as their names and sizes tell."""
+    faults = []
+    for names, images in zip((layout.train, layout.test), _PUBLISHED[dataset].images, strict=True):
+        for path in (data_dir / layout.folder / name for name in names):
+            size = images // len(names) * layout.record_bytes
+            if not path.is_file():
+                faults.append(f"{path}: missing")
+            elif size and path.stat().st_size != size:
+                faults.append(f"{path}: damaged, {path.stat().st_size:,} bytes instead of {size:,}")
+    return faults
+
+
+def _what_is_wrong(dataset: str, data_dir: Path) -> str:
+    layouts = _PUBLISHED[dataset].layouts
+    for layout in layouts:
+        if (data_dir / layout.folder).is_dir():
+            return _faults(dataset, data_dir, layout)[0]
+    return f"no {dataset} in {data_dir} (looked for {' and '.join(layout.folder + '/' for layout in layouts)})"
+
+
+def _read_files(dataset: str, folder: Path, layout: Layout, names: tuple[str, ...], images: int) -> Arrays:
+    published, classes = _PUBLISHED[dataset], NUM_CLASSES[dataset]
+    parts = []
+    for path in (folder / name for name in names):
+        try:
+            pixels, labels = layout.read(path, images // len(names))
+        except DataError as error:
+            raise DataError(f"{error}. {published.how_to_get}") from error
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+        if len(labels) and (labels.min() < 0 or labels.max() >= classes):
+            raise DataError(f"{path}: damaged, it has labels outside 0-{classes - 1}. {published.how_to_get}")
+        parts.append((pixels, labels))
+    found = sum(len(labels) for _, labels in parts)
+    if found != images:
+        listed = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+        raise DataError(
+            f"{folder}: damaged, {found:,} images instead of {images:,} in {listed}. {published.how_to_get}"
+        )
+    return np.concatenate([pixels for pixels, _ in parts]), np.concatenate([labels for _, labels in parts])
+
+
+def _read_binary(path: Path, images: int) -> Arrays:
+    """CIFAR's binary files: records of one label byte (CIFAR-100: coarse, then fine) and 3,072 bytes of pixels."""
+    records = np.fromfile(path, np.uint8).reshape(images, -1)
+    return records[:, -3072:].reshape(-1, 3, 32, 32), records[:, -3073].astype(np.int64)
+
+
+def _read_pickle(path: Path, images: int) -> Arrays:
+    """CIFAR's Python files."""
+    pixels, labels = _unpickled(path, ("fine_labels", "labels"), side=32)
+    if len(labels) != images:
+        raise DataError(f"{path}: damaged, {len(labels):,} images instead of {images:,}")
+    return pixels, labels
+
+
+def _read_imagenet16(path: Path, images: int) -> Arrays:
+    """ImageNet16's pickles of 1,000 classes, counted from 1: the first 120 are kept, of each file another number."""
+    pixels, labels = _unpickled(path, ("labels",), side=16)
+    if len(labels) and (labels.min() < 1 or labels.max() > 1000):
+        raise DataError(f"{path}: damaged, it has labels outside 1-1000")
+    kept = labels <= NUM_CLASSES["ImageNet16-120"]
+    return pixels[kept], labels[kept] - 1
+
+
+def _unpickled(path: Path, label_keys: tuple[str, ...], side: int) -> Arrays:
+    """A pickled dict's `data`, one image a row, and the labels under the first of `label_keys` that it has."""
+    with path.open("rb") as file:
+        entry = unpickle.load(file, path, unpickle.NUMPY, encoding="bytes")
+    try:
+        # Python 2 wrote the keys as bytes, Python 3 as text.
+        fields = {key.decode() if isinstance(key, bytes) else key: value for key, value in entry.items()}
+        pixels = fields["data"]
+        labels = np.array(next(fields[key] for key in label_keys if key in fields))
+        whole = labels.ndim == 1 and labels.dtype.kind in "iu"
+        if not whole or pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3 * side**2):
+            raise ValueError(f"arrays {pixels.shape} of {pixels.dtype}, {labels.shape} of {labels.dtype}")
+    except (AttributeError, KeyError, StopIteration, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not the published file ({type(error).__name__}: {error})") from None
+    return pixels.reshape(-1, 3, side, side), labels.astype(np.int64)
+
+
+def _read_digits() -> ImageSets:
+    """scikit-learn's 1,797 digits, 8x8 pixels, grey as three channels, shuffled: their order goes by writer."""
+    from sklearn.datasets import load_digits  # a second to import, and only digits need it
+
+    digits = load_digits()
+    grey = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    order = np.random.default_rng(_DIGITS_SEED).permutation(len(grey))
+    pixels = np.repeat(grey[order, None], 3, axis=1)
+    labels = digits.target[order].astype(np.int64)
+    train, test = ((pixels[part], labels[part]) for part in (slice(_DIGITS_TEST, None), slice(_DIGITS_TEST)))
+    mean, std = float(train[0].mean()), float(train[0].std())
+    train_images, test_images = (_as_images(part, (mean,) * 3, (std,) * 3, pad=1) for part in (train, test))
+    source = f"scikit-learn {importlib.metadata.version('scikit-learn')}"
+    return ImageSets("digits", 10, train_images, test_images, source)
+
+
+def _as_images(arrays: Arrays, mean: tuple[float, float, float], std: tuple[float, float, float], pad: int) -> Images:
+    from nasbench_stc.data.images import Images  # imports torch, which finding folders does without
+
+    return Images(*arrays, mean, std, pad)
+
+
+_DIGITS_SEED, _DIGITS_TEST = 0, 360  # 1,437 train images and 360 test images, the same ones always
+
+_PUBLISHED = {
+    "cifar10": _Published(
+        layouts=(
+            Layout(
+                "cifar-10-batches-bin",
+                train=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
+                test=("test_batch.bin",),
+                read=_read_binary,
+                record_bytes=3073,
+            ),
+            Layout(
+                "cifar-10-batches-py",
+                train=tuple(f"data_batch_{number}" for number in range(1, 6)),
+                test=("test_batch",),
+                read=_read_pickle,
+            ),
+        ),
+        images=(50_000, 10_000),
+        mean=(125.3, 123.0, 113.9),
+        std=(63.0, 62.1, 66.7),
+        pad=4,
+        how_to_get="To fetch it: stc-bench data fetch cifar10",
+    ),
+    "cifar100": _Published(
+        layouts=(
+            Layout("cifar-100-binary", train=("train.bin",), test=("test.bin",), read=_read_binary, record_bytes=3074),
+            Layout("cifar-100-python", train=("train",), test=("test",), read=_read_pickle),
+        ),
+        images=(50_000, 10_000),
+        mean=(129.3, 124.1, 112.4),
+        std=(68.2, 65.4, 70.4),
+        pad=4,
+        how_to_get="To fetch it: stc-bench data fetch cifar100",
+    ),
+    "ImageNet16-120": _Published(
+        layouts=(
+            Layout(
+                "ImageNet16",
+                train=tuple(f"train_data_batch_{number}" for number in range(1, 11)),
+                test=("val_data",),
+                read=_read_imagenet16,
+            ),
+        ),
+        images=(151_700, 6_000),
+        mean=(122.68, 116.66, 104.01),
+        std=(63.22, 61.26, 65.09),
+        pad=2,
+        how_to_get="It cannot be fetched from here: the README of NAS-Bench-201 in AutoDL-Projects (D-X-Y on GitHub) "
+        "says where ImageNet16 is to be had; put its pickles into ImageNet16/ below --data-dir or $STC_BENCH_DATA",
+    ),
+}
