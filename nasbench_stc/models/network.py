@@ -1,0 +1,138 @@
+"""The macro skeleton of NAS-Bench-201, filled with mixed cells (`Supernet`) or with one cell (`CellNetwork`).
+
+Reference: `xautodl/models/cell_searchs/generic_model.py` and `cell_infers/tiny_network.py` in AutoDL-Projects.
+Stem; N cells at C channels; reduction; N at 2C; reduction; N at 4C; batch norm, ReLU, mean over pixels, classifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nasbench_stc.models.mixture import Mixture, Plan, plan
+from nasbench_stc.models.ops import STANDARD_NORM, Norm, build
+from nasbench_stc.space import EDGES, OPS, Cell
+
+Weights = dict[tuple[int, int], Tensor]
+"""(edge, operation) to the scalar that scales it."""
+
+
+class MixedCell(nn.Module):
+    """The cell's graph with some candidate operations on each edge; `forward` runs those that the plan names."""
+
+    def __init__(self, channels: int, candidates: Sequence[Sequence[int]], norm: Norm) -> None:
+        super().__init__()
+        self.edges: Any = nn.ModuleList()  # of ModuleDict, which the type of ModuleList cannot say
+        for ops in candidates:
+            modules = {OPS[op]: build(op, channels, norm) for op in ops}
+            self.edges.append(nn.ModuleDict({name: module for name, module in modules.items() if module is not None}))
+
+    def forward(self, x: Tensor, plan: Plan, weights: Weights | None) -> Tensor:
+        """Node 3 of the cell whose node 0 is `x`; shapes (n, channels, height, width)."""
+        nodes = [x]
+        for steps in plan[1:]:
+            node: Tensor | None = None
+            for step in steps:
+                for op in step.ops:
+                    term: Tensor = self.edges[step.edge][OPS[op]](nodes[step.source])
+                    if weights is not None:
+                        term = term * weights[step.edge, op]
+                    node = term if node is None else node + term
+            nodes.append(torch.zeros_like(x) if node is None else node)
+        return nodes[-1]
+
+
+class Reduction(nn.Module):
+    """The residual block between stages: half the resolution, twice the channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        wide = 2 * channels
+        self.conv_a = nn.Sequential(
+            nn.ReLU(), nn.Conv2d(channels, wide, 3, stride=2, padding=1, bias=False), STANDARD_NORM(wide)
+        )
+        self.conv_b = nn.Sequential(nn.ReLU(), nn.Conv2d(wide, wide, 3, padding=1, bias=False), STANDARD_NORM(wide))
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(channels, wide, 1, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape (n, channels, height, width) to (n, 2·channels, height/2, width/2)."""
+        wide: Tensor = self.shortcut(x) + self.conv_b(self.conv_a(x))
+        return wide
+
+
+class Skeleton(nn.Module):
+    """Everything but the cells' own operations. `norm` is the batch norm of the cells and of the head."""
+
+    def __init__(
+        self, channels: int, cells_per_stage: int, classes: int, candidates: Sequence[Sequence[int]], norm: Norm
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1, bias=False), STANDARD_NORM(channels))
+        self.blocks = nn.ModuleList()
+        for stage in range(3):
+            if stage:
+                self.blocks.append(Reduction(channels))
+                channels *= 2
+            self.blocks.extend(MixedCell(channels, candidates, norm) for _ in range(cells_per_stage))
+        self.head_norm = norm(channels)
+        self.classifier = nn.Linear(channels, classes)
+        # Batch statistics without a shift turn a constant into zero: see `plan`.
+        self.zeros_vanish = not (norm.affine or norm.running)
+
+    def logits(self, images: Tensor, mixture: Mixture) -> Tensor:
+        """Class scores, shape (n, classes), of `images`, shape (n, 3, height, width)."""
+        cell_plan = plan(mixture.active, self.zeros_vanish)
+        weights = None
+        if mixture.weights is not None:
+            weights = {
+                (step.edge, op): mixture.weights[step.edge, op]
+                for node in cell_plan
+                for step in node
+                for op in step.ops
+            }
+        if cell_plan[-1]:
+            x = self.stem(images)
+            for block in self.blocks:
+                x = block(x, cell_plan, weights) if isinstance(block, MixedCell) else block(x)
+        else:  # the last cell yields zeros whatever comes in: nothing before it can reach the result
+            n, _, height, width = images.shape
+            x = images.new_zeros(n, self.classifier.in_features, height // 4, width // 4)
+        scores: Tensor = self.classifier(self.head_norm(x).relu().mean(dim=(2, 3)))
+        return scores
+
+
+class Supernet(Skeleton):
+    """All five operations on every edge of every cell, weights shared by the 15,625 cells.
+
+    In the cells and the head, batch norm is without scale and shift; `running=False` (as the reference
+    searches) takes batch statistics in evaluation too.
+
+    Args:
+        channels: C, of the first stage.
+        cells_per_stage: N; the paper's target network has C=16, N=5.
+        classes: of the data set.
+        running: whether those batch norms keep running statistics.
+    """
+
+    def __init__(self, channels: int = 16, cells_per_stage: int = 5, classes: int = 10, running: bool = False) -> None:
+        candidates = [range(len(OPS))] * len(EDGES)
+        super().__init__(channels, cells_per_stage, classes, candidates, Norm(affine=False, running=running))
+
+    def forward(self, images: Tensor, mixture: Mixture) -> Tensor:
+        """Class scores, shape (n, classes), of `images`, shape (n, 3, height, width), under `mixture`."""
+        return self.logits(images, mixture)
+
+
+class CellNetwork(Skeleton):
+    """The network of one cell, as the benchmark trained it: affine batch norm with running statistics."""
+
+    def __init__(self, cell: Cell, channels: int = 16, cells_per_stage: int = 5, classes: int = 10) -> None:
+        super().__init__(channels, cells_per_stage, classes, [(op,) for op in cell.ops], STANDARD_NORM)
+        self.cell = cell
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Class scores, shape (n, classes), of `images`, shape (n, 3, height, width)."""
+        return self.logits(images, Mixture.path(self.cell))

@@ -1,0 +1,33 @@
+"""The plain, slow supernet to hold ours against: every edge of every cell evaluated, `none` a product with zero."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nasbench_stc.models import Mixture
+from nasbench_stc.models.network import MixedCell, Skeleton
+from nasbench_stc.space import EDGES, NUM_NODES, OPS
+
+
+def logits(network: Skeleton, images: Tensor, mixture: Mixture) -> Tensor:
+    """What `network` computes, by the definition: node j is the sum over its edges of weighted operations."""
+    x = network.stem(images)
+    for block in network.blocks:
+        x = _cell(block, x, mixture) if isinstance(block, MixedCell) else block(x)
+    return network.classifier(network.head_norm(x).relu().mean(dim=(2, 3)))
+
+
+def _cell(cell: MixedCell, x: Tensor, mixture: Mixture) -> Tensor:
+    nodes = [x]
+    for target in range(1, NUM_NODES):
+        terms = []
+        for edge, (source, node) in enumerate(EDGES):
+            if node != target:
+                continue
+            for op in mixture.active[edge]:
+                before = nodes[source]
+                after = before * 0.0 if OPS[op] == "none" else cell.edges[edge][OPS[op]](before)
+                terms.append(after if mixture.weights is None else after * mixture.weights[edge, op])
+        nodes.append(torch.stack(terms).sum(dim=0))
+    return nodes[-1]

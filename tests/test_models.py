@@ -1,0 +1,186 @@
+"""The networks: published parameter counts, and equality with the plain evaluation of every edge."""
+
+import plain
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nasbench_stc import Cell
+from nasbench_stc.models import CellNetwork, Mixture, Supernet
+from nasbench_stc.models.mixture import plan
+from nasbench_stc.models.network import MixedCell
+from nasbench_stc.models.ops import AvgPool, Norm, ReLUConvBN, build
+from nasbench_stc.space import EDGES, NUM_CELLS, OPS, all_cells, params
+
+
+def count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_supernet_parameters():
+    assert count(Supernet(16, 5, 10)) == 1_692_698
+
+
+@pytest.mark.parametrize(
+    ("cell", "classes", "expected"),
+    [
+        (Cell.from_index(0), 10, 129_306),
+        (Cell.from_index(0), 100, 135_156),
+        (Cell.from_index(0), 120, 136_456),
+        (Cell.from_index(11), 10, 802_426),
+        (Cell.from_index(284), 10, 101_306),
+        (Cell.from_index(9930), 10, 1_288_506),
+        (Cell((3,) * 6), 10, 1_531_546),
+    ],
+)
+def test_stand_alone_parameters(cell, classes, expected):
+    assert count(CellNetwork(cell, classes=classes)) == expected
+
+
+def test_stand_alone_parameters_follow_the_formula():
+    for index in range(0, NUM_CELLS, 1_201):
+        cell = Cell.from_index(index)
+        assert count(CellNetwork(cell)) == params([cell])[0]
+
+
+def test_where_batch_norm_learns_and_remembers():
+    # Only the cells and the head are without scale, shift and running statistics in the search.
+    supernet = Supernet(4, 1)
+    inner = {id(m) for block in supernet.blocks if isinstance(block, MixedCell) for m in block.modules()}
+    for module in supernet.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            bare = id(module) in inner or module is supernet.head_norm
+            assert module.affine is not bare
+            assert module.track_running_stats is not bare
+    for module in CellNetwork(Cell.from_index(11), 4, 1).modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.affine
+            assert module.track_running_stats
+
+
+def test_operations():
+    x = torch.randn(2, 4, 5, 5)
+    assert build(OPS.index("none"), 4, Norm(False, False)) is None
+    assert torch.equal(build(OPS.index("skip_connect"), 4, Norm(False, False))(x), x)
+    pooled = AvgPool()(x)
+    assert torch.allclose(pooled[..., 0, 0], x[..., :2, :2].mean(dim=(2, 3)))  # a corner has four pixels
+    assert torch.allclose(pooled[..., 2, 2], x[..., 1:4, 1:4].mean(dim=(2, 3)), atol=1e-6)
+    for name, size in (("nor_conv_1x1", 1), ("nor_conv_3x3", 3)):
+        for norm in (Norm(True, True), Norm(False, False)):
+            op = build(OPS.index(name), 4, norm)
+            assert isinstance(op, ReLUConvBN)
+            assert [type(part) for part in op] == [nn.ReLU, nn.Conv2d, nn.BatchNorm2d]
+            assert op[1].kernel_size == (size, size)
+            assert (op[1].bias is None) is norm.affine
+            assert op(x).shape == x.shape
+
+
+# A tiny net in double precision: differences are then errors, not rounding.
+IMAGES = torch.randn(2, 3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+LABELS = torch.tensor([0, 2])
+
+
+def both(network, mixture, alpha=None):
+    """Logits and all gradients, ours and by the plain evaluation; a missing gradient counts as zeros."""
+    leaves = [*network.parameters(), *([alpha] if alpha is not None else [])]
+    results = []
+    for forward in (network.logits, lambda images, mixture: plain.logits(network, images, mixture)):
+        out = forward(IMAGES, mixture)
+        grads = torch.autograd.grad(F.cross_entropy(out, LABELS), leaves, allow_unused=True)
+        flat = [torch.zeros_like(p) if g is None else g for p, g in zip(leaves, grads, strict=True)]
+        results.append((out, torch.cat([g.reshape(-1) for g in flat])))
+    return results
+
+
+@pytest.mark.parametrize("part", range(5))
+def test_every_cell_equals_the_plain_evaluation(part):
+    torch.manual_seed(0)
+    network = Supernet(1, 1, 3).double()
+    for cell in all_cells()[part::5]:
+        (ours, our_grads), (theirs, their_grads) = both(network, Mixture.path(cell))
+        assert torch.allclose(ours, theirs, rtol=0, atol=1e-9), cell
+        assert torch.allclose(our_grads, their_grads, rtol=0, atol=1e-9), cell
+
+
+def some_cells():
+    return [Cell((0,) * 6), Cell((3, 0, 3, 0, 0, 2)), Cell((0, 0, 3, 1, 2, 0)), *all_cells()[::311]]
+
+
+def test_weighted_cells_equal_the_plain_evaluation():
+    torch.manual_seed(0)
+    network = Supernet(2, 2, 3).double()
+    alpha = torch.rand(6, 5, dtype=torch.float64, requires_grad=True)
+    for cell in some_cells():
+        (ours, our_grads), (theirs, their_grads) = both(network, Mixture.path(cell, alpha), alpha)
+        assert torch.allclose(ours, theirs, rtol=0, atol=1e-9), cell
+        assert torch.allclose(our_grads, their_grads, rtol=0, atol=1e-8), cell
+
+
+def test_mixtures_equal_the_plain_evaluation():
+    torch.manual_seed(0)
+    network = Supernet(2, 1, 3).double()
+    alpha = torch.rand(6, 5, dtype=torch.float64, requires_grad=True)
+    generator = torch.Generator().manual_seed(3)
+    mixtures = [Mixture.full(alpha)]
+    for _ in range(40):
+        chosen = torch.rand(len(EDGES), len(OPS), generator=generator) < 0.3
+        mixtures.append(Mixture(tuple(tuple(row.nonzero().flatten().tolist()) or (0,) for row in chosen), alpha))
+    for mixture in mixtures:
+        (ours, our_grads), (theirs, their_grads) = both(network, mixture, alpha)
+        assert torch.allclose(ours, theirs, rtol=0, atol=1e-9), mixture.active
+        assert torch.allclose(our_grads, their_grads, rtol=0, atol=1e-8), mixture.active
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_where_norms_have_a_shift_or_remember_zeros_are_computed(training):
+    # A convolution of zeros is then a constant other than zero: the plan has to keep it.
+    torch.manual_seed(0)
+    for cell in some_cells():
+        for network in (CellNetwork(cell, 2, 1, 3), Supernet(2, 1, 3, running=True)):
+            network = network.double().train(training)
+            for module in network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    nn.init.normal_(module.running_mean)
+                    if module.affine:
+                        nn.init.normal_(module.bias)
+            with torch.no_grad():
+                state = {name: value.clone() for name, value in network.state_dict().items()}
+                ours = network.logits(IMAGES, Mixture.path(cell))
+                network.load_state_dict(state)
+                theirs = plain.logits(network, IMAGES, Mixture.path(cell))
+            assert torch.allclose(ours, theirs, rtol=0, atol=1e-9), cell
+
+
+def test_only_what_reaches_the_result_is_computed():
+    called = []
+    network = Supernet(2, 1, 3).double()
+    for name, module in network.named_modules():
+        if isinstance(module, (ReLUConvBN, AvgPool, nn.Conv2d)):
+            module.register_forward_hook(lambda *_, name=name: called.append(name))
+
+    def edges(digits):
+        called.clear()
+        network(IMAGES, Mixture.path(Cell.parse(digits)))
+        return {int(name.split(".")[3]) for name in called if name.count(".") == 4 and "blocks.0" in name}
+
+    assert edges("333333") == {0, 1, 2, 3, 4, 5}
+    assert edges("333300") == {3}  # nodes 1 and 2 lead nowhere
+    assert edges("030333") == {1, 3, 5}  # node 1 is zero: its edges carry nothing
+    assert edges("000033") == set()  # nothing comes through:
+    assert called == []  # not even the stem is computed
+
+
+def test_plan_is_of_what_the_mixture_activates():
+    full = plan(((0, 1, 2, 3, 4),) * 6, True)
+    assert [[step.ops for step in node] for node in full] == [
+        [],
+        [(1, 2, 3, 4)],
+        [(1, 2, 3, 4)] * 2,
+        [(1, 2, 3, 4)] * 3,
+    ]
+
+
+def test_all_cells_run_at_every_published_size():
+    for side in (32, 16, 8):
+        assert Supernet(4, 1)(torch.randn(2, 3, side, side), Mixture.path(Cell.from_index(11))).shape == (2, 10)
