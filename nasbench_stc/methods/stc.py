@@ -1,0 +1,193 @@
+"""STC-NAS: one sampled operation an edge, ReLU weights, a divergence that pulls the super-cell to its sample.
+
+Sun, Hu, Yang, Lu, Mei, Han & Li, "STC-NAS: Fast neural architecture search with source-target
+consistency", Neurocomputing 2022. Equation numbers below are the paper's. What the paper leaves open is a
+field of `StcSettings`, with the reason for its default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nasbench_stc.methods.base import ValidLoss
+from nasbench_stc.models import Mixture
+from nasbench_stc.settings import Ramp, setting
+from nasbench_stc.space import EDGES, NONE, OPS, Cell
+
+
+@dataclass(frozen=True)
+class StcSettings:
+    """The settings of STC-NAS: first what the paper gives, then what it leaves open."""
+
+    alpha_lr: float = setting(3e-4, "Adam's learning rate for alpha (Sec. 4.2)")
+    alpha_beta1: float = setting(0.5, "Adam's first momentum (Sec. 4.2)")
+    alpha_beta2: float = setting(0.999, "Adam's second momentum (Sec. 4.2)")
+    noise: float = setting(0.3, "initial range r of the sampling noise, annealed to zero (Sec. 4.2, Fig. 7)")
+    lambda_start: float = setting(0.0, "weight of the JS loss in the first epoch (Table 7)")
+    lambda_end: float = setting(2.0, "weight of the JS loss in the last epoch (Table 7)")
+
+    alpha_init: float = setting(0.5, "open: the middle of [0, 1], as far from either end of the projection")
+    alpha_jitter: float = setting(1e-3, "open: deviation of alpha around alpha_init, as the reference code draws alpha")
+    noise_support: str = setting(
+        "positive",
+        "open: U[0, r]; symmetric, U[-r, r], is the same sampling at twice the range",
+        choices=("positive", "symmetric"),
+    )
+    noise_shape: str = setting("linear", "open: the plainest annealing", choices=("linear", "cosine"))
+    lambda_shape: str = setting("linear", "open: the plainest annealing", choices=("linear", "cosine"))
+    js_distribution: str = setting(
+        "relu",
+        "open: how a row of alpha becomes a distribution; ReLU(alpha)/sum keeps Eq. 3's weights",
+        choices=("relu", "softmax"),
+    )
+    scale: str = setting(
+        "alpha",
+        "open: the forward pass scales by alpha_k (Eq. 5 as written), or by 1 with alpha_k's gradient straight through",
+        choices=("alpha", "straight-through"),
+    )
+    share_sample: bool = setting(False, "open: the alpha step draws its own sample rather than the weight step's")
+    idle_alpha: str = setting(
+        "held",
+        "open: alpha of an operation that was not sampled does not move in that step; the paper sets the weight decay "
+        "to zero for that purpose (Sec. 4.2), and Adam would turn the JS gradient alone into full steps",
+        choices=("held", "moves"),
+    )
+    sample_none: bool = setting(True, "open: `none` may be sampled, as any operation")
+    result_none: bool = setting(True, "open: `none` may be in the resulting cell, as any operation")
+    uniform: float = setting(
+        0.0, "open: share of the epochs, at the start, in which the weights train on uniform samples"
+    )
+
+
+class STC:
+    """STC-NAS as a `OneShotMethod`: alpha, shape (6, 5), rows in the order of `EDGES`, columns of `OPS`."""
+
+    Settings: ClassVar[type] = StcSettings
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    def __init__(self, settings: StcSettings, generator: torch.Generator, device: torch.device) -> None:
+        self.settings = settings
+        self.generator = generator
+        self.device = device
+        jitter = torch.randn(len(EDGES), len(OPS), generator=generator)
+        # alpha lives on the CPU: the sample decides there which operations run.
+        self.alpha = project(settings.alpha_init + settings.alpha_jitter * jitter).requires_grad_()
+        betas = (settings.alpha_beta1, settings.alpha_beta2)
+        self.adam = torch.optim.Adam([self.alpha], settings.alpha_lr, betas=betas, weight_decay=0.0)
+        self.begin_epoch(0, 1)
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Anneal the noise to zero and raise lambda, over the epochs in which alpha learns."""
+        s = self.settings
+        first = round(s.uniform * epochs)
+        self.learns = epoch >= first
+        at = (max(epoch - first, 0), epochs - first)
+        self.noise = Ramp(s.noise, 0.0, s.noise_shape).at(*at)
+        self.js_weight = Ramp(s.lambda_start, s.lambda_end, s.lambda_shape).at(*at)
+        self._sample: Tensor | None = None
+        self._js_sum, self._alpha_steps = 0.0, 0
+
+    def sample(self) -> Tensor:
+        """Eqs. 4 and 5: k = argmax(alpha + noise) on each edge; int64, shape (6,)."""
+        uniform = torch.rand(self.alpha.shape, generator=self.generator)
+        if not self.learns:
+            return self._allowed(uniform, self.settings.sample_none).argmax(dim=1)
+        if self.settings.noise_support == "symmetric":
+            uniform = 2 * uniform - 1
+        return self._allowed(self.alpha.detach() + self.noise * uniform, self.settings.sample_none).argmax(dim=1)
+
+    def weight_mixture(self) -> Mixture:
+        """The sampled sub-cell, alpha a constant."""
+        self._sample = self.sample()
+        with torch.no_grad():
+            return self._mixture(self._sample)
+
+    def alpha_step(self, valid_loss: ValidLoss) -> Tensor:
+        """Eq. 10, upper level, then Eqs. 6-8: one step of Adam and the projection."""
+        shared = self._sample if self.settings.share_sample else None
+        sample = self.sample() if shared is None else shared
+        loss = valid_loss(self._mixture(sample))
+        divergence = self.divergence(sample)
+        objective = loss.to(self.alpha.device) + self.js_weight * divergence  # Eq. 10
+        (self.alpha.grad,) = torch.autograd.grad(objective, [self.alpha])
+        before = self.alpha.detach().clone()
+        self.adam.step()
+        with torch.no_grad():
+            self.alpha.copy_(project(self.alpha))
+            if self.settings.idle_alpha == "held":
+                self.alpha.copy_(torch.where(one_hot(sample).bool(), self.alpha, before))
+        self._js_sum, self._alpha_steps = self._js_sum + divergence.item(), self._alpha_steps + 1
+        return loss.detach()
+
+    def divergence(self, sample: Tensor) -> Tensor:
+        """Eq. 9, the mean over edges of JS(alpha_s || alpha); the sampled sub-cell has one operation an edge."""
+        if self.settings.js_distribution == "softmax":
+            whole = self.alpha.softmax(dim=1)
+        else:
+            weights = self.alpha.relu() + 1e-12  # a row of zeros is uniform
+            whole = weights / weights.sum(dim=1, keepdim=True)
+        return jensen_shannon(one_hot(sample), whole).mean()
+
+    def cell(self) -> Cell:
+        """argmax of alpha on each edge."""
+        best = self._allowed(self.alpha.detach(), self.settings.result_none).argmax(dim=1)
+        return Cell(tuple(best.tolist()))
+
+    def snapshot(self) -> dict[str, Any]:
+        """alpha, the noise's range, lambda and the mean JS of the epoch's alpha steps."""
+        js = self._js_sum / self._alpha_steps if self._alpha_steps else None
+        return {"alpha": self.alpha.tolist(), "noise": self.noise, "lambda": self.js_weight, "js": js}
+
+    def state_dict(self) -> dict[str, Any]:
+        """alpha and Adam's state."""
+        return {"alpha": self.alpha.detach().clone(), "adam": self.adam.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        with torch.no_grad():
+            self.alpha.copy_(state["alpha"])
+        self.adam.load_state_dict(state["adam"])
+
+    def _mixture(self, sample: Tensor) -> Mixture:
+        """Eq. 5: the sampled operation's output times ReLU(alpha_k), Eq. 3's weight."""
+        if not self.learns:
+            return Mixture.path(sample.tolist())
+        weights = self.alpha.relu()
+        if self.settings.scale == "straight-through":
+            if not torch.is_grad_enabled():
+                return Mixture.path(sample.tolist())
+            weights = 1 + weights - weights.detach()
+        return Mixture.path(sample.tolist(), weights.to(self.device))
+
+    @staticmethod
+    def _allowed(scores: Tensor, none: bool) -> Tensor:
+        if not none:
+            scores = scores.clone()
+            scores[:, NONE] = -torch.inf
+        return scores
+
+
+def project(alpha: Tensor) -> Tensor:
+    """Eqs. 6-8: the point of [0, 1] closest to each alpha (one active operation an edge is the sample's doing)."""
+    return alpha.clamp(0.0, 1.0)
+
+
+def one_hot(sample: Tensor) -> Tensor:
+    """The sampled operations, int64 (6,), as rows of zeros with a one, float (6, 5)."""
+    return F.one_hot(sample, len(OPS)).float()
+
+
+def jensen_shannon(p: Tensor, q: Tensor) -> Tensor:
+    """Eq. 9 row by row, in nats: `p` and `q` of shape (n, k), rows summing to one; the result of shape (n,)."""
+    middle = (p + q) / 2
+    return (kullback_leibler(p, middle) + kullback_leibler(q, middle)) / 2
+
+
+def kullback_leibler(p: Tensor, q: Tensor) -> Tensor:
+    """Sum over a row of p log p - p log q (below Eq. 9), with 0 log 0 = 0."""
+    return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum(dim=1)
