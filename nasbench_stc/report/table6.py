@@ -1,0 +1,187 @@
+"""Table 6 of the paper: what the cells found score on NAS-Bench-201, the paper's rows and below them ours.
+
+One row of ours is one group of records: same method, settings, search data set, benchmark and device, one
+record a seed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from nasbench_stc.benchmark import COLUMNS
+from nasbench_stc.engine.protocol import PROTOCOLS
+from nasbench_stc.report import statistics
+from nasbench_stc.report.published import Published, PublishedRow, load
+from nasbench_stc.report.render import Column, Row, Spread, Table
+from nasbench_stc.runs import Record
+from nasbench_stc.space import Cell
+
+DISPLAY_NAMES = {"stc": "STC-NAS"}
+"""Of methods, by key; a method that is not here is shown by its key."""
+
+_GROUPS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "ImageNet16-120": "ImageNet\n16-120"}
+_COLUMNS = (
+    Column("method", "method"),
+    Column("seconds", "search s", drop=1),
+    Column("n", "n", drop=2),
+    Column("search_dataset", "searched\non", drop=3),
+    Column("protocol", "protocol", drop=4),
+    Column("distinct_cells", "distinct\ncells", drop=5),
+    *(Column(key, split, group=_GROUPS[dataset], spread=True) for key, (dataset, split) in COLUMNS.items()),
+)
+_TITLE = "Accuracy of the cells found on NAS-Bench-201, in percent"
+_SECTIONS = {"STC-NAS": "STC-NAS paper"}
+_COMMAND = "stc-bench search --dataset cifar10 --seeds 3"
+
+
+def build(records: Sequence[Record], published: Published | None = None) -> Table:
+    """The table of `published` (None: as the paper printed it) and of the groups of `records`."""
+    published = published or load(6)
+    groups = _groups(records)
+    rows = [_published_row(row, published) for row in published.rows]
+    rows += [_own_row(group, _settings_to_name(group[0], groups)) for group in groups]
+    left_out = len(records) - sum(map(len, groups))
+    return Table(6, _TITLE, _COLUMNS, tuple(rows), _caption(groups, published, left_out))
+
+
+def _published_row(row: PublishedRow, published: Published) -> Row:
+    scores = {key: Spread(score.mean, score.std, None, score.source, score.note) for key, score in row.scores.items()}
+    searched = row.search_dataset is not None
+    return Row(
+        section=_SECTIONS.get(row.block, row.block),
+        values={
+            "method": row.method,
+            "seconds": row.seconds,
+            "n": published.runs if searched else None,
+            "search_dataset": row.search_dataset,
+            **scores,
+        },
+        notes=tuple(score.note for score in row.scores.values() if score.note),
+        details={"source": "; ".join(dict.fromkeys(score.source for score in row.scores.values()))},
+    )
+
+
+def _groups(records: Sequence[Record]) -> list[list[Record]]:
+    """Records that one row is made of, seeds in order; of two records of one seed the newer one."""
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        groups.setdefault(_key(record), []).append(record)
+    # The benchmark that holds most columns comes first.
+    return [_one_a_seed(groups[key]) for key in sorted(groups, key=lambda key: (-len(groups[key][0].scores), key))]
+
+
+def _key(record: Record) -> tuple[str, ...]:
+    settings = json.dumps(record.settings, sort_keys=True)
+    benchmark = (record.benchmark["name"], record.benchmark["sha256"])
+    return (*benchmark, record.method, record.search_dataset, record.protocol, record.device, settings)
+
+
+def _one_a_seed(group: Sequence[Record]) -> list[Record]:
+    newest = {record.seed: record for record in sorted(group, key=lambda record: record.finished)}
+    return [newest[seed] for seed in sorted(newest)]
+
+
+def _own_row(group: Sequence[Record], settings: Mapping[str, Any]) -> Row:
+    first = group[0]
+    name, digest = first.benchmark["name"], first.benchmark["sha256"]
+    distinct = len({Cell.parse(record.cell).isomorphism_class for record in group})
+    source = f"{len(group)} record(s), looked up in {name} (sha256 {digest[:12]})"
+    scores = {key: _spread([record.scores[key] for record in group], source) for key in _held(group)}
+    return Row(
+        section=f"Ours: {name}",
+        values={
+            "method": DISPLAY_NAMES.get(first.method, first.method),
+            "seconds": statistics.mean([record.total_seconds for record in group]),
+            "n": len(group),
+            "search_dataset": first.search_dataset,
+            "protocol": first.protocol,
+            "distinct_cells": distinct,
+            **scores,
+        },
+        notes=(_note(group, distinct, settings),),
+        details={
+            "source": source,
+            "device": first.device,
+            "benchmark": name,
+            "benchmark_file": first.benchmark["file"],
+            "benchmark_sha256": digest,
+            "seeds": [record.seed for record in group],
+            "cells": [record.cell for record in group],
+            "git_revisions": sorted({record.git_revision for record in group}),
+            "settings": first.settings,
+        },
+    )
+
+
+def _held(group: Sequence[Record]) -> list[str]:
+    """The columns that every record of the group has."""
+    return [key for key in COLUMNS if all(key in record.scores for record in group)]
+
+
+def _spread(values: Sequence[float], source: str) -> Spread:
+    if len(values) == 1:  # one run says nothing of how far runs lie apart
+        return Spread(values[0], source=source)
+    return Spread(statistics.mean(values), statistics.std(values), statistics.t_half_width(values), source)
+
+
+def _note(group: Sequence[Record], distinct: int, settings: Mapping[str, Any]) -> str:
+    first = group[0]
+    seeds = f"seed{'s' * (len(group) > 1)} {', '.join(str(record.seed) for record in group)}"
+    changed = "".join(f", {name}={value}" for name, value in settings.items())
+    cost = statistics.mean([record.total_seconds for record in group])
+    return (
+        f"Searched on {first.search_dataset} by protocol {first.protocol}{changed}; n={len(group)} ({seeds}), "
+        f"{distinct} distinct cell{'s' * (distinct > 1)}; "
+        f"looked up in {first.benchmark['name']} ({first.benchmark['sha256'][:12]}); "
+        f"{cost:,.0f} s a search on {first.device}."
+    )
+
+
+def _settings_to_name(record: Record, groups: Sequence[Sequence[Record]]) -> dict[str, Any]:
+    """Settings to name at the row: the protocol's that are not its preset's, the method's that differ between rows."""
+    preset = PROTOCOLS.get(record.protocol)
+    usual = asdict(preset.settings) if preset else {}
+    engine = record.settings.get("protocol", {})
+    changed = {name: value for name, value in engine.items() if usual.get(name, value) != value}
+    own = record.settings.get("method", {})
+    others = [other[0].settings.get("method", {}) for other in groups if other[0].method == record.method]
+    return changed | {name: value for name, value in own.items() if any(other.get(name) != value for other in others)}
+
+
+def _caption(groups: Sequence[Sequence[Record]], published: Published, left_out: int) -> tuple[str, ...]:
+    lines = [f"Mean ± standard deviation (ddof=0) over n independent searches; in the paper's rows n={published.runs}."]
+    if any(len(group) > 1 for group in groups):
+        lines.append("Below it, after 95 %: half the width of the 95 % t-interval of the mean (ddof=1).")
+    lines += [
+        f"Optimal: the best of all cells, column by column. It and the rows down to STC-NAS paper are as printed in: "
+        f"{published.reference}.",
+        "The methods of the section NATS-Bench were searched on each data set separately, with other hyper-parameters. "
+        "All others, STC-NAS and ours among them, were searched on one data set, and the cells looked up on all.",
+    ]
+    if not groups:
+        lines.append(f"No run of ours is here. To make three: `{_COMMAND}`")
+        return tuple(lines)
+    lines += [_protocol_line(name) for name in dict.fromkeys(group[0].protocol for group in groups)]
+    lines += dict.fromkeys(_benchmark_line(group[0].benchmark) for group in groups)
+    lines.append("Distinct cells: isomorphic ones count as one. All settings of a row are in the formats csv and json.")
+    if left_out:
+        lines.append(f"Older records of a seed that is counted already, left out: {left_out}.")
+    return tuple(lines)
+
+
+def _protocol_line(name: str) -> str:
+    about = f": {PROTOCOLS[name].about}" if name in PROTOCOLS else ""
+    if name == "paper":
+        return f"Protocol {name}{about}."
+    return (
+        f"Protocol {name}{about}. This is not the paper's search: "
+        "compare its rows with each other, not with the paper's rows."
+    )
+
+
+def _benchmark_line(benchmark: Mapping[str, str]) -> str:
+    about = f"{benchmark['about']} " if benchmark.get("about") else ""
+    return f"Benchmark {benchmark['name']}: {about}({benchmark['file']}, sha256 {benchmark['sha256'][:12]})."

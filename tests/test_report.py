@@ -1,0 +1,401 @@
+"""Tables: the published numbers, the statistics, the grouping of records, and every format."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from nasbench_stc import open_benchmark
+from nasbench_stc.benchmark import COLUMNS
+from nasbench_stc.engine.protocol import PROTOCOLS
+from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.report import FORMATS, TABLES, make_table, published, render, statistics
+from nasbench_stc.report.render import Column, Row, Spread, Table
+from nasbench_stc.runs import Record
+from nasbench_stc.space import Cell
+
+OURS = 13  # the first of our rows, after the printed ones
+
+
+def make_record(seed: int = 0, **changes: Any) -> Record:
+    """A record as a search writes it; its scores grow with the seed."""
+    record = Record(
+        method="stc",
+        search_dataset="cifar10",
+        seed=seed,
+        protocol="cpu",
+        settings={"protocol": asdict(PROTOCOLS["cpu"].settings), "method": {"noise": 0.3, "lambda_end": 2.0}},
+        cell=str(Cell.from_index(9930)),
+        trajectory=[],
+        supernet={"loss": 1.0, "accuracy": 60.0},
+        scores={key: 40.0 + 5 * place + seed for place, key in enumerate(COLUMNS)},
+        benchmark={"name": "nb201", "file": "nb201.csv.gz", "sha256": "0123456789abcdef" * 4},
+        seconds={"weights": 400.0 + seed, "alpha": 180.0, "evaluation": 16.0},
+        peak_memory={"mib": 500.0, "of": "resident memory of the process"},
+        split={},
+        versions={},
+        device="CPU: a_processor 100%",
+        threads=2,
+        git_revision="unknown",
+        finished=f"2026-01-01T00:00:{seed:02d}+00:00",
+    )
+    return replace(record, **changes)
+
+
+def three() -> list[Record]:
+    return [make_record(seed) for seed in range(3)]
+
+
+def own_rows(records: list[Record]) -> tuple[Row, ...]:
+    return make_table(6, records).rows[OURS:]
+
+
+# Published numbers
+
+
+def test_the_rows_are_the_papers() -> None:
+    rows = published.load(6).rows
+    assert [(row.block, row.method) for row in rows] == [
+        ("", "Optimal"),
+        *(("NAS-Bench-201", name) for name in ("RSPS", "DARTS", "GDAS", "SETN", "ENAS")),
+        *(("NATS-Bench", name) for name in ("RSPS", "DARTS(1st)", "DARTS(2nd)", "GDAS", "SETN", "ENAS")),
+        ("STC-NAS", "STC-NAS"),
+    ]
+    assert len(rows) == OURS
+    assert all(list(row.scores) == list(COLUMNS) for row in rows)
+    assert [row.method for row in rows if row.seconds is None] == ["Optimal", "DARTS(2nd)"]
+
+
+@pytest.mark.parametrize(
+    ("block", "method", "seconds", "means", "stds"),
+    [
+        ("STC-NAS", "STC-NAS", 3600, [89.83, 93.41, 70.04, 70.43, 44.45, 45.03], [0.04, 0.2, 0.63, 0.21, 0.16, 0.36]),
+        ("", "Optimal", None, [91.61, 94.37, 73.49, 73.51, 46.77, 47.31], [None] * 6),
+        (
+            "NAS-Bench-201",
+            "ENAS",
+            14058.8,
+            [37.51, 53.89, 13.37, 13.96, 15.06, 14.84],
+            [3.19, 0.58, 2.35, 2.33, 1.95, 2.1],
+        ),
+        ("NATS-Bench", "GDAS", 31609.8, [89.68, 93.23, 68.35, 68.17, 39.55, 39.4], [0.72, 0.58, 2.71, 2.5, 0.0, 0.0]),
+    ],
+)
+def test_golden_rows(
+    block: str, method: str, seconds: float | None, means: list[float], stds: list[float | None]
+) -> None:
+    row = next(row for row in published.load(6).rows if (row.block, row.method) == (block, method))
+    assert row.seconds == seconds
+    assert [score.mean for score in row.scores.values()] == means
+    assert [score.std for score in row.scores.values()] == stds
+
+
+def test_every_number_has_a_source_and_the_doubtful_ones_a_note() -> None:
+    scores = {
+        (row.block, row.method, key): score for row in published.load(6).rows for key, score in row.scores.items()
+    }
+    assert all("Table 6" in score.source for score in scores.values())
+    assert {where for where, score in scores.items() if score.note} == {
+        ("NATS-Bench", "ENAS", "cifar10-test"),
+        ("", "Optimal", "ImageNet16-120-valid"),
+    }
+
+
+def test_printed_numbers_are_what_their_cells_look_up_to() -> None:
+    try:
+        benchmark = open_benchmark("nb201")
+    except (DataError, BadCallError):
+        pytest.skip("needs the table nb201 below $STC_BENCH_DATA")
+    checked = 0
+    for row in published.load(6).rows:
+        for key, score in row.scores.items():
+            if score.lookup:
+                values = benchmark.accuracy([Cell.parse(digits) for digits in score.lookup], *COLUMNS[key])
+                assert np.mean(values) == pytest.approx(score.mean, abs=0.0051)
+                assert np.std(values) == pytest.approx(score.std or 0.0, abs=0.0051)
+                checked += 1
+    assert checked == 24
+
+
+@pytest.mark.parametrize(
+    "damage", ["no column", "no percentage", "no source", "unknown key", "no rows", "twice", "no table"]
+)
+def test_damaged_published_numbers_are_refused(damage: str) -> None:
+    text = Path(published.__file__).with_suffix("").joinpath("table6.json").read_text(encoding="utf-8")
+    content = json.loads(text)
+    cells = content["rows"][1]["cells"]
+    if damage == "no column":
+        del cells["cifar10-test"]
+    elif damage == "no percentage":
+        cells["cifar10-test"]["mean"] = 840.7
+    elif damage == "no source":
+        cells["cifar10-test"]["source"] = ""
+    elif damage == "unknown key":
+        cells["cifar10-test"]["men"] = 1.0
+    elif damage == "twice":
+        content["rows"].append(content["rows"][1])
+    elif damage == "no rows":
+        del content["rows"]
+    else:
+        content = None
+    with pytest.raises(DataError, match=r"table6\.json.*damaged"):
+        published.parse(content, "table6.json")
+
+
+# Statistics
+
+runs = st.lists(st.floats(0, 100), min_size=2, max_size=20)
+
+
+@given(runs)
+def test_statistics_agree_with_numpy_and_scipy(values: list[float]) -> None:
+    assert statistics.mean(values) == pytest.approx(np.mean(values))
+    assert statistics.std(values) == pytest.approx(np.std(values))
+    assert statistics.std(values, ddof=1) == pytest.approx(np.std(values, ddof=1))
+    error = np.std(values, ddof=1) / math.sqrt(len(values))
+    assert statistics.t_half_width(values) == pytest.approx(stats.t.ppf(0.975, len(values) - 1) * error)
+
+
+def test_the_interval_of_three_runs() -> None:
+    """docs/statistics.md: 2.48 times the deviation with ddof=1; 0.2 with ddof=0 becomes ±0.61."""
+    values = np.array([-1.0, 0.0, 1.0])
+    assert statistics.t_half_width(values.tolist()) == pytest.approx(2.484, abs=1e-3)
+    assert statistics.t_half_width((values * 0.2 / np.std(values)).tolist()) == pytest.approx(0.61, abs=5e-3)
+
+
+def test_one_run_has_no_sample_deviation() -> None:
+    with pytest.raises(ValueError, match="ddof=1"):
+        statistics.std([1.0], ddof=1)
+
+
+# Grouping
+
+
+def test_three_seeds_are_one_row() -> None:
+    (row,) = own_rows(three())
+    assert row.section == "Ours: nb201"
+    assert (row.values["method"], row.values["n"], row.values["distinct_cells"]) == ("STC-NAS", 3, 1)
+    assert row.values["seconds"] == pytest.approx(597.0)
+    score = row.values["cifar10-test"]
+    assert isinstance(score, Spread)
+    assert score.mean == pytest.approx(46.0)
+    assert score.std == pytest.approx(math.sqrt(2 / 3))
+    assert score.interval == pytest.approx(2.484, abs=1e-3)
+    assert row.details["seeds"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"method": "mine"},
+        {"search_dataset": "cifar100"},
+        {"protocol": "smoke"},
+        {"settings": {"protocol": {"epochs": 10}, "method": {}}},
+        {"benchmark": {"name": "nb201", "file": "nb201.csv.gz", "sha256": "f" * 64}},
+        {"device": "another"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_differs_is_another_row(changes: dict[str, Any]) -> None:
+    assert [row.values["n"] for row in own_rows([*three(), make_record(0, **changes)])] in ([3, 1], [1, 3])
+
+
+def test_a_seed_counts_once_and_the_newest_record_is_kept() -> None:
+    newer = make_record(0, scores={key: 90.0 for key in COLUMNS}, finished="2026-02-01T00:00:00+00:00")
+    for records in ([newer, *three()], [*three(), newer]):
+        table = make_table(6, records)
+        (row,) = table.rows[OURS:]
+        score = row.values["cifar10-test"]
+        assert isinstance(score, Spread)
+        assert row.values["n"] == 3
+        assert score.mean == pytest.approx((90 + 46 + 47) / 3)
+        assert any("left out: 1." in line for line in table.caption)
+
+
+def test_the_order_of_records_does_not_matter() -> None:
+    records = [*three(), make_record(0, method="mine"), make_record(4, search_dataset="cifar100")]
+    assert make_table(6, records).rows == make_table(6, records[::-1]).rows
+
+
+def test_isomorphic_cells_count_as_one() -> None:
+    cells = ["100000", "200000", "100100"]  # nothing arrives at the last node of the first two
+    (row,) = own_rows([make_record(seed, cell=str(Cell.parse(digits))) for seed, digits in enumerate(cells)])
+    assert (row.values["n"], row.values["distinct_cells"]) == (3, 2)
+
+
+def test_one_run_has_no_deviation() -> None:
+    text = render(make_table(6, [make_record(0)]), "text", 100)
+    line = next(line for line in text.splitlines() if line.startswith(" STC-NAS ("))
+    assert line.count("±") == 0 and line.split()[-1] == "65.00"
+    assert "95 %" not in text
+
+
+def test_columns_that_the_benchmark_lacks_are_dashes() -> None:
+    analog = make_record(
+        0,
+        scores={"cifar10-test": 92.5},
+        benchmark={"name": "analog", "about": "its own retraining", "file": "data.anb", "sha256": "a" * 64},
+    )
+    table = make_table(6, [analog, *three()])
+    assert [row.section for row in table.rows[OURS:]] == ["Ours: nb201", "Ours: analog"]
+    assert set(table.rows[-1].values) & set(COLUMNS) == {"cifar10-test"}
+    text = render(table, "text", 100)
+    line = next(line for line in text.splitlines() if "92.50" in line)
+    assert line.split()[-6:] == ["–", "92.50", "–", "–", "–", "–"]
+    assert "Benchmark analog: its own retraining (data.anb, sha256 aaaaaaaaaaaa)." in text
+
+
+def test_changed_settings_are_named_at_the_row() -> None:
+    record = make_record()
+    settings = {"protocol": {**record.settings["protocol"], "epochs": 10}, "method": {"noise": 0.3, "lambda_end": 0.0}}
+    rows = own_rows([record, replace(record, settings=settings)])
+    notes = {row.notes[0].split(";")[0] for row in rows}
+    assert notes == {
+        "Searched on cifar10 by protocol cpu, lambda_end=2.0",
+        "Searched on cifar10 by protocol cpu, epochs=10, lambda_end=0.0",
+    }
+
+
+def test_the_caption_says_what_the_numbers_are() -> None:
+    caption = " ".join(make_table(6, three()).caption)
+    for phrase in ("ddof=0", "ddof=1", "n=3", PROTOCOLS["cpu"].about, "each data set separately", "nb201.csv.gz"):
+        assert phrase in caption
+    assert "sha256 0123456789ab)" in caption
+
+
+def test_without_records_the_table_says_how_to_make_some() -> None:
+    table = make_table(6, [])
+    assert len(table.rows) == OURS
+    assert "`stc-bench search --dataset cifar10 --seeds 3`" in table.caption[-1]
+
+
+def test_unknown_tables_and_formats_are_refused() -> None:
+    with pytest.raises(BadCallError, match="no table 7: there is table 6"):
+        make_table(7, [])
+    with pytest.raises(BadCallError, match="unknown format 'html': choose from text, markdown, latex, csv, json"):
+        render(make_table(6, []), "html")
+    assert list(TABLES) == [6]
+
+
+# Formats
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_text_fits_and_breaks_no_number(width: int) -> None:
+    text = render(make_table(6, three()), "text", width)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    assert all(line == line.rstrip() for line in lines)
+    golden = next(line for line in lines if line.startswith(" STC-NAS ") and "89.83" in line)
+    numbers = ["89.83±0.04", "93.41±0.20", "70.04±0.63", "70.43±0.21", "44.45±0.16", "45.03±0.36"]
+    assert golden.split()[-6:] == numbers
+    assert next(line for line in lines if line.startswith(" 95 %")).split()[2:] == ["±2.48"] * 6
+    assert ("search s" in lines[4]) == (width >= 100)
+    assert ("Not shown in a width of" in text) == (width < 120)
+
+
+def test_text_that_cannot_fit_runs_over_whole() -> None:
+    assert "45.03±0.36" in render(make_table(6, three()), "text", 20)
+
+
+def test_names_are_shown_as_they_are() -> None:
+    """Neither rich's markup nor Markdown's or LaTeX's signs in a name do anything."""
+    table = make_table(6, [make_record(method="[bold]my_method|:smile:")])
+    assert " [bold]my_method|:smile: (" in render(table, "text", 120)
+    assert "| [bold]my\\_method\\|:smile: <sup>" in render(table, "markdown")
+    assert "[bold]my\\_method|:smile:\\textsuperscript" in render(table, "latex")
+
+
+def test_markdown_has_the_same_number_of_cells_in_every_row() -> None:
+    lines = [line for line in render(make_table(6, three()), "markdown").splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {13}
+    assert len(lines) == 2 + OURS + 4 + 2  # head, printed rows, sections, ours and its interval
+
+
+def test_latex_is_well_formed() -> None:
+    table = make_table(6, three())
+    latex = render(table, "latex")
+    plain = re.sub(r"\\[\\{}&%$#_]", "", latex)
+    assert plain.count("{") == plain.count("}")
+    assert plain.count("$") % 2 == 0
+    assert "±" not in latex and "–" not in latex and "a\\_processor 100\\%" in latex
+    opened = re.findall(r"\\begin\{(.*?)\}", latex)
+    assert opened == re.findall(r"\\end\{(.*?)\}", latex)[::-1]
+    body = latex.split(r"\toprule")[1].split(r"\bottomrule")[0]
+    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+    spans = [sum(int(n) - 1 for n in re.findall(r"\\multicolumn\{(\d)\}", row)) for row in rows]
+    assert {row.count("&") - row.count(r"\&") + span for row, span in zip(rows, spans, strict=True)} == {8}
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_latex_compiles(tmp_path: Path) -> None:
+    document = r"\documentclass{article}\usepackage{booktabs}\begin{document}" + render(make_table(6, three()), "latex")
+    (tmp_path / "table.tex").write_text(document + r"\end{document}", encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
+
+
+def test_csv_has_every_number_as_it_is() -> None:
+    rows = list(csv.DictReader(io.StringIO(render(make_table(6, three()), "csv"))))
+    assert len(rows) == OURS + 1
+    paper, ours = rows[-2:]
+    assert (paper["cifar10-valid_mean"], paper["cifar10-valid_std"], paper["seconds"]) == ("89.83", "0.04", "3600")
+    assert "Table 6" in paper["source"]
+    assert float(ours["cifar10-test_std"]) == statistics.std([45.0, 46.0, 47.0])
+    assert (ours["n"], ours["seeds"], ours["protocol"], ours["benchmark"]) == ("3", "0 1 2", "cpu", "nb201")
+    assert json.loads(ours["settings"])["method"] == {"noise": 0.3, "lambda_end": 2.0}
+    assert len(ours["cells"].split()) == 3
+
+
+def test_json_has_everything() -> None:
+    content = json.loads(render(make_table(6, three()), "json"))
+    assert content["table"] == 6
+    assert len(content["rows"]) == OURS + 1
+    ours = content["rows"][-1]
+    assert ours["settings"] == make_record().settings
+    assert ours["cifar10-test"]["mean"] == 46.0 and ours["cifar10-test"]["interval95"] > 0
+    assert "slip" in next(row for row in content["rows"][::-1] if row["method"] == "ENAS")["cifar10-test"]["note"]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("records", [[], three()], ids=["empty", "three"])
+def test_every_format_ends_with_one_newline_and_is_reproducible(format: str, records: list[Record]) -> None:
+    text = render(make_table(6, records), format)
+    assert text.endswith("\n") and not text.endswith("\n\n")
+    assert text == render(make_table(6, records), format)
+
+
+def test_more_than_26_notes_have_marks_of_their_own() -> None:
+    columns = (Column("name", "name"), Column("value", "value"))
+    rows = tuple(Row("", {"name": f"row{n}", "value": n}, (f"note {n}",)) for n in range(60))
+    text = render(Table(1, "marks", columns, rows, ()), "text", 80)
+    marks = re.findall(r"^\((\w+)\) note", text, flags=re.MULTILINE)
+    assert marks[25:28] == ["z", "aa", "ab"] and len(set(marks)) == 60
+    assert all(len(a) <= len(b) for a, b in pairwise(marks))
+
+
+def test_reports_of_three_seeds_import_nothing_slow() -> None:
+    code = (
+        "import json, sys; from nasbench_stc.report import make_table, render; from nasbench_stc.runs import Record; "
+        "render(make_table(6, [Record(**record) for record in json.load(sys.stdin)])); "
+        "print([name for name in ('torch', 'pandas', 'scipy', 'matplotlib') if name in sys.modules])"
+    )
+    records = json.dumps([asdict(record) for record in three()])
+    result = subprocess.run([sys.executable, "-c", code], input=records, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
