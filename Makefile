@@ -1,0 +1,27 @@
+# `make demo` and `make test` do all the set-up themselves: Python 3.11 or newer and a package index are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO_OUT := .demo
+
+.PHONY: demo test clean
+
+demo: .venv/ready
+	$(BIN)/stc-bench search --dataset digits --seeds 3 --out $(DEMO_OUT)
+	$(BIN)/stc-bench report --table 6 --results $(DEMO_OUT)
+	@echo
+	@echo "This was the embedded demo. For the real thing: stc-bench data fetch cifar10, then stc-bench search (README, 'The real thing')."
+
+test: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2
+
+.venv/ready: setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=python3.12 ...')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf .venv $(DEMO_OUT)

@@ -1,0 +1,5 @@
+"""`python -m nasbench_stc` is `stc-bench`."""
+
+from nasbench_stc.cli import main
+
+main()

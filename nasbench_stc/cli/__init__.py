@@ -1,0 +1,5 @@
+"""The command line: thin click commands over the public functions. Only `search` and `doctor` import torch."""
+
+from nasbench_stc.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,56 @@
+"""The `stc-bench` group, and the one place where errors become a line on stderr and an exit status."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from nasbench_stc import __version__
+from nasbench_stc.cli.data import data, doctor
+from nasbench_stc.cli.look import methods, query, report
+from nasbench_stc.cli.search import search
+from nasbench_stc.errors import StcBenchError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """A benchmarking harness for cell-based neural architecture search on NAS-Bench-201, built around STC-NAS.
+
+    \b
+    stc-bench search --dataset cifar10 --seeds 3     search for cells and look them up
+    stc-bench report --table 6                       the paper's table, with ours below
+    stc-bench query 9930                             what a cell scores
+    """
+
+
+for command in (search, report, query, methods, data, doctor):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run `stc-bench`: exit status 0, 2 for a bad call, 1 for a run that failed, 130 for Ctrl-C."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        sys.exit(cli(standalone_mode=False))
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" (see {context.command_path} -h)" if context else ""
+        _end(f"{error.format_message()}{hint}", error.exit_code)
+    except StcBenchError as error:
+        if debug:
+            raise
+        _end(str(error), error.exit_status)
+    except (KeyboardInterrupt, click.Abort):
+        _end("interrupted; the same command continues where it stood", 130)
+    except Exception as error:
+        if debug:
+            raise
+        _end(f"{type(error).__name__}: {error} (unexpected; stc-bench --debug … shows where)", 1)
+
+
+def _end(message: str, status: int) -> None:
+    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    sys.exit(status)

@@ -1,0 +1,34 @@
+"""Options and the table of accuracies that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+data_dir = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of image sets and benchmarks.  [default: $STC_BENCH_DATA, else the cache folder]",
+)
+benchmark = click.option(
+    "--benchmark",
+    default="auto",
+    show_default=True,
+    help="What scores a cell: a path, nb201, analog, or auto (the best at hand).",
+)
+
+
+def accuracy_table(before: Iterable[str], columns: Iterable[str], after: Iterable[str]) -> Any:
+    """A rich table with a narrow column for each report column, which fits a terminal 80 wide."""
+    from rich import box
+    from rich.table import Table
+
+    short = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "ImageNet16-120": "IN16-120"}
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True)
+    heads = ("\n".join((short[dataset], split)) for dataset, split in (name.rsplit("-", 1) for name in columns))
+    for head in (*before, *heads, *after):
+        table.add_column(head, justify="right", no_wrap=True)
+    return table

@@ -1,0 +1,86 @@
+"""A protocol: the named search settings that every method shares, so that rows of a table differ by method alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from nasbench_stc.errors import choose
+from nasbench_stc.settings import setting
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The supernet, its images and how its weights train. Defaults: what the STC-NAS paper says, or leaves open."""
+
+    channels: int = setting(16, "C, channels of the first stage (the target network, Sec. 4.4)", low=1)
+    cells_per_stage: int = setting(5, "N, cells in each of the three stages (the target network)", low=1)
+    resolution: int = setting(0, "pixels a side that images are averaged down to; 0: as they are")
+    epochs: int = setting(50, "epochs of the search (Sec. 4.4)", low=1)
+    steps: int = setting(0, "weight steps an epoch; 0: one pass over the training half")
+    batch_size: int = setting(64, "open: the batch size behind the paper's 3,600 s; the reference code's", low=2)
+    lr: float = setting(0.025, "SGD's first learning rate for the weights (Sec. 4.2)")
+    lr_min: float = setting(0.001, "the learning rate in the end; a cosine leads there, step by step (Sec. 4.2)")
+    momentum: float = setting(0.9, "SGD's momentum (Sec. 4.2)", high=1)
+    nesterov: bool = setting(False, "open: the paper names momentum alone")
+    weight_decay: float = setting(3e-4, "of the weights (Sec. 4.2)")
+    grad_clip: float = setting(5.0, "open: as DARTS, whose other settings the paper has; 0: none")
+    bn: str = setting(
+        "batch",
+        "open: batch statistics in evaluation too, as NATS-Bench searches, or running ones",
+        choices=("batch", "running"),
+    )
+    split: str = setting(
+        "published",
+        "images for weights and alpha: published (CIFAR-10: halves of the training set; CIFAR-100 and ImageNet16-120: "
+        "the training set, and half of the test set) or halves (of the training set, always)",
+        choices=("published", "halves"),
+    )
+    eval_batch: int = setting(
+        512, "images a batch in evaluation (batch statistics depend on it; the reference code's)", low=2
+    )
+
+
+class Preset(NamedTuple):
+    """A protocol by name: its settings, what it is, and about how long one seed takes."""
+
+    settings: Protocol
+    about: str
+    takes: str
+
+
+PROTOCOLS = {
+    "paper": Preset(
+        Protocol(),
+        "the paper's: the target network (C=16, N=5), 50 epochs over the training half",
+        "hours on a GPU (not measured here), days on two CPU cores",
+    ),
+    "cpu": Preset(
+        Protocol(cells_per_stage=1, resolution=16, epochs=30, steps=400, lr=0.1),
+        "a shallower supernet (N=1) on images of 16x16 pixels and fewer steps than the paper's",
+        "10 minutes a seed on two CPU cores",
+    ),
+    "digits": Preset(
+        Protocol(channels=8, cells_per_stage=1, epochs=30, batch_size=32, lr=0.1),
+        "a small supernet (C=8, N=1) for the embedded 8x8 images",
+        "half a minute a seed on two CPU cores",
+    ),
+    "smoke": Preset(
+        Protocol(channels=4, cells_per_stage=1, resolution=8, epochs=2, steps=3, batch_size=16),
+        "a few steps of a tiny supernet: shows that everything runs, finds nothing",
+        "seconds",
+    ),
+}
+
+
+def choose_protocol(name: str, dataset: str, device: str) -> str:
+    """The protocol that `name` means; `auto`: `digits` for that data set, else `paper` on a GPU, else `cpu`.
+
+    Raises:
+        BadCallError: no such protocol.
+    """
+    if name == "auto":
+        return "digits" if dataset == "digits" else "cpu" if device == "cpu" else "paper"
+    if name not in PROTOCOLS:
+        raise choose("protocol", name, ("auto", *PROTOCOLS))
+    return name

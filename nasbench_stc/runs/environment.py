@@ -1,0 +1,90 @@
+"""What a record says of the machine and the code that it was made with."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from nasbench_stc.errors import BadCallError
+
+PACKAGES = ("nasbench_stc", "torch", "numpy", "scipy")
+
+
+def choose_device(name: str) -> str:
+    """The torch device that `name` means; `auto` is a GPU if there is one.
+
+    Raises:
+        BadCallError: it is none, or is not there.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise BadCallError(
+            f"device {name!r} is not to be had here ({str(error).splitlines()[0]}); try --device cpu"
+        ) from None
+    return name
+
+
+def device_name(device: str) -> str:
+    """The device's own name, like that of its processor."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else f"CPU: {_processor()}"
+
+
+def peak_memory(device: str) -> dict[str, Any]:
+    """The most memory in use so far, in MiB: the CUDA allocator's, or the resident memory of this process."""
+    import torch
+
+    if device.startswith("cuda"):
+        return {"mib": round(torch.cuda.max_memory_allocated(device) / 2**20, 1), "of": "CUDA allocator"}
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss is in bytes there, in KiB elsewhere
+    return {
+        "mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1),
+        "of": "resident memory of the process",
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python's version and those of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+@cache
+def git_revision() -> str:
+    """The commit of this code, `+changes` where files differ from it; `unknown` outside a checkout of this project."""
+    here = Path(__file__).parent
+
+    def git(*args: str) -> str:
+        return subprocess.run(["git", *args], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # else it is somebody else's checkout around us
+        changes = "+changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+        return git("rev-parse", "HEAD") + changes
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

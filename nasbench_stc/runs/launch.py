@@ -1,0 +1,238 @@
+"""Running a search on this machine: from names to a record, through a folder that survives being killed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from nasbench_stc import files, settings
+from nasbench_stc.benchmark import COLUMNS, Benchmark, open_benchmark
+from nasbench_stc.data.images import DeviceImages
+from nasbench_stc.data.readers import read as read_images
+from nasbench_stc.data.splits import search_split
+from nasbench_stc.engine import checkpoint
+from nasbench_stc.engine.loop import Search
+from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol
+from nasbench_stc.errors import BadCallError, RunError
+from nasbench_stc.methods import load as load_method
+from nasbench_stc.methods.base import OneShotMethod
+from nasbench_stc.runs import environment, record
+from nasbench_stc.runs.record import Record
+from nasbench_stc.space import Cell
+
+OnStep = Callable[[int, int, int, int], None]
+"""Called after each step with (epoch, epochs, step, steps)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run, everything resolved: what its folder is named by and its record says."""
+
+    method: str
+    dataset: str
+    seed: int
+    protocol: str
+    engine: Protocol
+    method_settings: Any
+    device: str
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Every setting, by part."""
+        return {"protocol": asdict(self.engine), "method": asdict(self.method_settings)}
+
+    @property
+    def folder_name(self) -> str:
+        """The same for the same command, another for any other setting."""
+        everything = json.dumps([self.method, self.dataset, self.seed, self.protocol, self.settings], sort_keys=True)
+        key = hashlib.sha256(everything.encode()).hexdigest()[:8]
+        return f"{self.method}-{self.dataset}-{self.protocol}-seed{self.seed}-{key}"
+
+
+def plan(
+    method: str,
+    dataset: str = "cifar10",
+    seed: int = 0,
+    protocol: str = "auto",
+    changes: Mapping[str, Any] | None = None,
+    device: str = "auto",
+) -> Plan:
+    """Resolve names into a `Plan`.
+
+    Args:
+        method, dataset, protocol, device: by name; `auto` chooses.
+        seed: a whole number, not negative.
+        changes: settings that differ from the protocol's and the method's, by name.
+
+    Raises:
+        BadCallError: something is unknown or out of range.
+    """
+    method_class = load_method(method)
+    device = environment.choose_device(device)
+    protocol = choose_protocol(protocol, dataset, device)
+    engine = PROTOCOLS[protocol].settings
+    own = settings.changed(method_class.Settings(), method_class.presets.get(protocol, {}))
+    changes = dict(changes or {})
+    for_engine = {name: changes.pop(name) for name in settings.names(engine) if name in changes}
+    unknown = changes.keys() - settings.names(own)
+    if unknown:
+        raise BadCallError(
+            f"unknown setting {sorted(unknown)[0]!r}: protocol {protocol} has {', '.join(settings.names(engine))}; "
+            f"method {method} has {', '.join(settings.names(own))}"
+        )
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise BadCallError(f"seed {seed!r}: it has to be a whole number, not negative")
+    return Plan(
+        method, dataset, seed, protocol, settings.changed(engine, for_engine), settings.changed(own, changes), device
+    )
+
+
+def search(
+    method: str,
+    dataset: str = "cifar10",
+    seed: int = 0,
+    protocol: str = "auto",
+    *,
+    out: str | Path | None = None,
+    benchmark: str | Path | Benchmark = "auto",
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    resume: bool = True,
+    **changes: Any,
+) -> Record:
+    """Run one search and look the cell up.
+
+    Args:
+        method: as `stc-bench methods` lists them.
+        dataset: `cifar10`, `cifar100`, `ImageNet16-120` or `digits`.
+        seed: everything random follows from it.
+        protocol: `paper`, `cpu`, `digits`, `smoke`, or `auto`.
+        out: the folder for records and checkpoints; None keeps nothing on disk.
+        benchmark: what says how good the cell is; see `open_benchmark`.
+        data_dir: where images and benchmarks are; see `files.data_dir`.
+        device: a torch device, or `auto`.
+        resume: continue a run that was interrupted, and return one that is finished.
+        changes: settings by name.
+
+    Raises:
+        BadCallError, DataError, RunError: with what happened and what to do.
+    """
+    todo = plan(method, dataset, seed, protocol, changes, device)
+    opened = open_benchmark(benchmark, data_dir) if isinstance(benchmark, (str, Path)) else benchmark
+    return run(todo, opened, None if out is None else Path(out), data_dir, resume)
+
+
+def run(
+    todo: Plan,
+    benchmark: Benchmark,
+    out: Path | None,
+    data_dir: str | Path | None = None,
+    resume: bool = True,
+    on_step: OnStep = lambda epoch, epochs, step, steps: None,
+) -> Record:
+    """Carry out a plan: its folder below `out` holds a checkpoint while it runs and the record when it is done."""
+    if out is None:
+        return _finish(todo, benchmark, *_train(todo, None, data_dir, on_step))
+    folder = out / todo.folder_name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0)
+        with lock:
+            return _run_in(folder, todo, benchmark, data_dir, resume, on_step)
+    except Timeout:
+        raise RunError(
+            f"{folder}: another process is running this very search; wait for it, or use another --out"
+        ) from None
+    except OSError as error:
+        raise BadCallError(f"--out {out}: cannot be written ({error.strerror or error})") from None
+
+
+def _run_in(
+    folder: Path, todo: Plan, benchmark: Benchmark, data_dir: str | Path | None, resume: bool, on_step: OnStep
+) -> Record:
+    for left_over in folder.glob(".*.partial"):
+        left_over.unlink()
+    kept, saved = folder / record.FILE_NAME, folder / checkpoint.FILE_NAME
+    if resume and kept.exists():
+        done = record.read(kept)
+        if done.benchmark["sha256"] != benchmark.sha256:
+            done = replace(done, scores=scores(Cell.parse(done.cell), benchmark), benchmark=_identity(benchmark))
+            done.write(folder)
+        return done
+    if not resume:
+        saved.unlink(missing_ok=True)
+    result = _finish(todo, benchmark, *_train(todo, saved, data_dir, on_step))
+    result.write(folder)
+    saved.unlink(missing_ok=True)
+    return result
+
+
+def _train(
+    todo: Plan, saved: Path | None, data_dir: str | Path | None, on_step: OnStep
+) -> tuple[Search, dict[str, Any]]:
+    """All epochs, from the checkpoint `saved` on if there is one; the search and how its images were split."""
+    sets = read_images(todo.dataset, files.data_dir(data_dir))
+    train, valid, split = search_split(sets, todo.engine.split, todo.seed)
+    if todo.engine.resolution:
+        train, valid = train.shrink(todo.engine.resolution), valid.shrink(todo.engine.resolution)
+    device = torch.device(todo.device)
+
+    def make_method(generator: torch.Generator, device: torch.device) -> OneShotMethod:
+        return load_method(todo.method)(todo.method_settings, generator, device)
+
+    batch = todo.engine.batch_size
+    if batch > min(len(train), len(valid)):
+        raise BadCallError(f"batch_size={batch} is more than the {min(len(train), len(valid))} images of a half")
+    search = Search(
+        make_method, todo.engine, DeviceImages(train, device), DeviceImages(valid, device), sets.classes, todo.seed
+    )
+    if saved is not None and saved.exists():
+        search.load_state_dict(checkpoint.load(saved))
+    while not search.done:
+        search.run_epoch(lambda epoch, step: on_step(epoch, todo.engine.epochs, step, search.steps))
+        if saved is not None:
+            checkpoint.save(saved, search.state_dict())
+    return search, {**split, "source": sets.source}
+
+
+def _finish(todo: Plan, benchmark: Benchmark, search: Search, split: dict[str, Any]) -> Record:
+    cell = search.method.cell()
+    supernet = search.evaluate(cell)
+    return Record(
+        method=todo.method,
+        search_dataset=todo.dataset,
+        seed=todo.seed,
+        protocol=todo.protocol,
+        settings=todo.settings,
+        cell=str(cell),
+        trajectory=search.progress.trajectory,
+        supernet=supernet,
+        scores=scores(cell, benchmark),
+        benchmark=_identity(benchmark),
+        seconds=search.progress.seconds,
+        peak_memory=environment.peak_memory(todo.device),
+        split=split,
+        versions=environment.versions(),
+        device=environment.device_name(todo.device),
+        threads=torch.get_num_threads(),
+        git_revision=environment.git_revision(),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def scores(cell: Cell, benchmark: Benchmark) -> dict[str, float]:
+    """Percent by report column at the benchmark's full budget, for the columns that it holds."""
+    held = {(key.dataset, key.split) for key in benchmark.holds()}
+    return {name: float(benchmark.accuracy([cell], *which)[0]) for name, which in COLUMNS.items() if which in held}
+
+
+def _identity(benchmark: Benchmark) -> dict[str, str]:
+    return {"name": benchmark.name, "about": benchmark.about, "file": benchmark.path.name, "sha256": benchmark.sha256}

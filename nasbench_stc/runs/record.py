@@ -1,0 +1,109 @@
+"""The record of a run: everything that a table or a figure needs, and everything that says where it came from.
+
+One run is one folder with one `record.json`, written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from nasbench_stc import files
+from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.space import Cell
+
+SCHEMA = 1
+FILE_NAME = "record.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished search. All values are plain (JSON) ones."""
+
+    method: str
+    search_dataset: str
+    seed: int
+    protocol: str
+    settings: dict[str, dict[str, Any]]
+    """Every setting by part: `protocol` (supernet, data, weights) and `method`."""
+    cell: str
+    """The official string of the cell found."""
+    trajectory: list[dict[str, Any]]
+    """One entry an epoch: epoch, cell, train_loss, valid_loss, seconds, and what the method adds."""
+    supernet: dict[str, float]
+    """The cell under the supernet's weights on all validation images: `loss` (nats), `accuracy` (percent)."""
+    scores: dict[str, float]
+    """Percent by column (`cifar10-valid` … `ImageNet16-120-test`), as far as the benchmark holds them."""
+    benchmark: dict[str, str]
+    """`name`, `file` and `sha256` of what gave the scores."""
+    seconds: dict[str, float]
+    """Spent on `weights`, `alpha` and `evaluation`; their sum is the search's cost."""
+    peak_memory: dict[str, Any]
+    """`mib`, and what was measured: `of`."""
+    split: dict[str, Any]
+    """The images for weights and for alpha: how they were split, their numbers, a checksum."""
+    versions: dict[str, str]
+    device: str
+    threads: int
+    git_revision: str
+    finished: str
+    """UTC, ISO 8601."""
+    schema: int = SCHEMA
+
+    @property
+    def total_seconds(self) -> float:
+        """Seconds of the search, evaluation included."""
+        return sum(self.seconds.values())
+
+    def write(self, folder: Path) -> Path:
+        """Write `record.json` into `folder`, whole or not at all."""
+        path = folder / FILE_NAME
+        files.write_atomic(path, (json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n").encode())
+        return path
+
+
+def read(path: Path) -> Record:
+    """The record in the file at `path`.
+
+    Raises:
+        DataError: it cannot be read, is damaged, or has another schema.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise DataError(f"{path}: damaged, no JSON ({error})") from None
+    if not isinstance(content, dict) or "schema" not in content:
+        raise DataError(f"{path}: no record of a run (it has no schema)")
+    if content["schema"] != SCHEMA:
+        raise DataError(
+            f"{path}: has record schema {content['schema']}, this version reads {SCHEMA}; run the search again"
+        )
+    missing = {item.name for item in fields(Record)} - content.keys()
+    unknown = content.keys() - {item.name for item in fields(Record)}
+    if missing or unknown:
+        raise DataError(
+            f"{path}: damaged (missing: {sorted(missing) or 'nothing'}; unknown: {sorted(unknown) or 'nothing'})"
+        )
+    record = Record(**content)
+    try:
+        Cell.parse(record.cell)
+    except BadCallError as error:
+        raise DataError(f"{path}: damaged: {error}") from None
+    return record
+
+
+def read_all(folders: Iterable[Path]) -> tuple[list[Record], list[str]]:
+    """All records below `folders`, sorted by path, and one sentence for each file that could not be read."""
+    records, problems = [], []
+    paths = {path.resolve(): path for folder in folders for path in Path(folder).rglob(FILE_NAME)}
+    for path in sorted(paths.values()):
+        try:
+            records.append(read(path))
+        except DataError as error:
+            problems.append(str(error))
+    return records, problems
