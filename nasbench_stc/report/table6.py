@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.engine.protocol import PROTOCOLS
@@ -42,7 +40,7 @@ def build(records: Sequence[Record], published: Published | None = None) -> Tabl
     published = published or load(6)
     groups = _groups(records)
     rows = [_published_row(row, published) for row in published.rows]
-    rows += [_own_row(group, _settings_to_name(group[0], groups)) for group in groups]
+    rows += [_own_row(group) for group in groups]
     left_out = len(records) - sum(map(len, groups))
     return Table(6, _TITLE, _COLUMNS, tuple(rows), _caption(groups, published, left_out))
 
@@ -84,7 +82,7 @@ def _one_a_seed(group: Sequence[Record]) -> list[Record]:
     return [newest[seed] for seed in sorted(newest)]
 
 
-def _own_row(group: Sequence[Record], settings: Mapping[str, Any]) -> Row:
+def _own_row(group: Sequence[Record]) -> Row:
     first = group[0]
     name, digest = first.benchmark["name"], first.benchmark["sha256"]
     distinct = len({Cell.parse(record.cell).isomorphism_class for record in group})
@@ -101,7 +99,7 @@ def _own_row(group: Sequence[Record], settings: Mapping[str, Any]) -> Row:
             "distinct_cells": distinct,
             **scores,
         },
-        notes=(_note(group, distinct, settings),),
+        notes=(_note(group, distinct),),
         details={
             "source": source,
             "device": first.device,
@@ -127,10 +125,10 @@ def _spread(values: Sequence[float], source: str) -> Spread:
     return Spread(statistics.mean(values), statistics.std(values), statistics.t_half_width(values), source)
 
 
-def _note(group: Sequence[Record], distinct: int, settings: Mapping[str, Any]) -> str:
+def _note(group: Sequence[Record], distinct: int) -> str:
     first = group[0]
     seeds = f"seed{'s' * (len(group) > 1)} {', '.join(str(record.seed) for record in group)}"
-    changed = "".join(f", {name}={value}" for name, value in settings.items())
+    changed = "".join(f", {name}={value}" for name, value in first.changes.items())
     cost = statistics.mean([record.total_seconds for record in group])
     return (
         f"Searched on {first.search_dataset} by protocol {first.protocol}{changed}; n={len(group)} ({seeds}), "
@@ -138,17 +136,6 @@ def _note(group: Sequence[Record], distinct: int, settings: Mapping[str, Any]) -
         f"looked up in {first.benchmark['name']} ({first.benchmark['sha256'][:12]}); "
         f"{cost:,.0f} s a search on {first.device}."
     )
-
-
-def _settings_to_name(record: Record, groups: Sequence[Sequence[Record]]) -> dict[str, Any]:
-    """Settings to name at the row: the protocol's that are not its preset's, the method's that differ between rows."""
-    preset = PROTOCOLS.get(record.protocol)
-    usual = asdict(preset.settings) if preset else {}
-    engine = record.settings.get("protocol", {})
-    changed = {name: value for name, value in engine.items() if usual.get(name, value) != value}
-    own = record.settings.get("method", {})
-    others = [other[0].settings.get("method", {}) for other in groups if other[0].method == record.method]
-    return changed | {name: value for name, value in own.items() if any(other.get(name) != value for other in others)}
 
 
 def _caption(groups: Sequence[Sequence[Record]], published: Published, left_out: int) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ class Plan:
     protocol: str
     engine: Protocol
     method_settings: Any
+    changes: dict[str, Any]
     device: str
 
     @property
@@ -90,9 +91,14 @@ def plan(
         )
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise BadCallError(f"seed {seed!r}: it has to be a whole number, not negative")
-    return Plan(
-        method, dataset, seed, protocol, settings.changed(engine, for_engine), settings.changed(own, changes), device
-    )
+    parts = ((engine, settings.changed(engine, for_engine)), (own, settings.changed(own, changes)))
+    differing = {
+        name: value
+        for usual, asked in parts
+        for name, value, _ in settings.described(asked)
+        if value != getattr(usual, name)
+    }
+    return Plan(method, dataset, seed, protocol, parts[0][1], parts[1][1], differing, device)
 
 
 def search(
@@ -212,6 +218,7 @@ def _finish(todo: Plan, benchmark: Benchmark, search: Search, split: dict[str, A
         seed=todo.seed,
         protocol=todo.protocol,
         settings=todo.settings,
+        changes=todo.changes,
         cell=str(cell),
         trajectory=search.progress.trajectory,
         supernet=supernet,

@@ -29,6 +29,8 @@ class Record:
     protocol: str
     settings: dict[str, dict[str, Any]]
     """Every setting by part: `protocol` (supernet, data, weights) and `method`."""
+    changes: dict[str, Any]
+    """Those of them that differ from the protocol's and the method's own, by name."""
     cell: str
     """The official string of the cell found."""
     trajectory: list[dict[str, Any]]
