@@ -48,11 +48,9 @@ def images_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return Path(named)
     if not (SHARED / "unpack.py").is_file():
         pytest.skip("needs CIFAR-10 and CIFAR-100, in $STC_BENCH_DATA or ../shared/data")
-    common = (
-        tmp_path_factory.getbasetemp().parent
-        if os.environ.get("PYTEST_XDIST_WORKER")
-        else tmp_path_factory.getbasetemp()
-    )
-    with FileLock(common / "images.lock"):  # one worker unpacks, the other finds the files there
+    common = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        common = common.parent  # of all workers: one unpacks, the other finds the files there
+    with FileLock(common / "images.lock"):
         subprocess.run([sys.executable, SHARED / "unpack.py", common / "images"], check=True, stdout=subprocess.DEVNULL)
     return common / "images"
