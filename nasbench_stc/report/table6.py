@@ -149,8 +149,7 @@ def _caption(groups: Sequence[Sequence[Record]], published: Published, left_out:
         "All others, STC-NAS and ours among them, were searched on one data set, and the cells looked up on all.",
     ]
     if not groups:
-        lines.append(f"No run of ours is here. To make three: `{_COMMAND}`")
-        return tuple(lines)
+        return (*lines, "No run of ours is here. To make three:", _COMMAND)  # a line of its own, to be copied
     lines += [_protocol_line(name) for name in dict.fromkeys(group[0].protocol for group in groups)]
     lines += dict.fromkeys(_benchmark_line(group[0].benchmark) for group in groups)
     lines.append("Distinct cells: isomorphic ones count as one. All settings of a row are in the formats csv and json.")

@@ -15,13 +15,14 @@ from filelock import FileLock, Timeout
 
 from nasbench_stc import files, settings
 from nasbench_stc.benchmark import COLUMNS, Benchmark, open_benchmark
+from nasbench_stc.data import DATASETS
 from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.data.readers import read as read_images
 from nasbench_stc.data.splits import search_split
 from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol
-from nasbench_stc.errors import BadCallError, RunError
+from nasbench_stc.errors import BadCallError, RunError, choose
 from nasbench_stc.methods import load as load_method
 from nasbench_stc.methods.base import OneShotMethod
 from nasbench_stc.runs import environment, record
@@ -77,6 +78,8 @@ def plan(
         BadCallError: something is unknown or out of range.
     """
     method_class = load_method(method)
+    if dataset not in DATASETS:
+        raise choose("data set", dataset, DATASETS)
     device = environment.choose_device(device)
     protocol = choose_protocol(protocol, dataset, device)
     engine = PROTOCOLS[protocol].settings
@@ -147,18 +150,33 @@ def run(
     """Carry out a plan: its folder below `out` holds a checkpoint while it runs and the record when it is done."""
     if out is None:
         return _finish(todo, benchmark, *_train(todo, None, data_dir, on_step))
-    folder = out / todo.folder_name
+    folder, new = out / todo.folder_name, not out.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock", timeout=0)
-        with lock:
-            return _run_in(folder, todo, benchmark, data_dir, resume, on_step)
+        lock.acquire()
     except Timeout:
         raise RunError(
             f"{folder}: another process is running this very search; wait for it, or use another --out"
         ) from None
     except OSError as error:
         raise BadCallError(f"--out {out}: cannot be written ({error.strerror or error})") from None
+    try:
+        return _run_in(folder, todo, benchmark, data_dir, resume, on_step)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written ({error.strerror or error}); what was done is kept") from error
+    finally:
+        _leave(folder, lock, new)
+
+
+def _leave(folder: Path, lock: FileLock, new: bool) -> None:
+    """Release the lock; a folder in which nothing came to be goes, and the one around it if it is `new`."""
+    if {path.name for path in folder.iterdir()} <= {".lock"}:
+        (folder / ".lock").unlink(missing_ok=True)
+        folder.rmdir()
+        if new and not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
+    lock.release()
 
 
 def _run_in(

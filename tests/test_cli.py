@@ -1,0 +1,261 @@
+"""The command line as a user types it: what it prints, how it refuses, and that looking things up stays light."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from nasbench_stc import cli
+from nasbench_stc.cli.search import parse_seeds
+from nasbench_stc.errors import BadCallError
+
+SMOKE = ["search", "--dataset", "digits", "--protocol", "smoke", "--device", "cpu"]
+
+
+@pytest.fixture(autouse=True)
+def empty_data_dir(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("STC_BENCH_DATA", str(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture
+def stc_bench(monkeypatch, capsys):
+    """Runs `stc-bench ARGS`: (exit status, stdout, stderr)."""
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["stc-bench", *map(str, args)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
+
+    return run
+
+
+def test_search_then_report(stc_bench, tmp_path):
+    status, out, err = stc_bench(*SMOKE, "--seeds", "2", "--out", tmp_path)
+    assert (status, err) == (0, "")
+    assert "protocol smoke" in out.splitlines()[0]
+    assert "about seconds" in out.splitlines()[1]
+    assert "benchmark analog" in out.splitlines()[2]
+    records = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("*/record.json"))]
+    for record in records:
+        assert f"seed {record['seed']}: {record['cell']}" in out
+        assert f"{record['scores']['cifar10-test']:.2f}" in out
+    status, out, err = stc_bench("report", "--table", 6, "--results", tmp_path)
+    assert (status, err) == (0, "")
+    ours = [line for line in out.splitlines() if line.lstrip().startswith("STC-NAS")]
+    assert len(ours) == 2
+    assert "89.83±0.04" in ours[0]
+    mean = sum(record["scores"]["cifar10-test"] for record in records) / 2
+    assert f"{mean:.2f}" in ours[1]
+
+
+def test_search_shows_all_six_columns(stc_bench, tmp_path, table_path):
+    status, out, _ = stc_bench(*SMOKE, "--seeds", "1", "--out", tmp_path, "--benchmark", table_path)
+    assert status == 0
+    record = json.loads(next(tmp_path.glob("*/record.json")).read_text())
+    assert len(record["scores"]) == 6
+    row = next(line for line in out.splitlines() if line.split()[:1] == ["0"])
+    assert row.split()[2:8] == [f"{value:.2f}" for value in record["scores"].values()]
+
+
+def test_report_formats_and_files(stc_bench, tmp_path):
+    status, out, _ = stc_bench("report", "--results", tmp_path / "none")
+    assert status == 0
+    assert "stc-bench search --dataset cifar10 --seeds 3" in out
+    for form in ("markdown", "latex", "csv", "json"):
+        assert stc_bench("report", "--results", tmp_path, "--format", form, "--out", tmp_path / form)[:2] == (0, "")
+        assert "89.83" in (tmp_path / form).read_text()
+    status, _, err = stc_bench("report", "--format", "word")
+    assert (status, err) == (2, "Error: unknown format 'word': choose from text, markdown, latex, csv, json\n")
+    assert stc_bench("report", "--table", 99)[0] == 2
+    status, _, err = stc_bench("report", "--out", tmp_path / "no" / "such" / "folder" / "t.txt")
+    assert status == 2
+    assert "cannot be written" in err
+
+
+def test_report_names_damaged_records_and_goes_on(stc_bench, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "record.json").write_text("{")
+    status, out, err = stc_bench("report", "--results", tmp_path)
+    assert status == 0
+    assert "STC-NAS" in out
+    assert err.startswith("left out: ")
+    assert "damaged" in err
+
+
+def test_query_9930(stc_bench, table_path):
+    args = ("query", "9930", "--benchmark", table_path)
+    status, out, _ = stc_bench(*args)
+    assert status == 0
+    row = next(line for line in out.splitlines() if line.split()[:1] == ["9930"])
+    assert row.split()[1:7] == ["91.55", "94.36", "73.49", "73.51", "46.37", "46.34"]
+    content = json.loads(stc_bench(*args, "--format", "json")[1])
+    assert content["cells"][0]["rank"]["cifar100-test"] == 1
+    assert content["benchmark"]["name"] == "nb201"
+    (line,) = csv.DictReader(io.StringIO(stc_bench(*args, "--format", "csv", "--dataset", "cifar10")[1]))
+    assert (line["digits"], line["cifar10-test"], line["cifar10-test-rank"]) == ("333133", "94.3633", "3")
+    assert "cifar100-test" not in line
+    assert "12 epochs" in stc_bench(*args, "--epochs", 100)[2]
+
+
+def test_query_takes_a_cell_by_any_name(stc_bench):
+    string = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+    out = stc_bench("query", "9930", "333133", string, "--format", "csv")[1]
+    lines = out.splitlines()[1:]
+    assert len(lines) == 3
+    assert len(set(lines)) == 1
+
+
+def test_methods_lists_what_there_is(stc_bench):
+    status, out, _ = stc_bench("methods")
+    assert status == 0
+    assert out.startswith("stc  STC-NAS")
+    out = stc_bench("methods", "stc")[1]
+    assert "noise=0.3" in out
+    assert "batch_size=64" in out
+    assert stc_bench("methods", "darts9")[0] == 2
+
+
+def test_data_status_and_doctor(stc_bench):
+    out = stc_bench("data", "status")[1]
+    assert "stc-bench data fetch cifar10" in out
+    assert "nb201" in out
+    out = stc_bench("doctor")[1]
+    for word in ("torch", "python", "device", "GiB free", "analog"):
+        assert word in out
+    assert stc_bench("data", "fetch", "mnist")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "said"),
+    [
+        (["--dataset", "mnist"], 2, "unknown data set 'mnist': choose from cifar10"),
+        (["--method", "darts9"], 2, "unknown method 'darts9': choose from stc"),
+        (["--protocol", "quick"], 2, "unknown protocol 'quick': choose from auto, paper"),
+        (["--set", "nose=1"], 2, "unknown setting 'nose'"),
+        (["--set", "noise"], 2, "expected KEY=VALUE"),
+        (["--set", "noise=loud"], 2, "noise='loud': expected a number"),
+        (["--set", "channels=0"], 2, "channels='0': it has to be at least 1"),
+        (["--seeds", "many"], 2, "--seeds 'many'"),
+        (["--seeds", "0"], 2, "--seeds '0'"),
+        (["--seeds", "1,1"], 2, "--seeds '1,1'"),
+        (["--seeds", "-1"], 2, "--seeds '-1'"),
+        (["--device", "tpu"], 2, "device 'tpu' is not to be had here"),
+        (["--benchmark", "nats"], 2, "benchmark 'nats' is neither a path"),
+        (["--data-dir", "/dev/null"], 2, "is not a folder"),
+        (["--dataset", "cifar10"], 1, "stc-bench data fetch cifar10"),
+        (["--benchmark", "nb201"], 1, "no nb201.csv.gz in"),
+        (["--sed", "1"], 2, "No such option"),
+    ],
+)
+def test_bad_searches_end_in_one_line(stc_bench, tmp_path, args, status, said):
+    got, _, err = stc_bench(*SMOKE, "--seeds", "1", "--out", tmp_path / "out", *args)
+    assert got == status
+    assert said in err
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "cell", ["resnet", "15625", "333135", "|none~0|", "|conv~0|+|none~0|none~1|+|none~0|none~1|none~2|"]
+)
+def test_bad_cells_end_in_one_line(stc_bench, cell):
+    status, out, err = stc_bench("query", cell)
+    assert (status, out) == (2, "")
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+
+
+def test_an_out_that_cannot_be_written(stc_bench, tmp_path):
+    (tmp_path / "file").write_text("")
+    status, _, err = stc_bench(*SMOKE, "--seeds", "1", "--out", tmp_path / "file" / "runs")
+    assert status == 2
+    assert "cannot be written" in err
+    assert err.count("\n") == 1
+
+
+def test_a_truncated_image_file(stc_bench, tmp_path, images_dir):
+    folder = tmp_path / "data" / "cifar-10-batches-bin"
+    shutil.copytree(images_dir / folder.name, folder)
+    os.truncate(folder / "data_batch_4.bin", 1_000_000)
+    args = [*SMOKE, "--dataset", "cifar10", "--seeds", "1", "--data-dir", folder.parent, "--out", tmp_path / "out"]
+    status, _, err = stc_bench(*args)
+    assert status == 1
+    assert "data_batch_4.bin: damaged, 1,000,000 bytes instead of 30,730,000" in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_with_a_missing_column(stc_bench, tmp_path, table_path):
+    lines = gzip.decompress(table_path.read_bytes()).decode().splitlines()
+    at = lines[0].split(",").index("in_test_200")
+    cut = "\n".join(",".join(line.split(",")[:at] + line.split(",")[at + 1 :]) for line in lines)
+    (tmp_path / "nb201.csv.gz").write_bytes(gzip.compress(cut.encode(), 1))
+    for args in (["query", "1"], [*SMOKE, "--out", tmp_path / "out"]):
+        status, _, err = stc_bench(*args, "--data-dir", tmp_path)
+        assert status == 1
+        assert "no column in_test_200" in err
+        assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_cifar10_end_to_end(stc_bench, tmp_path, images_dir, table_path):
+    args = ["--seeds", "1", "--data-dir", images_dir, "--benchmark", table_path, "--out", tmp_path, "--device", "cpu"]
+    status, out, err = stc_bench("search", "--dataset", "cifar10", "--protocol", "smoke", *args)
+    assert (status, err) == (0, "")
+    record = json.loads(next(tmp_path.glob("*/record.json")).read_text())
+    assert record["split"]["train_images"] == record["split"]["valid_images"] == 25_000
+    assert record["split"]["source"] == "cifar-10-batches-bin"
+    assert len(record["scores"]) == 6
+
+
+def test_seeds():
+    assert parse_seeds("3") == [0, 1, 2]
+    assert parse_seeds("777,888,999") == [777, 888, 999]
+    assert parse_seeds("777,") == [777]
+    with pytest.raises(BadCallError):
+        parse_seeds("1.5")
+
+
+@pytest.mark.parametrize(
+    "args", [["-h"], ["search", "-h"], ["methods"], ["query", "9930"], ["report"], ["data", "status"]]
+)
+def test_looking_up_is_light(args, tmp_path):
+    """No torch, and an answer in under a second (the best of three: machines that run tests are busy)."""
+    code = (
+        "import sys; from nasbench_stc.cli.main import cli; cli(sys.argv[1:], standalone_mode=False); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", code, *args], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        seconds.append(time.perf_counter() - start)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+    assert min(seconds) < 1.0
+
+
+def test_python_m_is_the_same_command(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "nasbench_stc", "query", "-h"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "CELL" in done.stdout
+
+
+def test_a_traceback_is_shown_on_demand(tmp_path):
+    for debug in ([], ["--debug"]):
+        command = [sys.executable, "-m", "nasbench_stc", *debug, "query", "resnet"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ("Traceback" in done.stderr) is bool(debug)

@@ -1,0 +1,242 @@
+"""The bilevel loop: which gradients are computed, and that a seed says everything."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nasbench_stc import Cell
+from nasbench_stc.data.images import DeviceImages, Images
+from nasbench_stc.engine import checkpoint
+from nasbench_stc.engine.loop import Search, evaluate
+from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol
+from nasbench_stc.errors import BadCallError, RunError
+from nasbench_stc.methods.stc import STC, StcSettings
+from nasbench_stc.models import Mixture
+from nasbench_stc.settings import changed
+
+CPU = torch.device("cpu")
+TINY = Protocol(channels=4, cells_per_stage=1, epochs=3, steps=4, batch_size=8, lr=0.1)
+
+
+def images(seed=0, n=50, device=CPU):
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (n, 3, 8, 8), dtype=np.uint8)
+    return DeviceImages(Images(pixels, rng.integers(0, 10, n), (120.0,) * 3, (60.0,) * 3, 1), device)
+
+
+def search(protocol=TINY, seed=0, **settings):
+    settings = changed(StcSettings(), settings)
+    return Search(lambda g, d: STC(settings, g, d), protocol, images(0), images(1), 10, seed)
+
+
+def run(s):
+    while not s.done:
+        s.run_epoch()
+    return s
+
+
+def history(s):
+    return [{k: v for k, v in entry.items() if k != "seconds"} for entry in s.progress.trajectory]
+
+
+class BackwardMasks(TorchDispatchMode):
+    """Records which of (input, weight, bias) gradients each convolution computes."""
+
+    def __init__(self):
+        super().__init__()
+        self.masks = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten.convolution_backward.default:
+            self.masks.append(tuple(args[-1]))
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_alpha_step_computes_no_weight_gradient():
+    s = search(sample_none=False)
+    s.method.begin_epoch(0, 3)
+    before = {name: value.clone() for name, value in s.supernet.named_parameters()}
+    with BackwardMasks() as recorded:
+        s.alpha_step(torch.arange(8))
+    assert recorded.masks
+    assert not any(weight or bias for _, weight, bias in recorded.masks)
+    assert all(p.grad is None for p in s.supernet.parameters())
+    assert all(torch.equal(before[name], p) for name, p in s.supernet.named_parameters())
+
+
+def test_the_weight_step_computes_no_alpha_gradient():
+    s = search(sample_none=False)
+    s.method.begin_epoch(0, 3)
+    alpha = s.method.alpha.detach().clone()
+    with BackwardMasks() as recorded:
+        s.weight_step(torch.arange(8))
+    assert any(weight for _, weight, _ in recorded.masks)
+    assert s.method.alpha.grad is None
+    assert torch.equal(alpha, s.method.alpha.detach())
+
+
+def test_weights_that_did_not_run_stay_as_they_are():
+    s = search()
+    s.weight_step(torch.arange(8))  # momentum everywhere it ran
+    s.method.weight_mixture = lambda: Mixture.path(Cell((1, 1, 1, 1, 1, 3)))
+    before = {name: p.detach().clone() for name, p in s.supernet.named_parameters()}
+    s.weight_step(torch.arange(8))
+    moved = {name for name, p in s.supernet.named_parameters() if not torch.equal(before[name], p)}
+    in_cells = {name for name in before if ".edges." in name}
+    assert {name for name in moved & in_cells if ".bias" not in name} == {
+        f"blocks.{block}.edges.5.nor_conv_3x3.1.weight" for block in (0, 2, 4)
+    }
+    assert "classifier.weight" in moved
+
+
+def test_the_loss_is_the_supernets_on_the_augmented_batch():
+    s = search(sample_none=False)
+    s.method.begin_epoch(2, 3)  # no noise: the sample is the argmax
+    twin = copy.deepcopy(s.generators["augmentation"].get_state())
+    index = torch.arange(10, 18)
+    generator = torch.Generator()
+    generator.set_state(twin)
+    batch, labels = s.train.augmented(index, generator)
+    mixture = Mixture.path(s.method.sample().tolist(), s.method.alpha.detach())
+    with torch.no_grad():
+        expected = F.cross_entropy(copy.deepcopy(s.supernet)(batch, mixture), labels)
+    assert s.weight_step(index).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_seed_says_everything():
+    one, two, other = run(search(seed=5)), run(search(seed=5)), run(search(seed=6))
+    assert history(one) == history(two)
+    assert history(one) != history(other)
+    for a, b in zip(one.supernet.parameters(), two.supernet.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert one.evaluate(one.method.cell()) == two.evaluate(two.method.cell())
+
+
+def test_the_global_random_state_is_left_alone():
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    search().run_epoch()
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("bn", ["batch", "running"])
+def test_a_continued_search_is_the_same_search(tmp_path, at, bn):
+    protocol = changed(TINY, {"bn": bn})
+    whole, first = run(search(protocol)), search(protocol)
+    for _ in range(at):
+        first.run_epoch()
+    checkpoint.save(tmp_path / "c.pt", first.state_dict())
+    second = search(protocol)
+    second.load_state_dict(checkpoint.load(tmp_path / "c.pt"))
+    assert second.epoch == at
+    run(second)
+    assert history(second) == history(whole)
+    for name, value in whole.supernet.state_dict().items():
+        assert torch.equal(value, second.supernet.state_dict()[name])
+    assert second.evaluate(second.method.cell()) == whole.evaluate(whole.method.cell())
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.save(path, search().state_dict())
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(RunError, match=r"checkpoint\.pt: cannot be continued from.*--no-resume"):
+        checkpoint.load(path)
+
+
+def test_an_epoch_sees_each_image_once_before_any_twice():
+    s = search(changed(TINY, {"batch_size": 10, "steps": 12}))
+    order = s._order(s.train).flatten()
+    assert len(order) == 120
+    for start in (0, 50):
+        assert sorted(order[start : start + 50].tolist()) == list(range(50))
+    assert search(changed(TINY, {"steps": 0})).steps == 50 // 8
+
+
+def test_learning_rate_end_points():
+    s = search()
+    s._set_lr(0)
+    assert s.sgd.param_groups[0]["lr"] == pytest.approx(0.1)
+    s._set_lr(6)
+    assert s.sgd.param_groups[0]["lr"] == pytest.approx((0.1 + 0.001) / 2)
+    s._set_lr(12)
+    assert s.sgd.param_groups[0]["lr"] == pytest.approx(0.001)
+
+
+def test_uniform_epochs_take_no_alpha_steps():
+    s = search(uniform=0.6)
+    alpha = s.method.alpha.detach().clone()
+    entries = [s.run_epoch() for _ in range(2)]
+    assert [entry["valid_loss"] for entry in entries] == [None, None]
+    assert torch.equal(alpha, s.method.alpha.detach())
+    assert s.run_epoch()["valid_loss"] is not None
+    assert set(s.progress.seconds) == {"weights", "alpha"}
+
+
+def test_divergence_is_an_error():
+    s = search(changed(TINY, {"lr": 1e30, "lr_min": 1e30, "grad_clip": 0}), sample_none=False)
+    with pytest.raises(RunError, match=r"diverged.*lr="):
+        run(s)
+
+
+def test_evaluation_is_over_all_images():
+    s = run(search())
+    cell = Cell.from_index(11)
+    found = evaluate(s.supernet, cell, s.valid, 20)  # batches of 20, 20, 10
+    losses, right = 0.0, 0
+    with torch.no_grad():
+        for batch in (torch.arange(0, 20), torch.arange(20, 40), torch.arange(40, 50)):
+            x, labels = s.valid.plain(batch)
+            logits = s.supernet(x, Mixture.path(cell))
+            losses += F.cross_entropy(logits, labels).item() * len(batch)
+            right += int((logits.argmax(1) == labels).sum())
+    assert found["accuracy"] == pytest.approx(100 * right / 50)
+    assert found["loss"] == pytest.approx(losses / 50, rel=1e-5)
+
+
+def test_protocols():
+    assert choose_protocol("auto", "digits", "cuda") == "digits"
+    assert choose_protocol("auto", "cifar10", "cuda") == "paper"
+    assert choose_protocol("auto", "cifar10", "cpu") == "cpu"
+    with pytest.raises(BadCallError, match="choose from auto, paper, cpu, digits, smoke"):
+        choose_protocol("fast", "cifar10", "cpu")
+    paper = PROTOCOLS["paper"].settings
+    assert (paper.channels, paper.cells_per_stage, paper.epochs) == (16, 5, 50)
+    assert (paper.lr, paper.lr_min, paper.momentum, paper.weight_decay) == (0.025, 0.001, 0.9, 3e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"chanels": 8}, "unknown setting 'chanels'.*channels"),
+        ({"channels": "many"}, "expected a whole number"),
+        ({"channels": 0}, "at least 1"),
+        ({"lr": math.nan}, "at least 0"),
+        ({"momentum": 2}, "between 0 and 1"),
+        ({"bn": "layer"}, "choose from batch, running"),
+        ({"nesterov": "perhaps"}, "true or false"),
+    ],
+)
+def test_bad_settings(change, said):
+    with pytest.raises(BadCallError, match=said):
+        changed(Protocol(), change)
+
+
+def test_settings_from_text():
+    got = changed(Protocol(), {"channels": "8", "lr": "1e-2", "nesterov": "true", "bn": "running"})
+    assert (got.channels, got.lr, got.nesterov, got.bn) == (8, 0.01, True, "running")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_search_ends_in_finite_losses():
+    device = torch.device("cuda")
+    train, valid = images(0, device=device), images(1, device=device)
+    s = run(Search(lambda g, d: STC(StcSettings(), g, d), TINY, train, valid, 10, 0))
+    assert math.isfinite(s.evaluate(s.method.cell())["loss"])
