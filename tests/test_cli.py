@@ -50,7 +50,7 @@ def test_search_then_report(stc_bench, tmp_path):
         assert f"{record['scores']['cifar10-test']:.2f}" in out
     status, out, err = stc_bench("report", "--table", 6, "--results", tmp_path)
     assert (status, err) == (0, "")
-    ours = [line for line in out.splitlines() if line.lstrip().startswith("STC-NAS")]
+    ours = [line for line in out.splitlines() if line.startswith(" STC-NAS")]
     assert len(ours) == 2
     assert "89.83±0.04" in ours[0]
     mean = sum(record["scores"]["cifar10-test"] for record in records) / 2
@@ -210,7 +210,7 @@ def test_a_table_with_a_missing_column(stc_bench, tmp_path, table_path):
 
 def test_cifar10_end_to_end(stc_bench, tmp_path, images_dir, table_path):
     args = ["--seeds", "1", "--data-dir", images_dir, "--benchmark", table_path, "--out", tmp_path, "--device", "cpu"]
-    status, out, err = stc_bench("search", "--dataset", "cifar10", "--protocol", "smoke", *args)
+    status, _, err = stc_bench("search", "--dataset", "cifar10", "--protocol", "smoke", *args)
     assert (status, err) == (0, "")
     record = json.loads(next(tmp_path.glob("*/record.json")).read_text())
     assert record["split"]["train_images"] == record["split"]["valid_images"] == 25_000
