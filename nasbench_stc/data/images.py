@@ -82,10 +82,11 @@ class DeviceImages:
         middle = (self._steps + self.pad).expand(len(index), self.side)
         return self._gather(index, middle, middle)
 
-    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images once, in order, `size` at a time (the last batch may be smaller)."""
-        for start in range(0, len(self), size):
-            yield self.plain(torch.arange(start, min(start + size, len(self)), device=self.labels.device))
+    def batches(self, size: int, n: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """The first `n` images (None: all) once, in order, `size` at a time; the last batch may be smaller."""
+        end = min(n or len(self), len(self))
+        for start in range(0, end, size):
+            yield self.plain(torch.arange(start, min(start + size, end), device=self.labels.device))
 
     def _gather(self, index: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and columns of the padded images, both (n, side), as normalised images."""

@@ -200,8 +200,10 @@ class Search:
 
 
 @torch.inference_mode()
-def evaluate(supernet: Supernet, cell: Cell, images: DeviceImages, batch_size: int) -> dict[str, float]:
-    """One cell under the supernet's weights, on images as they are.
+def evaluate(
+    supernet: Supernet, cell: Cell, images: DeviceImages, batch_size: int, n: int | None = None
+) -> dict[str, float]:
+    """One cell under the supernet's weights, on the first `n` images (None: all) as they are.
 
     Returns:
         `loss`, the mean cross-entropy in nats, and `accuracy`, percent right.
@@ -210,8 +212,10 @@ def evaluate(supernet: Supernet, cell: Cell, images: DeviceImages, batch_size: i
     mixture = Mixture.path(cell)
     loss = torch.zeros((), device=images.labels.device)
     right = torch.zeros((), dtype=torch.int64, device=images.labels.device)
-    for batch, labels in images.batches(batch_size):
+    seen = 0
+    for batch, labels in images.batches(batch_size, n):
+        seen += len(labels)
         logits = supernet(batch, mixture)
         loss += F.cross_entropy(logits, labels, reduction="sum")
         right += (logits.argmax(dim=1) == labels).sum()
-    return {"loss": loss.item() / len(images), "accuracy": 100 * right.item() / len(images)}
+    return {"loss": loss.item() / seen, "accuracy": 100 * right.item() / seen}

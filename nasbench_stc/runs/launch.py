@@ -149,7 +149,7 @@ def run(
 ) -> Record:
     """Carry out a plan: its folder below `out` holds a checkpoint while it runs and the record when it is done."""
     if out is None:
-        return _finish(todo, benchmark, *_train(todo, None, data_dir, on_step))
+        return _finish(todo, benchmark, *train(todo, None, data_dir, on_step))
     folder, new = out / todo.folder_name, not out.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -193,13 +193,13 @@ def _run_in(
         return done
     if not resume:
         saved.unlink(missing_ok=True)
-    result = _finish(todo, benchmark, *_train(todo, saved, data_dir, on_step))
+    result = _finish(todo, benchmark, *train(todo, saved, data_dir, on_step))
     result.write(folder)
     saved.unlink(missing_ok=True)
     return result
 
 
-def _train(
+def train(
     todo: Plan, saved: Path | None, data_dir: str | Path | None, on_step: OnStep
 ) -> tuple[Search, dict[str, Any]]:
     """All epochs, from the checkpoint `saved` on if there is one; the search and how its images were split."""
