@@ -55,6 +55,8 @@ class Benchmark(Protocol):
     """One line for captions: what the numbers are."""
     path: Path
     sha256: str
+    in_memory: bool
+    """Whether `rank` and `optimal` answer at once; else their first call reads the whole space, which takes minutes."""
 
     def holds(self) -> Sequence[Key]:
         """Everything that can be asked for."""

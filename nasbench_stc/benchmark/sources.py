@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nasbench_stc import files
-from nasbench_stc.benchmark import analog, table
+from nasbench_stc.benchmark import analog, official, table
 from nasbench_stc.benchmark.base import Benchmark
 from nasbench_stc.errors import BadCallError, DataError
 
@@ -16,31 +16,57 @@ def open_benchmark(source: str | Path = "auto", data_dir: str | Path | None = No
     """The benchmark that `source` names.
 
     Args:
-        source: a path; or `nb201`, the table in the data folder; `analog`, the one that comes with pip; or
-            `auto`, the first of these that is there.
+        source: a path to a table or an official file or folder; or `nb201`, the table in the data folder;
+            `analog`, the one that comes with pip; or `auto`, the first that the data folder has of the table,
+            NATS-Bench (folder, pickle) and NAS-Bench-201, else `analog`.
         data_dir: the data folder; see `files.data_dir`.
 
     Raises:
         BadCallError: no such name or path.
         DataError: what is named is not there or damaged; the message says how to get it.
     """
-    folder = files.data_dir(data_dir)
-    found = files.find(folder, [table.FILE_NAME])
     if source == "analog":
         return analog.read_analog()
+    folder = files.data_dir(data_dir)
     if source == "nb201":
+        found = files.find(folder, [table.FILE_NAME])
         if found is None:
             raise DataError(f"no {table.FILE_NAME} in {folder}; {table.HOW_TO_GET}")
         return table.read_table(found)
     if source == "auto":
-        if found is not None:
-            return table.read_table(found)
+        best = find_best(folder)
+        if best is not None:
+            return _open(best)
         if analog.find_file() is not None:
             return analog.read_analog()
         raise DataError(f"no benchmark found in {folder}: {table.HOW_TO_GET}; or {analog.HOW_TO_GET}")
     path = Path(source)
     if not path.exists():
         raise BadCallError(f"benchmark {str(source)!r} is neither a path that exists nor one of {', '.join(NAMES)}")
-    if path.name.endswith(".csv.gz"):
-        return table.read_table(path)
-    raise DataError(f"{path} is no benchmark that this version reads (a table, {table.FILE_NAME})")
+    return _open(path)
+
+
+def find_best(folder: Path) -> Path | None:
+    """The best benchmark file in the data folder: quick before slow, NATS-Bench before NAS-Bench-201."""
+    for name in (table.FILE_NAME, *official.NAMES):
+        found = files.find(folder, [name])
+        # A folder cut to some cells would fail at the end of a search, for most of them.
+        if found is not None and (not found.is_dir() or official.is_whole_folder(found)):
+            return found
+    return None
+
+
+def _open(path: Path) -> Benchmark:
+    if path.is_dir():
+        return official.open_nats_folder(path)
+    for ending, opener in (
+        (".csv.gz", table.read_table),
+        (".pickle.pbz2", official.open_nats_pickle),
+        (".pth", official.open_nas_bench_201),
+    ):
+        if path.name.endswith(ending):
+            return opener(path)
+    raise DataError(
+        f"{path} is no benchmark that this version reads: a table (.csv.gz), NATS-Bench's folder or .pickle.pbz2, "
+        "NAS-Bench-201's .pth"
+    )

@@ -56,6 +56,8 @@ _SECONDS_FACTOR = {
 class TableBenchmark:
     """A `Benchmark` over arrays in memory, each of shape (15,625,) in index order, NaN where a cell was not run."""
 
+    in_memory = True
+
     def __init__(
         self,
         name: str,

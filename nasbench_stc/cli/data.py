@@ -60,14 +60,16 @@ def doctor(data_dir: Path | None) -> None:
 
 
 def _status(folder: Path) -> None:
-    from nasbench_stc.benchmark import analog, table
+    from nasbench_stc.benchmark import analog, official, table
     from nasbench_stc.data import readers
 
-    click.echo(f"{'data folder':<14} {folder}{'' if folder.exists() else ' (not there yet)'}")
     rows = [
         *readers.status(folder),
         ("nb201", files.find(folder, [table.FILE_NAME]), table.HOW_TO_GET),
+        *((name, files.find(folder, [name]), official.HOW_TO_GET) for name in official.NAMES),
         ("analog", analog.find_file(), analog.HOW_TO_GET),
     ]
+    width = max(len(name) for name, *_ in rows)
+    click.echo(f"{'data folder':<{width}}  {folder}{'' if folder.exists() else ' (not there yet)'}")
     for name, found, how_to_get in rows:
-        click.echo(f"{name:<14} {found or 'not found: ' + how_to_get}")
+        click.echo(f"{name:<{width}}  {found or 'not found: ' + how_to_get}")

@@ -21,7 +21,7 @@ NONE = OPS.index("none")
 NUM_NODES = 4
 # (source node, target node), in the order of the official string and of the rows of alpha.
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-NUM_CELLS = len(OPS) ** len(EDGES)
+NUM_CELLS: int = len(OPS) ** len(EDGES)
 
 _PLACES = tuple(len(OPS) ** place for place in reversed(range(len(EDGES))))
 _INDEX_SEED = 88  # the official files shuffled the lexicographic product once, with this seed
