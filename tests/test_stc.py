@@ -104,7 +104,7 @@ def test_ramps(shape):
 
 
 def test_uniform_epochs_ignore_alpha_and_its_weights():
-    method = with_alpha(stc(uniform=1.0), [[1.0, 0, 0, 0, 0]] * 6)
+    method = with_alpha(stc(uniform=1.0, sample_none=True), [[1.0, 0, 0, 0, 0]] * 6)
     method.begin_epoch(0, 10)
     np.testing.assert_allclose(frequencies(method).mean(dim=0).numpy(), 0.2, atol=0.012)
     assert method.weight_mixture().weights is None

@@ -56,6 +56,7 @@ def search(
     from nasbench_stc.benchmark import open_benchmark
     from nasbench_stc.engine.protocol import PROTOCOLS
     from nasbench_stc.runs import launch
+    from nasbench_stc.runs.record import FILE_NAME
 
     plans = [launch.plan(method, dataset, seed, protocol, settings, device) for seed in chosen]
     opened = open_benchmark(benchmark, data_dir)
@@ -69,6 +70,8 @@ def search(
     records = []
     with _Bars(console) as bars:
         for todo in plans:
+            if resume and (out / todo.folder_name / FILE_NAME).exists():
+                console.print(f"seed {todo.seed}: done before, its record is kept (--no-resume runs it again)")
             records.append(launch.run(todo, opened, out, data_dir, resume, bars.add(todo.seed, todo.engine.epochs)))
             bars.finish()
     _show(console, records)
