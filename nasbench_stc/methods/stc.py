@@ -59,7 +59,7 @@ class StcSettings:
     )
     sample_none: bool = setting(
         False,
-        "open: `none` is not sampled; its output is zero, so the loss gives its alpha no gradient and JS can only raise "
+        "open: `none` is not sampled; its output is zero, so the loss gives its alpha no gradient and JS only raises "
         "it: with it in the race every edge ends in it (seen on digits: all edges, all seeds)",
     )
     result_none: bool = setting(False, "open: nor is `none` in the resulting cell, as in DARTS, for it learned nothing")
@@ -75,7 +75,7 @@ class STC:
     # The short protocols have a tenth of the paper's steps: weights that mean something before alpha learns, and an
     # alpha that gets as far. Chosen by the supernet's own validation loss: see "Protocols" in the README.
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "cpu": {"uniform": 2 / 3, "alpha_lr": 3e-3},
+        "cpu": {"uniform": 0.65, "alpha_lr": 3e-3},
         "digits": {"uniform": 0.5, "alpha_lr": 3e-3},
     }
 
