@@ -102,6 +102,12 @@ def test_isomorphic_cells_differ_by_the_known_noise(nb201):
         assert np.mean([values[members].std(ddof=1) for members in several]) == pytest.approx(noise, abs=0.005)
 
 
+def test_cost():
+    found = open_benchmark("analog").cost([0, 9930], "cifar100")
+    assert found["params"] == pytest.approx([0.135156, 1.294356])
+    assert found["mflops"][0] == pytest.approx(15.65322)
+
+
 def test_cells_and_indices_are_the_same(nb201):
     some = [3, 1, 4, 1, 5, 9, 2, 6]
     np.testing.assert_array_equal(nb201.accuracy(some), nb201.accuracy([Cell.from_index(i) for i in some]))

@@ -148,7 +148,7 @@ def test_data_status_and_doctor(stc_bench):
         (["--seeds", "0"], 2, "--seeds '0'"),
         (["--seeds", "1,1"], 2, "--seeds '1,1'"),
         (["--seeds", "-1"], 2, "--seeds '-1'"),
-        (["--device", "tpu"], 2, "device 'tpu' is not to be had here"),
+        (["--device", "tpu"], 2, "unknown device 'tpu': choose from auto, cpu, cuda"),
         (["--benchmark", "nats"], 2, "benchmark 'nats' is neither a path"),
         (["--data-dir", "/dev/null"], 2, "is not a folder"),
         (["--dataset", "cifar10"], 1, "stc-bench data fetch cifar10"),

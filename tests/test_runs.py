@@ -75,12 +75,15 @@ def test_a_finished_run_is_not_run_again(tmp_path):
 def test_a_finished_run_is_looked_up_in_another_benchmark(tmp_path):
     first = search(**SMOKE, out=tmp_path)
     values = np.linspace(0, 100, 15_625)
-    other = TableBenchmark("other", "made here", tmp_path / "o", "f" * 64, {Key("cifar100", "test", 200, None): values})
+    keys = [Key(dataset, "test", 200, None) for dataset in ("cifar10", "cifar100")]
+    other = TableBenchmark("other", "made here", tmp_path / "o", "f" * 64, dict.fromkeys(keys, values))
     second = search(**SMOKE | {"benchmark": other}, out=tmp_path)
-    assert second.scores == {"cifar100-test": values[Cell.parse(first.cell).index]}
+    assert second.scores == dict.fromkeys(("cifar10-test", "cifar100-test"), values[Cell.parse(first.cell).index])
     assert second.benchmark == {"name": "other", "about": "made here", "file": "o", "sha256": "f" * 64}
     assert second.trajectory == first.trajectory
     assert record.read(path_of(tmp_path)) == second
+    assert search(**SMOKE, out=tmp_path) == first
+    assert record.read(path_of(tmp_path)) == second  # which has a column more: nothing is lost
 
 
 def test_a_run_in_progress_is_not_run_twice(tmp_path):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc.errors import BadCallError, choose
-from nasbench_stc.space import DATASETS, NUM_CELLS, Cell
+from nasbench_stc.space import DATASETS, NUM_CELLS, Cell, flops, params
 
 SPLITS = ("valid", "test")
 Cells = Iterable[Cell | int] | NDArray[np.integer]
@@ -47,7 +47,10 @@ class Key(NamedTuple):
 
 
 class Benchmark(Protocol):
-    """A source of accuracies. `cells` are cells or official indices; results have shape `(len(cells),)`."""
+    """A source of accuracies. `cells` are cells or official indices; results have shape `(len(cells),)`.
+
+    A source says what it holds and looks it up (`holds`, `lookup`, `lookup_seconds`); the rest follows.
+    """
 
     name: str
     """As `open_benchmark` takes it."""
@@ -56,10 +59,24 @@ class Benchmark(Protocol):
     path: Path
     sha256: str
     in_memory: bool
-    """Whether `rank` and `optimal` answer at once; else their first call reads the whole space, which takes minutes."""
+    """Whether the whole space is at hand: else the first `rank` or `optimal` reads it, which takes minutes."""
 
     def holds(self) -> Sequence[Key]:
         """Everything that can be asked for."""
+
+    def lookup(self, index: NDArray[np.int64], key: Key) -> NDArray[np.float64]:
+        """Percent right of the cells at `index`, for a key that this source holds.
+
+        Raises:
+            DataError: it was not run for some of the cells; the message names one.
+        """
+
+    def lookup_seconds(self, index: NDArray[np.int64], key: Key) -> NDArray[np.float64]:
+        """Seconds of those cells' training, on the benchmark's machine.
+
+        Raises:
+            BadCallError: this source holds no training times.
+        """
 
     def accuracy(
         self,
@@ -75,19 +92,39 @@ class Benchmark(Protocol):
             BadCallError: this source does not hold it; the message says what it holds.
             DataError: it was not run for some of the cells; the message names one.
         """
+        return self.lookup(as_indices(cells), resolve(self, dataset, split, epochs, seed))
 
     def train_seconds(
         self, cells: Cells, dataset: str = "cifar10", split: str = "valid", epochs: int | None = None
     ) -> NDArray[np.float64]:
-        """Seconds that training for that accuracy took, on the benchmark's machine."""
+        """Seconds that training for that accuracy took, the mean over seeds, on the benchmark's machine.
+
+        Raises:
+            BadCallError: this source does not hold that accuracy, or no training times.
+        """
+        return self.lookup_seconds(as_indices(cells), resolve(self, dataset, split, epochs, None))
+
+    def cost(self, cells: Cells, dataset: str = "cifar10") -> dict[str, NDArray[np.float64]]:
+        """What each cell's network on `dataset` costs: `params` and `mflops`, both in millions (see `space.cost`)."""
+        chosen = [Cell.from_index(index) for index in as_indices(cells)]
+        return {"params": params(chosen, dataset) / 1e6, "mflops": flops(chosen, dataset)}
 
     def optimal(self, dataset: str = "cifar10", split: str = "test", epochs: int | None = None) -> tuple[Cell, float]:
         """The best cell of the space and its accuracy; of equals the first in index order."""
+        values = self.whole(resolve(self, dataset, split, epochs, None))
+        best = int(values.argmax())
+        return Cell.from_index(best), float(values[best])
 
     def rank(
         self, cells: Cells, dataset: str = "cifar10", split: str = "test", epochs: int | None = None
     ) -> NDArray[np.int64]:
         """1 for the best of all 15,625 cells; equals share the better rank."""
+        values = self.whole(resolve(self, dataset, split, epochs, None))
+        return len(values) - np.searchsorted(np.sort(values), values[as_indices(cells)], side="right") + 1
+
+    def whole(self, key: Key) -> NDArray[np.float64]:
+        """`lookup` for all cells, in index order."""
+        return self.lookup(np.arange(NUM_CELLS), key)
 
 
 def as_indices(cells: Cells) -> NDArray[np.int64]:
@@ -107,23 +144,22 @@ def as_indices(cells: Cells) -> NDArray[np.int64]:
     )
 
 
-def resolve(keys: Iterable[Key], name: str, dataset: str, split: str, epochs: int | None, seed: int | None) -> Key:
-    """The one of `keys` that is meant; a missing number of epochs means the most there are.
+def resolve(benchmark: Benchmark, dataset: str, split: str, epochs: int | None, seed: int | None) -> Key:
+    """The one of the benchmark's keys that is meant; a missing number of epochs means the most there are.
 
     Raises:
-        BadCallError: none is; the message says what the source called `name` holds.
+        BadCallError: none is; the message says what the benchmark holds.
     """
     if dataset not in DATASETS:
         raise choose("data set of a benchmark", dataset, DATASETS)
     if split not in SPLITS:
         raise choose("split", split, SPLITS)
-    keys = list(keys)
+    keys = benchmark.holds()
     same_split = [key for key in keys if key[:2] == (dataset, split)]
     if epochs is None and same_split:
         epochs = max((key.epochs for key in same_split), key=lambda e: e or 0)
     wanted = Key(dataset, split, epochs, seed)
     if wanted not in keys:
-        raise BadCallError(
-            f"benchmark {name} does not hold {wanted}. It holds: {'; '.join(map(str, same_split or keys))}"
-        )
+        held = "; ".join(map(str, same_split or keys))
+        raise BadCallError(f"benchmark {benchmark.name} does not hold {wanted}. It holds: {held}")
     return wanted

@@ -11,7 +11,6 @@ import bz2
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc import files, unpickle
-from nasbench_stc.benchmark.base import Cells, Key, as_indices, resolve
+from nasbench_stc.benchmark.base import Benchmark, Key
 from nasbench_stc.errors import DataError
-from nasbench_stc.space import NUM_CELLS, Cell
+from nasbench_stc.space import NUM_CELLS
 
 FOLDER_NAME = "NATS-tss-v1_0-3ffb9-simple"
 PICKLE_NAME = "NATS-tss-v1_0-3ffb9.pickle.pbz2"
@@ -47,7 +46,7 @@ _SCALARS = ("f4", "f8", "i4", "i8")
 _SHOW_PROGRESS_FROM = 100  # cells: a cold one takes some 30 ms
 
 
-class OfficialBenchmark:
+class OfficialBenchmark(Benchmark):
     """A `Benchmark` over one of the official APIs.
 
     Args:
@@ -63,48 +62,26 @@ class OfficialBenchmark:
     ) -> None:
         self.name, self.about, self.path, self.sha256 = name, about, path, sha256
         self._api, self._read_cell = api, read_cell
-        self._column = cache(self._whole_column)
+        self._columns: dict[Key, NDArray[np.float64]] = {}
 
     def holds(self) -> Sequence[Key]:
         """Everything that can be asked for; not every cell was run with every seed."""
         return _KEYS
 
-    def accuracy(
-        self,
-        cells: Cells,
-        dataset: str = "cifar10",
-        split: str = "test",
-        epochs: int | None = None,
-        seed: int | None = None,
-    ) -> NDArray[np.float64]:
-        """Percent right, the API's own answer; see `Benchmark.accuracy`."""
-        key = resolve(_KEYS, self.name, dataset, split, epochs, seed)
+    def lookup(self, index: NDArray[np.int64], key: Key) -> NDArray[np.float64]:
+        """Percent right, the API's own answer; see `Benchmark.lookup`."""
         _, name = _CALLS[key.dataset, key.split]
-        return np.array([self._info(index, key)[name] for index in self._shown(as_indices(cells))], dtype=np.float64)
+        return np.array([self._info(cell, key)[name] for cell in self._shown(index)], dtype=np.float64)
 
-    def train_seconds(
-        self, cells: Cells, dataset: str = "cifar10", split: str = "valid", epochs: int | None = None
-    ) -> NDArray[np.float64]:
-        """Seconds of that training, mean over its seeds, as the file has them."""
-        key = resolve(_KEYS, self.name, dataset, split, epochs, None)
-        return np.array([self._info(index, key)["train-all-time"] for index in self._shown(as_indices(cells))])
+    def lookup_seconds(self, index: NDArray[np.int64], key: Key) -> NDArray[np.float64]:
+        """Seconds of that training, as the file has them; see `Benchmark.lookup_seconds`."""
+        return np.array([self._info(cell, key)["train-all-time"] for cell in self._shown(index)], dtype=np.float64)
 
-    def optimal(self, dataset: str = "cifar10", split: str = "test", epochs: int | None = None) -> tuple[Cell, float]:
-        """The best cell and its accuracy; the first call reads the whole space."""
-        values = self._column(resolve(_KEYS, self.name, dataset, split, epochs, None))
-        best = int(values.argmax())
-        return Cell.from_index(best), float(values[best])
-
-    def rank(
-        self, cells: Cells, dataset: str = "cifar10", split: str = "test", epochs: int | None = None
-    ) -> NDArray[np.int64]:
-        """1 for the best of all cells; the first call reads the whole space."""
-        values = self._column(resolve(_KEYS, self.name, dataset, split, epochs, None))
-        ascending = np.sort(values)
-        return len(values) - np.searchsorted(ascending, values[as_indices(cells)], side="right") + 1
-
-    def _whole_column(self, key: Key) -> NDArray[np.float64]:
-        return self.accuracy(np.arange(NUM_CELLS), key.dataset, key.split, key.epochs)
+    def whole(self, key: Key) -> NDArray[np.float64]:
+        """`lookup` for all cells, read once."""
+        if key not in self._columns:
+            self._columns[key] = super().whole(key)
+        return self._columns[key]
 
     def _shown(self, index: NDArray[np.int64]) -> Sequence[int]:
         if self._read_cell is None or len(index) < _SHOW_PROGRESS_FROM:

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_stc.benchmark.base import Cells, Key, as_indices, resolve
+from nasbench_stc.benchmark.base import Benchmark, Key
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.space import NUM_CELLS, Cell
+from nasbench_stc.space import NUM_CELLS
 
 FILE_NAME = "nb201.csv.gz"
 HOW_TO_GET = f"put {FILE_NAME} (see 'Data' in the README) below --data-dir or $STC_BENCH_DATA"
@@ -53,8 +53,11 @@ _SECONDS_FACTOR = {
 }
 
 
-class TableBenchmark:
-    """A `Benchmark` over arrays in memory, each of shape (15,625,) in index order, NaN where a cell was not run."""
+class TableBenchmark(Benchmark):
+    """A `Benchmark` over arrays in memory, each of shape (15,625,) in index order, NaN where a cell was not run.
+
+    `seconds` are of 200 epochs on CIFAR-10's 25,000 images; others follow by number of images and epochs.
+    """
 
     in_memory = True
 
@@ -74,17 +77,8 @@ class TableBenchmark:
         """Everything that can be asked for."""
         return tuple(self._accuracies)
 
-    def accuracy(
-        self,
-        cells: Cells,
-        dataset: str = "cifar10",
-        split: str = "test",
-        epochs: int | None = None,
-        seed: int | None = None,
-    ) -> NDArray[np.float64]:
-        """Percent right; see `Benchmark.accuracy`."""
-        key = resolve(self._accuracies, self.name, dataset, split, epochs, seed)
-        index = as_indices(cells)
+    def lookup(self, index: NDArray[np.int64], key: Key) -> NDArray[np.float64]:
+        """Percent right; see `Benchmark.lookup`."""
         values = self._accuracies[key][index]
         if np.isnan(values).any():
             missing = index[np.isnan(values)]
@@ -94,29 +88,12 @@ class TableBenchmark:
             )
         return values
 
-    def train_seconds(
-        self, cells: Cells, dataset: str = "cifar10", split: str = "valid", epochs: int | None = None
-    ) -> NDArray[np.float64]:
-        """Seconds of that training, scaled from CIFAR-10's 25,000 images by number of images and epochs."""
-        key = resolve(self._accuracies, self.name, dataset, split, epochs, None)
+    def lookup_seconds(self, index: NDArray[np.int64], key: Key) -> NDArray[np.float64]:
+        """Seconds of that training; see `Benchmark.lookup_seconds`."""
         if self._seconds is None or key.epochs is None:
             raise BadCallError(f"benchmark {self.name} holds no training times")
-        factor = _SECONDS_FACTOR[dataset, split if dataset == "cifar10" else ""]
-        return self._seconds[as_indices(cells)] * factor * key.epochs / _SECONDS_EPOCHS
-
-    def optimal(self, dataset: str = "cifar10", split: str = "test", epochs: int | None = None) -> tuple[Cell, float]:
-        """The best cell and its accuracy; of equals the first in index order."""
-        values = self._accuracies[resolve(self._accuracies, self.name, dataset, split, epochs, None)]
-        best = int(np.nanargmax(values))
-        return Cell.from_index(best), float(values[best])
-
-    def rank(
-        self, cells: Cells, dataset: str = "cifar10", split: str = "test", epochs: int | None = None
-    ) -> NDArray[np.int64]:
-        """1 for the best of all cells; equals share the better rank."""
-        values = self._accuracies[resolve(self._accuracies, self.name, dataset, split, epochs, None)]
-        ascending = np.sort(values)
-        return len(values) - np.searchsorted(ascending, values[as_indices(cells)], side="right") + 1
+        factor = _SECONDS_FACTOR[key.dataset, key.split if key.dataset == "cifar10" else ""]
+        return self._seconds[index] * factor * key.epochs / _SECONDS_EPOCHS
 
 
 def read_table(path: Path) -> TableBenchmark:

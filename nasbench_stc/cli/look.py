@@ -33,7 +33,7 @@ def query(
     """
     from nasbench_stc.benchmark import COLUMNS, open_benchmark
     from nasbench_stc.errors import choose
-    from nasbench_stc.space import DATASETS, Cell, flops, params
+    from nasbench_stc.space import DATASETS, Cell
 
     if dataset is not None and dataset not in DATASETS:
         raise choose("data set", dataset, DATASETS)
@@ -47,7 +47,7 @@ def query(
     # An official file would be read for minutes to rank a cell: its ranks are left out.
     rank = {name: bench.rank(parsed, *which, epochs) for name, which in columns.items() if bench.in_memory}
     cost_of = dataset or "cifar10"
-    millions, mflops = params(parsed, cost_of) / 1e6, flops(parsed, cost_of)
+    cost = bench.cost(parsed, cost_of)
     rows: list[dict[str, Any]] = [
         {
             "index": cell.index,
@@ -55,8 +55,8 @@ def query(
             "cell": str(cell),
             "accuracy": {name: round(float(accuracy[name][i]), 4) for name in columns},
             "rank": {name: int(rank[name][i]) for name in rank},
-            "params_m": round(float(millions[i]), 6),
-            "mflops": round(float(mflops[i]), 5),
+            "params_m": round(float(cost["params"][i]), 6),
+            "mflops": round(float(cost["mflops"][i]), 5),
         }
         for i, cell in enumerate(parsed)
     ]

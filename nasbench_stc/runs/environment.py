@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from nasbench_stc.errors import BadCallError
+from nasbench_stc.errors import BadCallError, choose
 
 PACKAGES = ("nasbench_stc", "torch", "numpy", "scipy")
 
@@ -26,6 +26,8 @@ def choose_device(name: str) -> str:
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.split(":")[0] not in ("cpu", "cuda"):
+        raise choose("device", name, ("auto", "cpu", "cuda", "cuda:N"))
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -171,11 +172,12 @@ def run(
 
 def _leave(folder: Path, lock: FileLock, new: bool) -> None:
     """Release the lock; a folder in which nothing came to be goes, and the one around it if it is `new`."""
-    if {path.name for path in folder.iterdir()} <= {".lock"}:
-        (folder / ".lock").unlink(missing_ok=True)
-        folder.rmdir()
-        if new and not any(folder.parent.iterdir()):
-            folder.parent.rmdir()
+    with suppress(OSError):  # another process may be using the folder by now
+        if {path.name for path in folder.iterdir()} <= {".lock"}:
+            (folder / ".lock").unlink(missing_ok=True)
+            folder.rmdir()
+            if new:
+                folder.parent.rmdir()
     lock.release()
 
 
@@ -187,10 +189,12 @@ def _run_in(
     kept, saved = folder / record.FILE_NAME, folder / checkpoint.FILE_NAME
     if resume and kept.exists():
         done = record.read(kept)
-        if done.benchmark["sha256"] != benchmark.sha256:
-            done = replace(done, scores=scores(Cell.parse(done.cell), benchmark), benchmark=_identity(benchmark))
-            done.write(folder)
-        return done
+        if done.benchmark["sha256"] == benchmark.sha256:
+            return done
+        again = replace(done, scores=scores(Cell.parse(done.cell), benchmark), benchmark=_identity(benchmark))
+        if again.scores.keys() >= done.scores.keys():  # else the record would lose columns: it stays as it is
+            again.write(folder)
+        return again
     if not resume:
         saved.unlink(missing_ok=True)
     result = _finish(todo, benchmark, *train(todo, saved, data_dir, on_step))
@@ -204,20 +208,21 @@ def train(
 ) -> tuple[Search, dict[str, Any]]:
     """All epochs, from the checkpoint `saved` on if there is one; the search and how its images were split."""
     sets = read_images(todo.dataset, files.data_dir(data_dir))
-    train, valid, split = search_split(sets, todo.engine.split, todo.seed)
+    for_weights, for_alpha, split = search_split(sets, todo.engine.split, todo.seed)
     if todo.engine.resolution:
-        train, valid = train.shrink(todo.engine.resolution), valid.shrink(todo.engine.resolution)
+        for_weights, for_alpha = (part.shrink(todo.engine.resolution) for part in (for_weights, for_alpha))
     device = torch.device(todo.device)
 
     def make_method(generator: torch.Generator, device: torch.device) -> OneShotMethod:
         return load_method(todo.method)(todo.method_settings, generator, device)
 
     batch = todo.engine.batch_size
-    if batch > min(len(train), len(valid)):
-        raise BadCallError(f"batch_size={batch} is more than the {min(len(train), len(valid))} images of a half")
-    search = Search(
-        make_method, todo.engine, DeviceImages(train, device), DeviceImages(valid, device), sets.classes, todo.seed
-    )
+    if batch > min(len(for_weights), len(for_alpha)):
+        raise BadCallError(
+            f"batch_size={batch} is more than the {min(len(for_weights), len(for_alpha))} images for weights or alpha"
+        )
+    train_images, valid_images = DeviceImages(for_weights, device), DeviceImages(for_alpha, device)
+    search = Search(make_method, todo.engine, train_images, valid_images, sets.classes, todo.seed)
     if saved is not None and saved.exists():
         search.load_state_dict(checkpoint.load(saved))
     while not search.done:
