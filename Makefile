@@ -5,22 +5,28 @@ DEMO_OUT := .demo
 
 .PHONY: demo test clean
 
-demo: .venv/ready
+demo: .venv/demo
 	$(BIN)/stc-bench search --dataset digits --seeds 3 --out $(DEMO_OUT)
 	$(BIN)/stc-bench report --table 6 --results $(DEMO_OUT)
 	@echo
 	@echo "This was the embedded demo. For the real thing: stc-bench data fetch cifar10, then stc-bench search (README, 'The real thing')."
 
-test: .venv/ready
+test: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2
 
-.venv/ready: setup.cfg pyproject.toml constraints.txt
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+.venv/demo: setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=python3.12 ...')"
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(INSTALL) '.[demo]'
+	touch $@
+
+.venv/test: .venv/demo
+	$(INSTALL) '.[test]'
 	touch $@
 
 clean:
