@@ -22,6 +22,7 @@ from scipy.stats import kendalltau
 
 from nasbench_stc import files, open_benchmark
 from nasbench_stc.cli import options
+from nasbench_stc.cli.search import parse_changes
 from nasbench_stc.engine.loop import evaluate
 from nasbench_stc.runs import environment, launch
 from nasbench_stc.space import Cell, params
@@ -49,7 +50,7 @@ def main(
     data_dir: Path | None,
 ) -> None:
     """Train a protocol's supernet on uniform samples and print how it ranks cells."""
-    asked = dict(pair.split("=", 1) for pair in changes) | {"uniform": 1.0}
+    asked = parse_changes(changes) | {"uniform": 1.0}
     todo = launch.plan("stc", dataset, seed, protocol, asked)
     benchmark = open_benchmark("nb201", data_dir)
     start = time.perf_counter()

@@ -88,7 +88,7 @@ def parse_seeds(text: str) -> list[int]:
     return numbers if "," in text else list(range(numbers[0]))
 
 
-def parse_changes(pairs: tuple[str, ...]) -> dict[str, str]:
+def parse_changes(pairs: tuple[str, ...]) -> dict[str, Any]:
     """`KEY=VALUE` pairs as a dict."""
     for pair in pairs:
         if "=" not in pair:

@@ -40,6 +40,11 @@ class Progress:
     trajectory: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
+    def spend(self, seconds: dict[str, float]) -> None:
+        """Add seconds by kind."""
+        for kind, spent in seconds.items():
+            self.seconds[kind] = self.seconds.get(kind, 0.0) + spent
+
 
 class Search:
     """A search with one method, one seed: built once, then `run_epoch` until `done`, then `evaluate`.
@@ -129,8 +134,7 @@ class Search:
             raise RunError(
                 f"the loss is no number in epoch {epoch}: the search diverged. Lower the learning rate (--set lr=…)"
             )
-        for kind, spent in seconds.items():
-            self.progress.seconds[kind] = self.progress.seconds.get(kind, 0.0) + spent
+        self.progress.spend(seconds)
         self.progress.trajectory.append(entry)
         return entry
 
@@ -161,8 +165,7 @@ class Search:
         """`cell` under the supernet's weights on all validation images: mean cross-entropy and percent right."""
         with self.clock("evaluation"):
             result = evaluate(self.supernet, cell, self.valid, self.protocol.eval_batch)
-        for kind, spent in self.clock.lap().items():
-            self.progress.seconds[kind] = self.progress.seconds.get(kind, 0.0) + spent
+        self.progress.spend(self.clock.lap())
         return result
 
     def state_dict(self) -> dict[str, Any]:
