@@ -278,11 +278,16 @@ def test_names_and_status(tmp_path, small):
     with pytest.raises(BadCallError, match=r"unknown data set 'cifar'.*cifar10, cifar100, ImageNet16-120, digits"):
         readers.read("cifar", tmp_path)
     write_cifar10_bin(tmp_path / "cifar-10-batches-bin")
-    rows = {name: (folder, how) for name, folder, how in readers.status(tmp_path)}
-    assert tuple(rows) == DATASETS
-    assert rows["cifar10"][0] == tmp_path / "cifar-10-batches-bin" and rows["cifar100"][0] is None
-    assert rows["digits"][0].is_dir()
-    assert "stc-bench data fetch cifar100" in rows["cifar100"][1] and "AutoDL-Projects" in rows["ImageNet16-120"][1]
+    items = {item.name: item for item in readers.status(tmp_path)}
+    assert tuple(items) == DATASETS
+    assert items["cifar10"].path == tmp_path / "cifar-10-batches-bin" and items["cifar100"].path is None
+    assert (items["cifar10"].state, items["cifar10"].usable) == ("sizes as published", True)
+    assert items["cifar10"].size == 24 * 3073 and items["digits"].path.is_file()
+    assert "stc-bench data fetch cifar100" in items["cifar100"].how_to_get
+    assert "AutoDL-Projects" in items["ImageNet16-120"].how_to_get
+    (tmp_path / "cifar-10-batches-bin" / "data_batch_2.bin").unlink()
+    item = readers.status(tmp_path)[0]
+    assert (item.state, item.usable) == ("data_batch_2.bin: missing", False)
 
 
 def test_a_changed_pixel_is_found(tmp_path, small, monkeypatch):
@@ -291,11 +296,14 @@ def test_a_changed_pixel_is_found(tmp_path, small, monkeypatch):
     md5 = {path.name: files.digest(path, "md5") for path in folder.iterdir()}
     monkeypatch.setitem(readers._PUBLISHED, "cifar10", readers._PUBLISHED["cifar10"]._replace(md5=md5))
     assert len(readers.read("cifar10", tmp_path).train) == 20
+    assert readers.status(tmp_path)[0].state == "md5 as published"
     content = bytearray((folder / "data_batch_3.bin").read_bytes())
     content[1000] ^= 1
     (folder / "data_batch_3.bin").write_bytes(content)
     with pytest.raises(DataError, match=r"data_batch_3\.bin: damaged, its md5 .*stc-bench data fetch cifar10"):
         readers.read("cifar10", tmp_path)
+    item = readers.status(tmp_path)[0]
+    assert item.state.startswith("data_batch_3.bin: damaged, its md5") and not item.usable
 
 
 def test_looking_for_data_imports_no_torch(tmp_path):

@@ -14,12 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc import files, unpickle
+from nasbench_stc.benchmark import table
 from nasbench_stc.benchmark.base import Key
-from nasbench_stc.benchmark.table import TableBenchmark
 from nasbench_stc.errors import DataError
 from nasbench_stc.space import EDGES, NUM_CELLS, indices_of
 
-HOW_TO_GET = "pip install analog-nasbench==0.1.3"
+VERSION = "0.1.3"
+HOW_TO_GET = f"pip install analog-nasbench=={VERSION}"
+DATA_SHA256 = "85f3435b877aa2d36268d55ce07f6ff6d73643d17a840f1941745da5eb80db32"
+"""Of the package's data file, in that version."""
+
+_ELSEWHERE = f"NATS-Bench's own numbers (three data sets; 12 and 200 epochs): {table.HOW_TO_GET}"
 
 # The package's own order of operations (their positions in our `OPS`) and of edges.
 _THEIR_OPS = (1, 0, 3, 2, 4)
@@ -41,7 +46,7 @@ def find_file() -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
-def read_analog() -> TableBenchmark:
+def read_analog() -> table.TableBenchmark:
     """The installed package's baseline accuracies as a `Benchmark` (CIFAR-10, test, its own full training).
 
     Raises:
@@ -56,15 +61,16 @@ def read_analog() -> TableBenchmark:
     try:
         accuracies[to_indices(np.array(list(records)))] = [record.baseline_accuracy for record in records.values()]
     except (AttributeError, TypeError, ValueError, KeyError, IndexError) as error:
-        raise DataError(f"{path}: not the file of analog-nasbench 0.1.3 ({error}); {HOW_TO_GET}") from None
+        raise DataError(f"{path}: not the file of analog-nasbench {VERSION} ({error}); {HOW_TO_GET}") from None
     if np.isnan(accuracies).any() or not (accuracies.min() >= 0 and accuracies.max() <= 100):
         raise DataError(f"{path}: lacks accuracies of some cells, or holds some outside 0-100; {HOW_TO_GET}")
-    return TableBenchmark(
+    return table.TableBenchmark(
         name="analog",
         about="analog-nasbench's own retraining of all cells (CIFAR-10 test, digital baseline), not NATS-Bench",
         path=path,
         sha256=files.digest(path),
         accuracies={Key("cifar10", "test", None, None): accuracies},
+        elsewhere=_ELSEWHERE,
     )
 
 

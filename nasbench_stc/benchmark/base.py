@@ -60,6 +60,8 @@ class Benchmark(Protocol):
     sha256: str
     in_memory: bool
     """Whether the whole space is at hand: else the first `rank` or `optimal` reads it, which takes minutes."""
+    elsewhere: str = ""
+    """One sentence on how to get what this source lacks, if another has it."""
 
     def holds(self) -> Sequence[Key]:
         """Everything that can be asked for."""
@@ -161,5 +163,6 @@ def resolve(benchmark: Benchmark, dataset: str, split: str, epochs: int | None, 
     wanted = Key(dataset, split, epochs, seed)
     if wanted not in keys:
         held = "; ".join(map(str, same_split or keys))
-        raise BadCallError(f"benchmark {benchmark.name} does not hold {wanted}. It holds: {held}")
+        more = f". {benchmark.elsewhere}" if benchmark.elsewhere else ""
+        raise BadCallError(f"benchmark {benchmark.name} does not hold {wanted}. It holds: {held}{more}")
     return wanted

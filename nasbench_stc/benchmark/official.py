@@ -115,8 +115,12 @@ class OfficialBenchmark(Benchmark):
 
 def is_whole_folder(folder: Path) -> bool:
     """Whether a NATS-Bench folder has all cells."""
-    found = len(list(folder.glob("[0-9]*.pickle.pbz2")))
-    return found == NUM_CELLS
+    return count_cells(folder) == NUM_CELLS
+
+
+def count_cells(folder: Path) -> int:
+    """How many cells a NATS-Bench folder has."""
+    return len(list(folder.glob("[0-9]*.pickle.pbz2")))
 
 
 def open_nats_folder(folder: Path) -> OfficialBenchmark:

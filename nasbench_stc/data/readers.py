@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from nasbench_stc import files, unpickle
 from nasbench_stc.data import DATASETS
 from nasbench_stc.errors import DataError, choose
+from nasbench_stc.inventory import Item
 from nasbench_stc.space import NUM_CLASSES
 
 if TYPE_CHECKING:
@@ -101,9 +102,40 @@ def how_to_get(dataset: str) -> str:
     return _PUBLISHED[dataset].how_to_get
 
 
-def status(data_dir: Path) -> list[tuple[str, Path | None, str]]:
-    """Each data set with the folder it would be read from, or None, and how to get it."""
-    return [(name, find_folder(name, data_dir), how_to_get(name)) for name in DATASETS]
+def status(data_dir: Path) -> list[Item]:
+    """Each data set with the folder that it would be read from, and what is known of its files."""
+    return [_digits_status() if name == "digits" else _status(name, data_dir) for name in DATASETS]
+
+
+def _digits_status() -> Item:
+    item = Item("digits", how_to_get("digits"))
+    folder = find_folder("digits", Path())
+    if folder is None:
+        return item
+    version = importlib.metadata.version("scikit-learn")
+    return replace(item, path=folder / "digits.csv.gz", version=version, state="as scikit-learn has it")
+
+
+def _status(dataset: str, data_dir: Path) -> Item:
+    item = Item(dataset, how_to_get(dataset))
+    layouts, md5 = _PUBLISHED[dataset].layouts, _PUBLISHED[dataset].md5
+    layout = _complete_layout(dataset, data_dir)
+    if layout is None:
+        begun = next((layout for layout in layouts if (data_dir / layout.folder).is_dir()), None)
+        if begun is None:
+            return item
+        folder = data_dir / begun.folder
+        state = _faults(dataset, data_dir, begun)[0].removeprefix(f"{folder}/")
+        return replace(item, path=folder, state=state, usable=False)
+    folder = data_dir / layout.folder
+    item = replace(item, path=folder, version="binary" if layout.record_bytes else "pickles")
+    names = (*layout.train, *layout.test)
+    if not set(names) <= set(md5):
+        return replace(item, state="sizes as published" if layout.record_bytes else "all files there, not checked")
+    for name in names:
+        if files.digest(folder / name, "md5") != md5[name]:
+            return replace(item, state=f"{name}: damaged, its md5 is not the published one", usable=False)
+    return replace(item, state="md5 as published")
 
 
 def _known(dataset: str) -> None:
