@@ -52,9 +52,14 @@ class _ProgressBar:
         from rich import progress
         from rich.console import Console
 
+        console = Console(stderr=True)
         columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.DownloadColumn())
         self._progress = progress.Progress(
-            *columns, progress.TransferSpeedColumn(), console=Console(stderr=True), transient=True
+            *columns,
+            progress.TransferSpeedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,  # else it leaves an empty line
         )
         self._task = self._progress.add_task(title, total=None)
 

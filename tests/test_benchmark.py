@@ -180,7 +180,7 @@ def test_auto_takes_the_best_at_hand(table_path, tmp_path):
 
 
 def test_names_and_paths_that_are_none(tmp_path):
-    with pytest.raises(DataError, match=r"no nb201.csv.gz in .*README"):
+    with pytest.raises(DataError, match=r"no nb201.csv.gz in .*data fetch nb201"):
         open_benchmark("nb201", tmp_path)
     with pytest.raises(BadCallError, match="neither a path that exists nor one of auto, nb201, analog"):
         open_benchmark("nats", tmp_path)

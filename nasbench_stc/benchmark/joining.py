@@ -59,10 +59,10 @@ def join(content: Mapping[str, bytes]) -> bytes:
     """
     cells = all_cells()
     order = [str(cell) for cell in cells]
-    older = {dataset: _older(name, content[name], order) for dataset, name in OLDER.items()}
     short = _short(content[SHORT], order)
-    test = _test(content[TEST], order)
     runs = _runs(content[RUNS])
+    test = _test(content[TEST], order)
+    older = {dataset: _older(name, content[name], order) for dataset, name in OLDER.items()}
     mean = {dataset: np.nansum(runs.accuracy[dataset], axis=0) / runs.number for dataset in DATASETS}
     valid = _validation(older, mean, test)
 
