@@ -12,6 +12,7 @@ import torch
 from filelock import FileLock
 
 from nasbench_stc.benchmark import Benchmark, open_benchmark
+from nasbench_stc.benchmark.metrics import FILES
 from nasbench_stc.data import readers
 
 torch.set_num_threads(1)
@@ -32,6 +33,14 @@ def table_path() -> Path:
     if path is None:
         pytest.skip("needs nb201.csv.gz, in $STC_BENCH_DATA or ../shared/data/nb201")
     return path
+
+
+@pytest.fixture(scope="session")
+def metrics_dir(table_path: Path) -> Path:
+    """A data folder with the real table and the files of hardware and training-free columns."""
+    if not all((table_path.parent / name).is_file() for name in FILES):
+        pytest.skip(f"needs {' and '.join(FILES)} beside nb201.csv.gz, in $STC_BENCH_DATA or ../shared/data/nb201")
+    return table_path.parent
 
 
 @pytest.fixture(scope="session")

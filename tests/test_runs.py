@@ -86,6 +86,15 @@ def test_a_finished_run_is_looked_up_in_another_benchmark(tmp_path):
     assert record.read(path_of(tmp_path)) == second  # which has a column more: nothing is lost
 
 
+def test_a_finished_run_is_looked_up_in_another_column_of_the_same_file(tmp_path):
+    first = search(**SMOKE | {"benchmark": "analog"}, out=tmp_path)
+    second = search(**SMOKE | {"benchmark": "analog:noisy"}, out=tmp_path)
+    assert second.benchmark["sha256"] == first.benchmark["sha256"]
+    assert second.scores == {"cifar10-test": open_benchmark("analog:noisy").accuracy([Cell.parse(first.cell)])[0]}
+    assert second.trajectory == first.trajectory
+    assert record.read(path_of(tmp_path)) == second
+
+
 def test_a_run_in_progress_is_not_run_twice(tmp_path):
     todo = launch.plan("stc", "digits", 0, "smoke", device="cpu")
     folder = tmp_path / todo.folder_name

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nasbench_stc import files
-from nasbench_stc.benchmark import analog, joining, table
+from nasbench_stc.benchmark import analog, columns, joining, table
 from nasbench_stc.download import download
 from nasbench_stc.errors import DataError
 
@@ -80,7 +80,7 @@ def find(data_dir: Path) -> Path | None:
     if path is None:
         return None
     try:
-        content = table.unpacked(path)
+        content = columns.unpacked(path, table.HOW_TO_GET)
     except DataError:
         return None
     if hashlib.sha256(content).hexdigest() != table.CONTENT_SHA256:

@@ -9,7 +9,7 @@ from nasbench_stc.benchmark import analog, official, table
 from nasbench_stc.benchmark.base import Benchmark
 from nasbench_stc.errors import BadCallError, DataError
 
-NAMES = ("auto", "nb201", "analog")
+NAMES = ("auto", "nb201", "analog", "analog:CONDITION")
 
 
 def open_benchmark(source: str | Path = "auto", data_dir: str | Path | None = None) -> Benchmark:
@@ -17,16 +17,18 @@ def open_benchmark(source: str | Path = "auto", data_dir: str | Path | None = No
 
     Args:
         source: a path to a table or an official file or folder; or `nb201`, the table in the data folder;
-            `analog`, the one that comes with pip; or `auto`, the first that the data folder has of the table,
-            NATS-Bench (folder, pickle) and NAS-Bench-201, else `analog`.
+            `analog`, the one that comes with pip, or another of its `analog.CONDITIONS`, like `analog:noisy`; or
+            `auto`, the first that the data folder has of the table, NATS-Bench (folder, pickle) and NAS-Bench-201,
+            else `analog`.
         data_dir: the data folder; see `files.data_dir`.
 
     Raises:
         BadCallError: no such name or path.
         DataError: what is named is not there or damaged; the message says how to get it.
     """
-    if source == "analog":
-        return analog.read_analog()
+    name, colon, condition = str(source).partition(":")
+    if name == "analog":
+        return analog.read_analog(condition if colon else "digital")
     folder = files.data_dir(data_dir)
     if source == "nb201":
         found = files.find(folder, [table.FILE_NAME])

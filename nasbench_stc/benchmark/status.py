@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nasbench_stc import files
-from nasbench_stc.benchmark import analog, official, table
+from nasbench_stc.benchmark import analog, columns, metrics, official, table
 from nasbench_stc.errors import DataError
 from nasbench_stc.inventory import Item
 from nasbench_stc.space import NUM_CELLS
@@ -17,7 +17,6 @@ _OFFICIALS = {  # (name, version) of each file
     official.PICKLE_NAME: ("NATS-Bench pickle", "v1.0"),
     official.PTH_NAME: ("NAS-Bench-201", "v1.1"),
 }
-_METRICS = ("nb201_zerocost", "nb201_hardware")
 
 
 def status(data_dir: Path) -> list[Item]:
@@ -30,7 +29,7 @@ def _table(data_dir: Path) -> Item:
     if item.path is None:
         return item
     try:
-        content = table.unpacked(item.path)
+        content = columns.unpacked(item.path, table.HOW_TO_GET)
         if hashlib.sha256(content).hexdigest() == table.CONTENT_SHA256:
             return replace(item, version="NATS v1.0", state="sha256 as pinned")
         table.read_table(item.path)
@@ -66,9 +65,7 @@ def _analog() -> Item:
 
 def _metrics(data_dir: Path) -> list[Item]:
     """Tables of scores and latencies of all cells: found or not, by their names."""
-    how_to_get = "optional, and cannot be fetched: put {} below --data-dir or $STC_BENCH_DATA, if you have it"
-    items = []
-    for name in _METRICS:
-        path = files.find(data_dir, [f"{name}.csv.gz"])
-        items.append(Item(name, how_to_get.format(f"{name}.csv.gz"), path, state="not checked"))
-    return items
+    return [
+        Item(name.removesuffix(".csv.gz"), metrics.how_to_get(name), files.find(data_dir, [name]), state="not checked")
+        for name in metrics.FILES
+    ]

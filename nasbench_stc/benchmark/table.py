@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import hashlib
-import io
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,8 +10,8 @@ from numpy.typing import NDArray
 
 from nasbench_stc import files
 from nasbench_stc.benchmark.base import Benchmark, Key
+from nasbench_stc.benchmark.columns import Columns
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.space import NUM_CELLS
 
 FILE_NAME = "nb201.csv.gz"
 HOW_TO_GET = (
@@ -46,8 +41,6 @@ _COLUMNS = {
     "c10valid_val_200_s888": Key("cifar10", "valid", 200, 888),
     "c10valid_val_200_s999": Key("cifar10", "valid", 200, 999),
 }
-# Of the 15,625 official strings in index order, one a line: quicker than to write them all out.
-_ORDER_SHA256 = "83abc799e45cf34e9d2163654668ab998b9a54d01c39e72ca1f71f2cdf356d84"
 _SECONDS = "c10valid_train_time_200"  # of 200 epochs on CIFAR-10's 25,000 images
 _SECONDS_EPOCHS = 200
 # Seconds grow with the number of images: CIFAR-10's whole training set and CIFAR-100's are twice as many.
@@ -103,56 +96,18 @@ class TableBenchmark(Benchmark):
         return self._seconds[index] * factor * key.epochs / _SECONDS_EPOCHS
 
 
-def unpacked(path: Path) -> bytes:
-    """The table at `path` as CSV.
-
-    Raises:
-        DataError: the file cannot be read or unpacked.
-    """
-    try:
-        return gzip.decompress(path.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: damaged or unreadable ({error}); {HOW_TO_GET}") from None
-
-
 def read_table(path: Path) -> TableBenchmark:
     """The benchmark in the table at `path` (gzipped CSV, one row a cell in the official order).
 
     Raises:
         DataError: the file is damaged or short, lacks a column, or is in another order; it names what is wrong.
     """
-    try:
-        rows = list(csv.reader(io.StringIO(unpacked(path).decode())))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: damaged or unreadable ({error}); {HOW_TO_GET}") from None
-    header = rows[0] if rows else []
-    lacking = [name for name in ("arch", *_COLUMNS, _SECONDS) if name not in header]
-    if lacking:
-        raise DataError(
-            f"{path}: no column {', '.join(lacking)}; it is not the table that this version reads. {HOW_TO_GET}"
-        )
-    if len(rows) != NUM_CELLS + 1 or any(len(row) != len(header) for row in rows):
-        raise DataError(
-            f"{path}: {len(rows) - 1} rows, or rows of uneven length, where {NUM_CELLS} belong; {HOW_TO_GET}"
-        )
-    columns = dict(zip(header, zip(*rows[1:], strict=True), strict=True))
-    if hashlib.sha256("\n".join(columns["arch"]).encode()).hexdigest() != _ORDER_SHA256:
-        raise DataError(f"{path}: its cells are not in the official order; {HOW_TO_GET}")
+    columns = Columns(path, HOW_TO_GET, needed=(*_COLUMNS, _SECONDS))
     return TableBenchmark(
         name="nb201",
         about="table of NATS-Bench accuracies, joined from public sources; means over its training seeds",
         path=path,
         sha256=files.digest(path),
-        accuracies={key: _numbers(path, name, columns[name], 100.0) for name, key in _COLUMNS.items()},
-        seconds=_numbers(path, _SECONDS, columns[_SECONDS], np.inf),
+        accuracies={key: columns.numbers(name, 0, 100) for name, key in _COLUMNS.items()},
+        seconds=columns.numbers(_SECONDS, 0),
     )
-
-
-def _numbers(path: Path, name: str, texts: Sequence[str], high: float) -> NDArray[np.float64]:
-    try:
-        values = np.array([text or "nan" for text in texts], dtype=np.float64)
-    except ValueError as error:
-        raise DataError(f"{path}: column {name} holds what is no number ({error})") from None
-    if (values < 0).any() or (values > high).any():
-        raise DataError(f"{path}: column {name} holds values outside 0-{high:g}")
-    return values

@@ -8,7 +8,7 @@ import click
 
 from nasbench_stc import __version__
 from nasbench_stc.cli.data import data, doctor
-from nasbench_stc.cli.look import methods, query, report
+from nasbench_stc.cli.look import methods, metrics, query, report
 from nasbench_stc.cli.search import search
 from nasbench_stc.errors import StcBenchError
 
@@ -26,7 +26,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (search, report, query, methods, data, doctor):
+for command in (search, report, query, metrics, methods, data, doctor):
     cli.add_command(command)
 
 

@@ -17,7 +17,7 @@ benchmark = click.option(
     "--benchmark",
     default="auto",
     show_default=True,
-    help="What scores a cell: a path, nb201, analog, or auto (the best at hand).",
+    help="What scores a cell: a path, nb201, analog, analog:CONDITION, or auto (the best at hand).",
 )
 
 

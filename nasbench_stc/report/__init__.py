@@ -1,21 +1,25 @@
 """Reports: records of runs beside the numbers that the paper printed. Nothing here imports torch.
 
-A table of the paper is one module, a pure function from records to a `Table`; `render` writes it.
+A table of the paper is one module, a pure function from records to a `Table`; `render` writes it. A figure is one
+module, a pure function from `Inputs` to a `Chart`, which draws itself; only that imports matplotlib.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nasbench_stc.errors import BadCallError
-from nasbench_stc.report import table6
+from nasbench_stc.errors import BadCallError, choose
+from nasbench_stc.report import pareto, table6
+from nasbench_stc.report.chart import Chart, Inputs
 from nasbench_stc.report.render import FORMATS, Table, render
 from nasbench_stc.runs import Record
 
-__all__ = ["FORMATS", "TABLES", "Table", "make_table", "render"]
+__all__ = ["FIGURES", "FORMATS", "TABLES", "Chart", "Inputs", "Table", "make_figure", "make_table", "render"]
 
 TABLES = {6: table6.build}
 """By the paper's number."""
+FIGURES = {"pareto": pareto.build}
+"""By name, or the paper's number."""
 
 
 def make_table(number: int, records: Sequence[Record]) -> Table:
@@ -27,3 +31,15 @@ def make_table(number: int, records: Sequence[Record]) -> Table:
     if number not in TABLES:
         raise BadCallError(f"no table {number!r}: there is {', '.join(f'table {known}' for known in TABLES)}")
     return TABLES[number](records)
+
+
+def make_figure(name: str, inputs: Inputs) -> Chart:
+    """The figure of that name.
+
+    Raises:
+        BadCallError: there is no such figure here, or it lacks an input.
+        DataError: what it is made from is not there.
+    """
+    if name not in FIGURES:
+        raise choose("figure", name, FIGURES)
+    return FIGURES[name](inputs)

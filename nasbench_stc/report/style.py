@@ -1,0 +1,78 @@
+"""How all figures look: one column of a paper wide, readable there, safe for colour-blind readers.
+
+Nothing here touches matplotlib's global state: a figure is made and saved inside `context()`.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasbench_stc.errors import choose
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ENDINGS = (".pdf", ".svg", ".png")
+COLUMN_WIDTH = 3.3
+"""Of a figure, inches: a column of a two-column page."""
+BLACK, GREY = "#000000", "#bbbbbb"
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+"""Okabe & Ito, "Color universal design" (2008), the darker ones first; black is for lines and text."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+"""One a colour: a reader without colours tells them apart, too."""
+
+
+def look(number: int) -> tuple[str, str]:
+    """Marker and colour of the series of that number, from 0."""
+    return MARKERS[number % len(MARKERS)], COLOURS[number % len(COLOURS)]
+
+
+_SETTINGS: Any = {  # matplotlib types its settings by name
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "axes.titlelocation": "left",
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.8,
+    "legend.handletextpad": 0.4,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 5,
+    "figure.dpi": 300,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,  # TrueType, embedded: publishers refuse the default
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "nasbench_stc",  # the same figure is the same file
+}
+
+
+def context() -> AbstractContextManager[None]:
+    """The style, for as long as it is entered."""
+    import matplotlib
+
+    return matplotlib.rc_context(_SETTINGS)
+
+
+def save(figure: Figure, path: Path) -> bytes:
+    """The content of the file `path`, in the format that its ending names; the same figure gives the same bytes.
+
+    Raises:
+        BadCallError: an ending that is none of `ENDINGS`.
+    """
+    if path.suffix not in ENDINGS:
+        raise choose("ending of a figure's file", path.suffix, ENDINGS)
+    undated: dict[str, Any] = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}, ".png": {}}
+    content = io.BytesIO()
+    with context():
+        figure.savefig(content, format=path.suffix[1:], metadata=undated[path.suffix])
+    return content.getvalue()
