@@ -23,6 +23,10 @@ class RunError(StcBenchError):
     """A search could not be run or continued."""
 
 
+class OfficialPickleWarning(UserWarning):
+    """An official benchmark file is opened, whose API unpickles what it reads. Python shows it once."""
+
+
 def choose(kind: str, name: str, allowed: Iterable[str]) -> BadCallError:
     """The error for a `name` that is none of the `allowed` ones."""
     return BadCallError(f"unknown {kind} {name!r}: choose from {', '.join(allowed)}")

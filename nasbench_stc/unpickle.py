@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import gc
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,14 +56,33 @@ class _AdmitListUnpickler(pickle.Unpickler):
         self._admitted = admitted
 
     def find_class(self, module: str, name: str) -> Any:
-        try:
-            return self._admitted[f"{module}.{name}"]
-        except KeyError:
-            raise _Refused(f"{module}.{name}") from None
+        return admit(self._admitted, module, name)
 
 
 class _Refused(Exception):
     pass
+
+
+def admit(admitted: Mapping[str, Any], module: str, name: str) -> Any:
+    """What stands for `module.name` here; if nothing does, an error that `refusing` reports."""
+    try:
+        return admitted[f"{module}.{name}"]
+    except KeyError:
+        raise _Refused(f"{module}.{name}") from None
+
+
+@contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Whatever unpickling the file at `path` raises becomes a `DataError`."""
+    try:
+        yield
+    except _Refused as refused:
+        raise DataError(
+            f"{path}: refused. This file should hold plain data, but its pickle asks for {refused}; "
+            "nothing was run. Fetch it again from where it is published"
+        ) from None
+    except Exception as error:  # a damaged pickle raises nearly anything
+        raise DataError(f"{path}: damaged ({type(error).__name__}: {error}). Fetch it again") from error
 
 
 def load(file: IO[bytes], path: Path, admitted: Mapping[str, Any], encoding: str = "ASCII") -> Any:
@@ -80,14 +100,8 @@ def load(file: IO[bytes], path: Path, admitted: Mapping[str, Any], encoding: str
     collecting = gc.isenabled()
     gc.disable()  # it would walk the growing pile of objects again and again
     try:
-        return _AdmitListUnpickler(file, admitted, encoding).load()
-    except _Refused as refused:
-        raise DataError(
-            f"{path}: refused. This file should hold plain data, but its pickle asks for {refused}; "
-            "nothing was run. Fetch it again from where it is published"
-        ) from None
-    except Exception as error:  # a damaged pickle raises nearly anything
-        raise DataError(f"{path}: damaged ({type(error).__name__}: {error}). Fetch it again") from error
+        with refusing(path):
+            return _AdmitListUnpickler(file, admitted, encoding).load()
     finally:
         if collecting:
             gc.enable()

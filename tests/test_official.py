@@ -1,10 +1,13 @@
 """The official files: answers equal to the official API's own, and nothing of a planted pickle run."""
 
 import bz2
+import itertools
 import pickle
 import random
 import shutil
+import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +16,12 @@ import torch
 
 from nasbench_stc import open_benchmark
 from nasbench_stc.benchmark import COLUMNS, official
-from nasbench_stc.benchmark.official import _CALLS
+from nasbench_stc.benchmark.base import QUANTITIES, Key
+from nasbench_stc.benchmark.official import CALLS
 from nasbench_stc.errors import BadCallError, DataError
 
 CELLS = [0, 11, 284]
+pytestmark = pytest.mark.filterwarnings("ignore::nasbench_stc.errors.OfficialPickleWarning")
 
 
 @pytest.fixture(scope="session")
@@ -66,24 +71,71 @@ def opened(request, nats_folder, tmp_path):
     return open_benchmark(as_pth(nats_folder, tmp_path / official.PTH_NAME))
 
 
+def _official(api, index: int, key: Key, quantity: str, at_epoch: int | None) -> float | None:
+    """What nats_bench says, asked as its own documentation does; None where it says nothing."""
+    training, name, _ = CALLS[key.dataset, key.split]
+    if quantity in official.COSTS:
+        if key.seed is not None or at_epoch is not None:
+            return None
+        return api.get_cost_info(index, training, hp=str(key.epochs))[official.COSTS[quantity]]
+    is_random = False if key.seed is None else key.seed
+    iepoch = None if at_epoch is None else at_epoch - 1
+    try:
+        info = api.get_more_info(index, training, iepoch=iepoch, hp=str(key.epochs), is_random=is_random)
+    except (KeyError, ValueError):
+        return None
+    kind = {"train-seconds": "train-all-time", "eval-seconds": f"{name}-per-time"}
+    if quantity == "eval-seconds" and name == "train":  # it calls the seconds of training so
+        return None
+    return info.get(kind.get(quantity, f"{name}-{quantity}"))
+
+
 def test_every_answer_is_the_official_one(opened, nats_api):
-    asked = 0
-    for key in opened.holds():
-        dataset, name = _CALLS[key.dataset, key.split]
-        for index in CELLS:
-            nats_api.get_more_info(index, dataset, hp=str(key.epochs), is_random=False)  # reads the cell's file
-            seeds = nats_api.arch2infos_dict[index][str(key.epochs)].get_dataset_seeds(dataset)
-            if key.seed is not None and key.seed not in seeds:
-                with pytest.raises(DataError, match=f"no run of .* seed {key.seed} for cell {index}"):
-                    opened.accuracy([index], *key)
-                continue
-            is_random = False if key.seed is None else key.seed
-            info = nats_api.get_more_info(index, dataset, hp=str(key.epochs), is_random=is_random)
-            assert opened.accuracy([index], *key) == [info[name]]
-            asked += 1
-            if key.seed is None:
-                assert opened.train_seconds([index], *key[:3]) == [info["train-all-time"]]
-    assert asked > 60
+    asked = refused = 0
+    for key, quantity, index in itertools.product(opened.holds(), QUANTITIES, CELLS):
+        for at_epoch in (None, 1, key.epochs // 2, key.epochs):
+            expected = _official(nats_api, index, key, quantity, at_epoch)
+            if expected is None:
+                refused += 1
+                with pytest.raises((BadCallError, DataError)):
+                    opened.quantity(quantity, [index], *key, at_epoch)
+            else:
+                asked += 1
+                assert opened.quantity(quantity, [index], *key, at_epoch) == [expected]
+    assert asked > 2500
+    assert refused > 500
+
+
+def test_a_curve_is_the_official_one_at_every_epoch(opened, nats_api):
+    for dataset, split, epochs, seed in (("cifar10", "valid", 200, None), ("cifar100", "valtest", 200, 888)):
+        key = Key(dataset, split, epochs, seed)
+        for quantity in ("accuracy", "loss"):
+            expected = [_official(nats_api, 11, key, quantity, epoch) for epoch in range(1, epochs + 1)]
+            np.testing.assert_array_equal(opened.curve([11], *key, quantity), [expected])
+
+
+def test_a_seed_or_an_epoch_that_is_not_there_is_an_error_that_says_what_is(opened):
+    with pytest.raises(DataError, match=r"no run of cifar100 test at 12 epochs, seed 777 for cell 0: .* seeds \[111\]"):
+        opened.accuracy([0], "cifar100", "test", 12, 777)
+    with pytest.raises(BadCallError, match=r"at 200 epochs, seed 111.* It holds: .*seed 777, seed 888, seed 999"):
+        opened.accuracy([0], "cifar100", "test", 200, 111)
+    with pytest.raises(DataError, match=r"after 50 epochs for cell 0\. Before .* only cifar100's train, valtest"):
+        opened.accuracy([0], "cifar100", "test", at_epoch=50)
+    with pytest.raises(BadCallError, match=r"at_epoch=201: .* has the epochs 1 to 200"):
+        opened.accuracy([0], "cifar100", "test", at_epoch=201)
+    with pytest.raises(BadCallError, match=r"does not hold the latency of .* seed 777\. It holds: accuracy, loss"):
+        opened.quantity("latency", [0], "cifar100", "test", seed=777)
+    with pytest.raises(BadCallError, match="unknown quantity 'energy': choose from accuracy, loss"):
+        opened.quantity("energy", [0])
+
+
+def test_it_says_once_that_the_api_behind_it_unpickles(nats_folder, tmp_path):
+    script = (
+        "import sys; from nasbench_stc import open_benchmark\n"
+        "for _ in range(3): open_benchmark(sys.argv[1]).accuracy([0])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, nats_folder], capture_output=True, text=True, check=True)
+    assert done.stderr.count("nats_bench, unpickles its files") == 1
 
 
 def test_answers_agree_with_the_table(opened, nb201):
@@ -94,7 +146,7 @@ def test_answers_agree_with_the_table(opened, nb201):
 def test_what_was_read_is_dropped(nats_folder):
     bench = open_benchmark(nats_folder)
     bench.accuracy(CELLS)
-    assert not bench._api.arch2infos_dict
+    assert list(bench._api.arch2infos_dict) == [284]
 
 
 def test_the_random_state_is_left_alone(opened):
@@ -117,15 +169,15 @@ def test_what_is_missing_is_named(opened):
 def test_auto_takes_whole_folders_alone(nats_folder, tmp_path, monkeypatch):
     shutil.copytree(nats_folder, tmp_path / official.FOLDER_NAME)
     assert open_benchmark("auto", tmp_path).name == "analog"
-    monkeypatch.setattr(official, "NUM_CELLS", 3)
-    assert open_benchmark("auto", tmp_path).name == "NATS-Bench"
+    monkeypatch.setattr(official, "count_cells", lambda folder: 15_625)
+    assert open_benchmark("auto", tmp_path).name == "NATS-Bench v1.0"
 
 
 def test_auto_takes_nas_bench_201_before_analog(nats_folder, tmp_path):
     as_pth(nats_folder, tmp_path / official.PTH_NAME)
-    assert open_benchmark("auto", tmp_path).name == "NAS-Bench-201"
+    assert open_benchmark("auto", tmp_path).name == "NAS-Bench-201 v1.1"
     as_pickle(nats_folder, tmp_path / official.PICKLE_NAME)
-    assert open_benchmark("auto", tmp_path).name == "NATS-Bench"
+    assert open_benchmark("auto", tmp_path).name == "NATS-Bench v1.0"
 
 
 class Planted:
@@ -166,9 +218,11 @@ def test_query_of_an_official_file_has_no_ranks(nats_folder, monkeypatch, capsys
     from nasbench_stc import cli
 
     monkeypatch.setattr(sys, "argv", ["stc-bench", "query", "0", "--benchmark", str(nats_folder)])
-    with pytest.raises(SystemExit) as ended:
+    with warnings.catch_warnings(), pytest.raises(SystemExit) as ended:
+        warnings.simplefilter("always")
         cli.main()
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert not ended.value.code
+    assert "unpickles" in err
     assert out.splitlines()[4].split()[:3] == ["0", "81.98", "85.86"]
-    assert "NATS-Bench through nats_bench" in out
+    assert "NATS-Bench v1.0: through nats_bench" in out

@@ -76,7 +76,7 @@ def test_a_finished_run_is_looked_up_in_another_benchmark(tmp_path):
     first = search(**SMOKE, out=tmp_path)
     values = np.linspace(0, 100, 15_625)
     keys = [Key(dataset, "test", 200, None) for dataset in ("cifar10", "cifar100")]
-    other = TableBenchmark("other", "made here", tmp_path / "o", "f" * 64, dict.fromkeys(keys, values))
+    other = TableBenchmark("other", "made here", tmp_path / "o", "f" * 64, {(key, "accuracy"): values for key in keys})
     second = search(**SMOKE | {"benchmark": other}, out=tmp_path)
     assert second.scores == dict.fromkeys(("cifar10-test", "cifar100-test"), values[Cell.parse(first.cell).index])
     assert second.benchmark == {"name": "other", "about": "made here", "file": "o", "sha256": "f" * 64}

@@ -103,7 +103,7 @@ def read_analog(condition: str = "digital") -> table.TableBenchmark:
         about=f"analog-nasbench's own retraining of all cells (CIFAR-10 test, {what}), not NATS-Bench",
         path=records.path,
         sha256=files.digest(records.path),
-        accuracies={Key("cifar10", "test", None, None): records.percent(CONDITIONS[condition].field)},
+        columns={(Key("cifar10", "test", None, None), "accuracy"): records.percent(CONDITIONS[condition].field)},
         elsewhere=_ELSEWHERE if digital else "",
     )
 

@@ -2,13 +2,14 @@
 
 CIFAR-10 is two trainings in these benchmarks: `valid` is the validation half under the network trained on
 the 25,000 images of the other half, `test` the test set under the network trained on all 50,000. Callers
-name the split and get the right one; there is no way to ask for the other pairing. What a source does not
+name the split and get the right one; what else a source has goes by names of its own. What a source does not
 hold is an error that says what it holds, never another number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -18,7 +19,23 @@ from numpy.typing import NDArray
 from nasbench_stc.errors import BadCallError, choose
 from nasbench_stc.space import DATASETS, NUM_CELLS, Cell, flops, params
 
-SPLITS = ("valid", "test")
+SPLITS = {
+    "valid": "the validation images; on CIFAR-10, of the network trained on the other 25,000",
+    "test": "the test images; on CIFAR-10, of the network trained on all 50,000",
+    "train": "the training images of the network behind `test`",
+    "valtest": "CIFAR-100, ImageNet16-120: the images of `valid` and `test` together",
+    "half-test": "CIFAR-10: the test images, of the network trained on 25,000",
+    "half-train": "CIFAR-10: the training images of the network trained on 25,000",
+}
+QUANTITIES = {
+    "accuracy": "percent right",
+    "loss": "mean cross-entropy, nats",
+    "train-seconds": "seconds of the whole training, on the benchmark's machine",
+    "eval-seconds": "seconds of one evaluation on the split's images, on the benchmark's machine",
+    "latency": "seconds of one forward pass of a batch of 256 images, on the benchmark's machine",
+    "params": "trainable parameters of the network, in millions, as the source has them",
+    "mflops": "multiply-adds of one image's forward pass, in millions, as the source has them",
+}
 Cells = Iterable[Cell | int] | NDArray[np.integer]
 """Cells, or their official indices."""
 
@@ -28,12 +45,12 @@ def column(dataset: str, split: str) -> str:
     return f"{dataset}-{split}"
 
 
-COLUMNS = {column(dataset, split): (dataset, split) for dataset in DATASETS for split in SPLITS}
+COLUMNS = {column(dataset, split): (dataset, split) for dataset in DATASETS for split in ("valid", "test")}
 """The six columns of Table 6, in its order, to (data set, split)."""
 
 
 class Key(NamedTuple):
-    """What an accuracy is of. `epochs` None: not published; `seed` None: the mean over the source's seeds."""
+    """What a number is of. `epochs` None: not published; `seed` None: the mean over the source's seeds."""
 
     dataset: str
     split: str
@@ -49,7 +66,7 @@ class Key(NamedTuple):
 class Benchmark(Protocol):
     """A source of accuracies. `cells` are cells or official indices; results have shape `(len(cells),)`.
 
-    A source says what it holds and looks it up (`holds`, `lookup`, `lookup_seconds`); the rest follows.
+    A source says what it holds and looks it up (`holds`, `lookup`, `lookup_curve`); the rest follows.
     """
 
     name: str
@@ -59,25 +76,31 @@ class Benchmark(Protocol):
     path: Path
     sha256: str
     in_memory: bool
-    """Whether the whole space is at hand: else the first `rank` or `optimal` reads it, which takes minutes."""
+    """Whether the whole space is at hand: else `rank` and `optimal` read it, for minutes, or find that cells lack."""
     elsewhere: str = ""
     """One sentence on how to get what this source lacks, if another has it."""
 
     def holds(self) -> Sequence[Key]:
-        """Everything that can be asked for."""
+        """Everything of which there are accuracies."""
 
-    def lookup(self, index: NDArray[np.int64], key: Key) -> NDArray[np.float64]:
-        """Percent right of the cells at `index`, for a key that this source holds.
+    def lookup(
+        self, index: NDArray[np.int64], key: Key, quantity: str = "accuracy", at_epoch: int | None = None
+    ) -> NDArray[np.float64]:
+        """One of `QUANTITIES` of the cells at `index`, for a key that this source holds.
+
+        Args:
+            at_epoch: after how many epochs of that training; None: at its end.
 
         Raises:
+            BadCallError: this source does not hold that quantity, or not per epoch; the message says what it holds.
             DataError: it was not run for some of the cells; the message names one.
         """
 
-    def lookup_seconds(self, index: NDArray[np.int64], key: Key) -> NDArray[np.float64]:
-        """Seconds of those cells' training, on the benchmark's machine.
+    def lookup_curve(self, index: NDArray[np.int64], key: Key, quantity: str = "accuracy") -> NDArray[np.float64]:
+        """`lookup` after each epoch, shape `(len(index), key.epochs)`.
 
         Raises:
-            BadCallError: this source holds no training times.
+            BadCallError, DataError: as `lookup`.
         """
 
     def accuracy(
@@ -87,14 +110,49 @@ class Benchmark(Protocol):
         split: str = "test",
         epochs: int | None = None,
         seed: int | None = None,
+        at_epoch: int | None = None,
     ) -> NDArray[np.float64]:
-        """Percent right. `epochs=None` is the source's full budget, `seed=None` the mean over its seeds.
+        """Percent right.
+
+        Args:
+            cells: cells or their official indices.
+            dataset: one of the space's three.
+            split: one of `SPLITS`.
+            epochs: for how many the network was trained in all; None is the source's full budget.
+            seed: of the training; None is the mean over the source's seeds.
+            at_epoch: after how many epochs of that training; None is its end.
 
         Raises:
             BadCallError: this source does not hold it; the message says what it holds.
             DataError: it was not run for some of the cells; the message names one.
         """
-        return self.lookup(as_indices(cells), resolve(self, dataset, split, epochs, seed))
+        return self.lookup(as_indices(cells), resolve(self, dataset, split, epochs, seed), at_epoch=at_epoch)
+
+    def curve(
+        self,
+        cells: Cells,
+        dataset: str = "cifar10",
+        split: str = "test",
+        epochs: int | None = None,
+        seed: int | None = None,
+        quantity: str = "accuracy",
+    ) -> NDArray[np.float64]:
+        """The quantity (`accuracy` or `loss`) after each epoch, shape `(len(cells), epochs)`; see `accuracy`."""
+        return self.lookup_curve(as_indices(cells), resolve(self, dataset, split, epochs, seed), quantity)
+
+    def quantity(
+        self,
+        name: str,
+        cells: Cells,
+        dataset: str = "cifar10",
+        split: str = "valid",
+        epochs: int | None = None,
+        seed: int | None = None,
+        at_epoch: int | None = None,
+    ) -> NDArray[np.float64]:
+        """One of `QUANTITIES`; the rest as in `accuracy`."""
+        key = resolve(self, dataset, split, epochs, seed)
+        return self.lookup(as_indices(cells), key, name, at_epoch)
 
     def train_seconds(
         self, cells: Cells, dataset: str = "cifar10", split: str = "valid", epochs: int | None = None
@@ -104,7 +162,7 @@ class Benchmark(Protocol):
         Raises:
             BadCallError: this source does not hold that accuracy, or no training times.
         """
-        return self.lookup_seconds(as_indices(cells), resolve(self, dataset, split, epochs, None))
+        return self.quantity("train-seconds", cells, dataset, split, epochs)
 
     def cost(self, cells: Cells, dataset: str = "cifar10") -> dict[str, NDArray[np.float64]]:
         """What each cell's network on `dataset` costs: `params` and `mflops`, both in millions (see `space.cost`)."""
@@ -162,7 +220,48 @@ def resolve(benchmark: Benchmark, dataset: str, split: str, epochs: int | None, 
         epochs = max((key.epochs for key in same_split), key=lambda e: e or 0)
     wanted = Key(dataset, split, epochs, seed)
     if wanted not in keys:
-        held = "; ".join(map(str, same_split or keys))
+        held = "; ".join(_told(same_split or keys))
         more = f". {benchmark.elsewhere}" if benchmark.elsewhere else ""
         raise BadCallError(f"benchmark {benchmark.name} does not hold {wanted}. It holds: {held}{more}")
     return wanted
+
+
+def check_epoch(key: Key, at_epoch: int) -> str:
+    """` after … epochs`, for messages.
+
+    Raises:
+        BadCallError: no epoch of that training.
+    """
+    if key.epochs is None or not 1 <= at_epoch <= key.epochs:
+        raise BadCallError(f"at_epoch={at_epoch}: {key} has the epochs 1 to {key.epochs}")
+    return f" after {at_epoch} epochs"
+
+
+def lacks(
+    benchmark: Benchmark, key: Key, quantity: str, held: Iterable[tuple[Key, str]], when: str = ""
+) -> BadCallError:
+    """The error for a quantity that a benchmark does not hold of a key that it holds; `held`: which it has `when`."""
+    if quantity not in QUANTITIES:
+        return choose("quantity", quantity, QUANTITIES)
+    held = list(held)
+    same = [other for other, what in held if what == quantity]
+    if same:
+        says = f"It holds it{when and ' per epoch'} of: {'; '.join(_told(same))}"
+    else:
+        names = dict.fromkeys(what for _, what in held)
+        says = f"It holds{when and ' per epoch'}: {', '.join(names) or 'nothing'}"
+    return BadCallError(f"benchmark {benchmark.name} does not hold the {quantity} of {key}{when}. {says}")
+
+
+def _told(keys: Sequence[Key]) -> Iterator[str]:
+    """Keys in few words: one phrase for each data set, split and number of epochs."""
+    for (dataset, split, epochs), group in itertools.groupby(sorted(keys, key=_order), key=lambda key: key[:3]):
+        seeds = [key.seed for key in group]
+        runs = ["the mean over seeds"] * (None in seeds) + [f"seed {seed}" for seed in seeds if seed is not None]
+        budget = "full training" if epochs is None else f"{epochs} epochs"
+        yield f"{dataset} {split} at {budget} ({', '.join(runs)})"
+
+
+def _order(key: Key) -> tuple[int, int, int, int]:
+    splits = list(SPLITS)
+    return DATASETS.index(key.dataset), splits.index(key.split), key.epochs or 0, key.seed or 0

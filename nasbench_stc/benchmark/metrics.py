@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from nasbench_stc import files
 from nasbench_stc.benchmark import analog
-from nasbench_stc.benchmark.base import Benchmark, Cells, as_indices, resolve
+from nasbench_stc.benchmark.base import QUANTITIES, Benchmark, Cells, as_indices, resolve
 from nasbench_stc.benchmark.columns import Columns, read_header
 from nasbench_stc.errors import BadCallError, DataError, choose
 from nasbench_stc.space import DATASETS
@@ -110,7 +110,7 @@ def how_to_get(name: str) -> str:
 def _at_hand(benchmark: Benchmark, folder: Path) -> Iterator[Metric]:
     """Every metric, once for each data set that it is of."""
     yield from _by_formula(benchmark)
-    yield from _training_times(benchmark)
+    yield from _measured(benchmark)
     yield from _of_analog()
     for name in FILES:
         path = files.find(folder, [name])
@@ -131,16 +131,18 @@ def _cost(benchmark: Benchmark, dataset: str, name: str, index: NDArray[np.int64
     return benchmark.cost(index, dataset)[name]
 
 
-def _training_times(benchmark: Benchmark) -> Iterator[Metric]:
+def _measured(benchmark: Benchmark) -> Iterator[Metric]:
+    """Seconds that the benchmark measured when it trained the cells."""
     for dataset, split in dict.fromkeys(key[:2] for key in benchmark.holds()):
-        key = resolve(benchmark, dataset, split, None, None)
-        try:
-            benchmark.lookup_seconds(np.array([], dtype=np.int64), key)
-        except BadCallError:  # it has no times
-            continue
-        name = f"train-seconds-{split}"
-        about = f"seconds of the training behind {dataset}-{split}, on the benchmark's machine"
-        yield Metric(name, "s", "low", about, dataset, benchmark.path.name, partial(benchmark.lookup_seconds, key=key))
+        for quantity in ("train-seconds", "eval-seconds", "latency"):
+            try:
+                key = resolve(benchmark, dataset, split, None, None)
+                benchmark.lookup(np.array([], dtype=np.int64), key, quantity)
+            except BadCallError:  # it has none
+                continue
+            about = f"{dataset}-{split}: {QUANTITIES[quantity]}"
+            read = partial(benchmark.lookup, key=key, quantity=quantity)
+            yield Metric(f"{quantity}-{split}", "s", "low", about, dataset, benchmark.path.name, read)
 
 
 def _of_analog() -> Iterator[Metric]:
@@ -285,3 +287,8 @@ FILES: Mapping[str, Mapping[str, _Column]] = {
     TRAINING_FREE: dict(_training_free()),
 }
 """The files of metrics in the data folder, and what each column is."""
+CONTENT_SHA256 = {
+    HARDWARE: "5494ed39ea7f529a70a9471b480db7ce396dec30f337eb4c58a8a8757ce568fe",
+    TRAINING_FREE: "76551a1aa8193cc496163e74ae5d8f79d6b154691fdfd89960d69589f3d7acb0",
+}
+"""Of the files that this was written with, unpacked."""

@@ -1,47 +1,67 @@
 """The official files through their own APIs: NATS-Bench's folder and pickle (nats_bench), NAS-Bench-201's .pth.
 
 The APIs would unpickle whatever a file holds. Here the files are read as plain data first (the admit-list
-unpickler; `torch.load` with `weights_only`), and the API is given that. A cell is read when it is asked for
-and dropped again, so memory stays bounded; a whole column takes minutes, and progress is shown.
+unpickler; `torch.load` with `weights_only`), and the API is given that. A cell of the folder is read when it is
+asked for and dropped for the next one, so memory stays bounded; a whole column takes minutes, and progress is shown.
 """
 
 from __future__ import annotations
 
 import bz2
 import hashlib
+import re
+import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc import files, unpickle
-from nasbench_stc.benchmark.base import Benchmark, Key
-from nasbench_stc.errors import DataError
+from nasbench_stc.benchmark.base import Benchmark, Key, check_epoch, lacks
+from nasbench_stc.errors import DataError, OfficialPickleWarning
 from nasbench_stc.space import NUM_CELLS
 
 FOLDER_NAME = "NATS-tss-v1_0-3ffb9-simple"
 PICKLE_NAME = "NATS-tss-v1_0-3ffb9.pickle.pbz2"
 PTH_NAME = "NAS-Bench-201-v1_1-096897.pth"
-NAMES = (FOLDER_NAME, PICKLE_NAME, PTH_NAME)
+OLDER_PTH_NAME = "NAS-Bench-201-v1_0-e61699.pth"
+NAMES = (FOLDER_NAME, PICKLE_NAME, PTH_NAME, OLDER_PTH_NAME)
 HOW_TO_GET = "the READMEs of NATS-Bench and NAS-Bench-201 (D-X-Y on GitHub) link it; put it below --data-dir"
 
-# (data set, split) to the API's data set and key: CIFAR-10 is two trainings, see `base`.
-_CALLS = {
-    ("cifar10", "valid"): ("cifar10-valid", "valid-accuracy"),
-    ("cifar10", "test"): ("cifar10", "test-accuracy"),
-    ("cifar100", "valid"): ("cifar100", "valid-accuracy"),
-    ("cifar100", "test"): ("cifar100", "test-accuracy"),
-    ("ImageNet16-120", "valid"): ("ImageNet16-120", "valid-accuracy"),
-    ("ImageNet16-120", "test"): ("ImageNet16-120", "test-accuracy"),
+
+class Call(NamedTuple):
+    """How the official APIs name a split of a data set."""
+
+    training: str
+    """Their data set, which is a training: CIFAR-10 is two of them, see `base`."""
+    name: str
+    """What their keys begin with, like `valid` in `valid-accuracy`."""
+    images: str
+    """The set of images in the file."""
+
+
+CALLS = {
+    ("cifar10", "valid"): Call("cifar10-valid", "valid", "x-valid"),
+    ("cifar10", "test"): Call("cifar10", "test", "ori-test"),
+    ("cifar10", "train"): Call("cifar10", "train", "train"),
+    ("cifar10", "half-test"): Call("cifar10-valid", "test", "ori-test"),
+    ("cifar10", "half-train"): Call("cifar10-valid", "train", "train"),
+} | {
+    (dataset, split): Call(dataset, split, images)
+    for dataset in ("cifar100", "ImageNet16-120")
+    for split, images in (("valid", "x-valid"), ("test", "x-test"), ("train", "train"), ("valtest", "ori-test"))
 }
+COSTS = {"latency": "latency", "params": "params", "mflops": "flops"}
+"""Quantities of the network, in the API's words; it gives means over seeds alone."""
 _SEEDS = {12: (111, 777), 200: (777, 888, 999)}
 _KEYS = tuple(
-    Key(*which, epochs, seed) for which in _CALLS for epochs, seeds in _SEEDS.items() for seed in (None, *seeds)
+    Key(*which, epochs, seed) for which in CALLS for epochs, seeds in _SEEDS.items() for seed in (None, *seeds)
 )
-_ADMITTED = unpickle.NUMPY | {"collections.OrderedDict": OrderedDict}
+ADMITTED = unpickle.NUMPY | {"collections.OrderedDict": OrderedDict, "builtins.set": set, "__builtin__.set": set}
+"""The classes that the official pickles refer to."""
 _SCALARS = ("f4", "f8", "i4", "i8")
 _SHOW_PROGRESS_FROM = 100  # cells: a cold one takes some 30 ms
 
@@ -68,14 +88,26 @@ class OfficialBenchmark(Benchmark):
         """Everything that can be asked for; not every cell was run with every seed."""
         return _KEYS
 
-    def lookup(self, index: NDArray[np.int64], key: Key) -> NDArray[np.float64]:
-        """Percent right, the API's own answer; see `Benchmark.lookup`."""
-        _, name = _CALLS[key.dataset, key.split]
-        return np.array([self._info(cell, key)[name] for cell in self._shown(index)], dtype=np.float64)
+    def lookup(
+        self, index: NDArray[np.int64], key: Key, quantity: str = "accuracy", at_epoch: int | None = None
+    ) -> NDArray[np.float64]:
+        """The API's own answers; see `Benchmark.lookup`."""
+        answer = self._answer(key, quantity, at_epoch)
+        values = np.empty(len(index))
+        for number, cell in enumerate(self._shown(index)):
+            self._bring(cell, key)
+            values[number] = answer(cell)
+        return values
 
-    def lookup_seconds(self, index: NDArray[np.int64], key: Key) -> NDArray[np.float64]:
-        """Seconds of that training, as the file has them; see `Benchmark.lookup_seconds`."""
-        return np.array([self._info(cell, key)["train-all-time"] for cell in self._shown(index)], dtype=np.float64)
+    def lookup_curve(self, index: NDArray[np.int64], key: Key, quantity: str = "accuracy") -> NDArray[np.float64]:
+        """The API's own answers; see `Benchmark.lookup_curve`."""
+        epochs = range(1, (key.epochs or 0) + 1)
+        answers = [self._answer(key, quantity, epoch) for epoch in epochs]
+        values = np.empty((len(index), len(answers)))
+        for number, cell in enumerate(self._shown(index)):
+            self._bring(cell, key)
+            values[number] = [answer(cell) for answer in answers]
+        return values
 
     def whole(self, key: Key) -> NDArray[np.float64]:
         """`lookup` for all cells, read once."""
@@ -91,26 +123,76 @@ class OfficialBenchmark(Benchmark):
 
         return track(list(map(int, index)), f"reading {self.name}", console=Console(stderr=True))  # type: ignore[return-value]
 
-    def _info(self, index: int, key: Key) -> dict[str, Any]:
-        """What the API says of one cell; `int(index)` matters, as it answers -1 to a numpy integer."""
+    def _bring(self, index: int, key: Key) -> None:
+        """See that the API has the cell's results; where they are read one by one, no other's."""
         results = self._api.arch2infos_dict
-        if self._read_cell is not None:
+        if self._read_cell is not None and index not in results:
+            results.clear()
             results[index] = self._read_cell(index)
-        try:
-            if index not in results:
-                raise DataError(f"{self.path} does not have cell {index}")
-            dataset, name = _CALLS[key.dataset, key.split]
-            seeds = results[index][str(key.epochs)].get_dataset_seeds(dataset)
-            if key.seed is not None and key.seed not in seeds:
-                raise DataError(f"{self.path} has no run of {key} for cell {index}: it was run with seeds {seeds}")
-            is_random = False if key.seed is None else key.seed
-            info: dict[str, Any] = self._api.get_more_info(index, dataset, hp=str(key.epochs), is_random=is_random)
-            if name not in info:
-                raise DataError(f"{self.path} does not hold {key} for cell {index}")
-            return info
-        finally:
-            if self._read_cell is not None:
-                results.pop(index, None)
+        if index not in results:
+            raise DataError(f"{self.path} does not have cell {index}")
+        result, training = results[index].get(str(key.epochs)), CALLS[key.dataset, key.split].training
+        seeds = result.dataset_seed.get(training, ()) if result is not None else ()
+        if not seeds:
+            raise DataError(f"{self.path} has no run of {key} for cell {index}")
+        if key.seed is not None and key.seed not in seeds:
+            raise DataError(f"{self.path} has no run of {key} for cell {index}: it was run with seeds {seeds}")
+
+    def _answer(self, key: Key, quantity: str, at_epoch: int | None) -> Callable[[int], Any]:
+        """What the API says of a cell that is in it; None where the file has nothing.
+
+        Its index has to be an `int`, as the API answers -1 to a numpy integer.
+        """
+        training, name, _ = CALLS[key.dataset, key.split]
+        when = "" if at_epoch is None else check_epoch(key, at_epoch)
+        hp = str(key.epochs)
+        if quantity in COSTS and key.seed is None and at_epoch is None:
+            return lambda index: self._api.get_cost_info(index, training, hp=hp)[COSTS[quantity]]
+        names = {"accuracy": f"{name}-accuracy", "loss": f"{name}-loss", "train-seconds": "train-all-time"}
+        if name != "train":
+            names["eval-seconds"] = f"{name}-per-time"
+        if quantity not in names:
+            costs = () if key.seed is not None or at_epoch is not None else tuple(COSTS)
+            raise lacks(self, key, quantity, [(key, what) for what in (*names, *costs)], when)
+        is_random = False if key.seed is None else key.seed  # so it names the mean, and a seed
+        iepoch = None if at_epoch is None else at_epoch - 1
+
+        def ask(index: int) -> Any:
+            try:
+                info = self._api.get_more_info(index, training, iepoch=iepoch, hp=hp, is_random=is_random)
+                return info[names[quantity]]
+            except (KeyError, ValueError):
+                raise self._lacks_epoch(index, key, quantity, when) from None
+
+        return ask
+
+    def _lacks_epoch(self, index: int, key: Key, quantity: str, when: str) -> DataError:
+        results = self._api.arch2infos_dict[index][str(key.epochs)]
+        there = [
+            split
+            for (dataset, split), (training, _, images) in CALLS.items()
+            if dataset == key.dataset and (images == "train" or _has_curve(results, training, images))
+        ]
+        return DataError(
+            f"{self.path} does not hold the {quantity} of {key}{when} for cell {index}. "
+            f"Before the last epoch it has only {key.dataset}'s {', '.join(there)}"
+        )
+
+
+def _has_curve(results: Any, training: str, images: str) -> bool:
+    runs = [run for (dataset, _), run in results.all_results.items() if dataset == training]
+    return all(f"{images}@0" in run.eval_acc1es for run in runs)
+
+
+def version(path: Path) -> str:
+    """`v1.0` of `NATS-tss-v1_0-3ffb9…`: the official files say it in their names alone; empty where they do not."""
+    found = re.search(r"-v(\d+)_(\d+)-", path.name)
+    return f"v{found[1]}.{found[2]}" if found else ""
+
+
+def full_name(name: str, path: Path) -> str:
+    """A benchmark's name with its version, like `NATS-Bench v1.0`."""
+    return f"{name} {version(path)}".rstrip()
 
 
 def is_whole_folder(folder: Path) -> bool:
@@ -129,43 +211,33 @@ def open_nats_folder(folder: Path) -> OfficialBenchmark:
     Raises:
         DataError: it is no such folder, or a file is damaged or asks for more than plain data.
     """
-    import nats_bench
-    from nats_bench.api_utils import ArchResults
-
-    meta = folder / "meta.pickle.pbz2"
-    if not meta.is_file():
-        raise DataError(f"{folder} is no folder of NATS-Bench: it has no {meta.name}")
-    archs = _read_pbz2(meta)["meta_archs"]
-    every = range(NUM_CELLS)  # any may come to be read
-    api = nats_bench.create({"meta_archs": archs, "arch2infos": {}, "evaluated_indexes": every}, "tss", verbose=False)
+    archs = read_meta(folder)["meta_archs"]
+    _warn("nats_bench", folder)
 
     def read_cell(index: int) -> dict[str, Any]:
-        path = folder / f"{index:06d}.pickle.pbz2"
+        path = cell_file(folder, index)
         if not path.is_file():
             raise DataError(f"{folder} does not have cell {index} ({path.name} is missing)")
-        return {hp: ArchResults.create_from_state_dict(state) for hp, state in _read_pbz2(path).items()}
+        return nats_results(read_pbz2(path))
 
-    # A checksum of 1 GB in 15,625 files would take minutes: names, sizes and the list of cells stand for it.
-    listing = "".join(f"{path.name} {path.stat().st_size}\n" for path in sorted(folder.glob("*.pbz2")))
-    digest = hashlib.sha256(listing.encode() + meta.read_bytes()).hexdigest()
-    return OfficialBenchmark(
-        "NATS-Bench", f"NATS-Bench through nats_bench ({folder.name})", folder, digest, api, read_cell
-    )
+    name, about = full_name("NATS-Bench", folder), f"through nats_bench ({folder.name})"
+    return OfficialBenchmark(name, about, folder, listing_sha256(folder), nats_api(archs, {}), read_cell)
 
 
 def open_nats_pickle(path: Path) -> OfficialBenchmark:
-    """NATS-Bench's single pickle (about 1 GB, and several times that in memory).
+    """NATS-Bench's single pickle (about 1 GB, and tens of GB in memory).
 
     Raises:
         DataError: it is damaged or asks for more than plain data.
     """
-    import nats_bench
-
-    content = _read_pbz2(path)
-    api = nats_bench.create(content, "tss", fast_mode=False, verbose=False)
-    return OfficialBenchmark(
-        "NATS-Bench", f"NATS-Bench through nats_bench ({path.name})", path, files.digest(path), api
-    )
+    _warn("nats_bench", path)
+    content = read_pbz2(path)
+    try:
+        api = nats_api(content["meta_archs"], content["arch2infos"])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not NATS-Bench's pickle ({type(error).__name__}: {error})") from None
+    about = f"through nats_bench ({path.name})"
+    return OfficialBenchmark(full_name("NATS-Bench", path), about, path, files.digest(path), api)
 
 
 def open_nas_bench_201(path: Path) -> OfficialBenchmark:
@@ -175,20 +247,102 @@ def open_nas_bench_201(path: Path) -> OfficialBenchmark:
         DataError: it is damaged, or holds more than tensors and plain data.
     """
     import torch
-    from nas_201_api import NASBench201API
 
+    _warn("nas-bench-201", path)
     # Besides tensors and plain containers, the results have numpy scalars.
     admitted: list[Any] = [np._core.multiarray.scalar, np.dtype, *(type(np.dtype(kind)) for kind in _SCALARS)]
     try:
         with torch.serialization.safe_globals(admitted):
             content = torch.load(path, map_location="cpu", weights_only=True)
-        api = NASBench201API(content, verbose=False)
+        api = nas_bench_201_api(content["meta_archs"], content["arch2infos"])
     except Exception as error:  # of many kinds
         raise DataError(f"{path}: not NAS-Bench-201's file, or damaged ({str(error).splitlines()[0]})") from None
-    about = f"NAS-Bench-201 through nas-bench-201 ({path.name})"
-    return OfficialBenchmark("NAS-Bench-201", about, path, files.digest(path), api)
+    about = f"through nas-bench-201 ({path.name})"
+    return OfficialBenchmark(full_name("NAS-Bench-201", path), about, path, files.digest(path), api)
 
 
-def _read_pbz2(path: Path) -> Any:
+def nats_api(archs: Sequence[str], cells: dict[int, Any]) -> Any:
+    """nats_bench's API over the results of `cells`, which are moved: two copies would not fit into memory."""
+    import nats_bench
+
+    every = range(NUM_CELLS)  # any may come to be read
+    api = nats_bench.create({"meta_archs": archs, "arch2infos": {}, "evaluated_indexes": every}, "tss", verbose=False)
+    return _filled(api, cells, nats_results)
+
+
+def nas_bench_201_api(archs: Sequence[str], cells: dict[int, Any]) -> Any:
+    """nas-bench-201's API over the results of `cells`, which are moved; torch is imported."""
+    from nas_201_api import NASBench201API
+
+    api = NASBench201API({"meta_archs": archs, "arch2infos": {}, "evaluated_indexes": []}, verbose=False)
+    return _filled(api, cells, nas_bench_201_results)
+
+
+def _filled(api: Any, cells: dict[int, Any], results: Callable[[Any], dict[str, Any]]) -> Any:
+    for index in sorted(cells):
+        api.arch2infos_dict[index] = results(cells.pop(index))
+    return api
+
+
+def nats_results(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """A cell as nats_bench has it: its objects by number of epochs, from a file's plain data."""
+    from nats_bench.api_utils import ArchResults
+
+    return {hp: ArchResults.create_from_state_dict(state) for hp, state in cell.items()}
+
+
+def nas_bench_201_results(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as nas-bench-201 has it; torch is imported."""
+    from nas_201_api.api_utils import ArchResults
+
+    return {hp: ArchResults.create_from_state_dict(cell[name]) for hp, name in (("12", "less"), ("200", "full"))}
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """The list of all cells in NATS-Bench's folder.
+
+    Raises:
+        DataError: it is no such folder, or the list is damaged or asks for more than plain data.
+    """
+    path = meta_file(folder)
+    if not path.is_file():
+        raise DataError(f"{folder} is no folder of NATS-Bench: it has no {path.name}")
+    meta = read_pbz2(path)
+    if not isinstance(meta, dict) or len(meta.get("meta_archs", ())) != NUM_CELLS:
+        raise DataError(f"{path}: not NATS-Bench's list of {NUM_CELLS:,} cells")
+    return meta
+
+
+def meta_file(folder: Path) -> Path:
+    """The list of all cells, in NATS-Bench's folder."""
+    return folder / "meta.pickle.pbz2"
+
+
+def cell_file(folder: Path, index: int) -> Path:
+    """Of one cell, in NATS-Bench's folder."""
+    return folder / f"{index:06d}.pickle.pbz2"
+
+
+def listing_sha256(folder: Path) -> str:
+    """Stands for a checksum of NATS-Bench's folder, 1 GB in 15,625 files: of names, sizes and the list of cells."""
+    listing = "".join(f"{path.name} {path.stat().st_size}\n" for path in sorted(folder.glob("*.pbz2")))
+    return hashlib.sha256(listing.encode() + meta_file(folder).read_bytes()).hexdigest()
+
+
+def read_pbz2(path: Path) -> Any:
+    """The plain data pickled in an official file.
+
+    Raises:
+        DataError: it is damaged, or asks for more than plain data.
+    """
     with bz2.open(path) as file:
-        return unpickle.load(file, path, _ADMITTED)
+        return unpickle.load(file, path, ADMITTED)
+
+
+def _warn(api: str, path: Path) -> None:
+    warnings.warn(
+        f"{path.name}: the API behind it, {api}, unpickles its files, which can run what strangers put there. They are "
+        "read as plain data first, and refused if they ask for more. `stc-bench data import` makes a quick table of it",
+        OfficialPickleWarning,
+        stacklevel=4,
+    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from nasbench_stc import files
-from nasbench_stc.benchmark import analog, official, table
+from nasbench_stc.benchmark import analog, columnar, official, table
 from nasbench_stc.benchmark.base import Benchmark
 from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.space import NUM_CELLS
 
 NAMES = ("auto", "nb201", "analog", "analog:CONDITION")
 
@@ -16,10 +17,10 @@ def open_benchmark(source: str | Path = "auto", data_dir: str | Path | None = No
     """The benchmark that `source` names.
 
     Args:
-        source: a path to a table or an official file or folder; or `nb201`, the table in the data folder;
+        source: a path to a table or an official file or folder; or `nb201`, the fetched table in the data folder;
             `analog`, the one that comes with pip, or another of its `analog.CONDITIONS`, like `analog:noisy`; or
-            `auto`, the first that the data folder has of the table, NATS-Bench (folder, pickle) and NAS-Bench-201,
-            else `analog`.
+            `auto`, the first that the data folder has of NATS-Bench (imported table, fetched table), NAS-Bench-201
+            (imported table), NATS-Bench's own folder and pickle, and NAS-Bench-201's .pth, else `analog`.
         data_dir: the data folder; see `files.data_dir`.
 
     Raises:
@@ -49,18 +50,36 @@ def open_benchmark(source: str | Path = "auto", data_dir: str | Path | None = No
 
 
 def find_best(folder: Path) -> Path | None:
-    """The best benchmark file in the data folder: quick before slow, NATS-Bench before NAS-Bench-201."""
-    for name in (table.FILE_NAME, *official.NAMES):
+    """The best benchmark in the data folder: quick before slow, NATS-Bench before NAS-Bench-201, newer before older.
+
+    What was cut to some cells would fail at the end of a search, for most of them: it is passed over.
+    """
+    whole = [path for path in columnar.find(folder) if _is_whole_table(path)]
+    nats = [path for path in whole if path.name.startswith("NATS")]
+    if nats:
+        return nats[0]
+    fetched = files.find(folder, [table.FILE_NAME])
+    if fetched is not None:
+        return fetched
+    if whole:
+        return whole[0]
+    for name in official.NAMES:
         found = files.find(folder, [name])
-        # A folder cut to some cells would fail at the end of a search, for most of them.
         if found is not None and (not found.is_dir() or official.is_whole_folder(found)):
             return found
     return None
 
 
+def _is_whole_table(folder: Path) -> bool:
+    try:
+        return columnar.describe(folder).cells == NUM_CELLS
+    except DataError:
+        return False
+
+
 def _open(path: Path) -> Benchmark:
     if path.is_dir():
-        return official.open_nats_folder(path)
+        return columnar.open_table(path) if columnar.is_table(path) else official.open_nats_folder(path)
     for ending, opener in (
         (".csv.gz", table.read_table),
         (".pickle.pbz2", official.open_nats_pickle),
@@ -69,6 +88,6 @@ def _open(path: Path) -> Benchmark:
         if path.name.endswith(ending):
             return opener(path)
     raise DataError(
-        f"{path} is no benchmark that this version reads: a table (.csv.gz), NATS-Bench's folder or .pickle.pbz2, "
-        "NAS-Bench-201's .pth"
+        f"{path} is no benchmark that this version reads: a fetched or imported table ({table.FILE_NAME}, "
+        f"…{columnar.ENDING}), NATS-Bench's folder or .pickle.pbz2, NAS-Bench-201's .pth"
     )

@@ -3,25 +3,58 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from nasbench_stc import files
-from nasbench_stc.benchmark import analog, columns, metrics, official, table
+from nasbench_stc.benchmark import analog, columnar, columns, metrics, official, table
 from nasbench_stc.errors import DataError
 from nasbench_stc.inventory import Item
 from nasbench_stc.space import NUM_CELLS
 
-_OFFICIALS = {  # (name, version) of each file
-    official.FOLDER_NAME: ("NATS-Bench folder", "v1.0"),
-    official.PICKLE_NAME: ("NATS-Bench pickle", "v1.0"),
-    official.PTH_NAME: ("NAS-Bench-201", "v1.1"),
+_OFFICIALS = {
+    official.FOLDER_NAME: "NATS-Bench folder",
+    official.PICKLE_NAME: "NATS-Bench pickle",
+    official.PTH_NAME: "NAS-Bench-201",
+    official.OLDER_PTH_NAME: "NAS-Bench-201",
 }
 
 
-def status(data_dir: Path) -> list[Item]:
-    """The benchmarks that the data folder may hold, and the one that comes with pip."""
-    return [_table(data_dir), *_officials(data_dir), _analog(), *_metrics(data_dir)]
+def status(data_dir: Path, check: bool = False) -> list[Item]:
+    """The benchmarks that the data folder may hold, and the one that comes with pip.
+
+    Args:
+        data_dir: the data folder.
+        check: read all of large files, too, to compare checksums: seconds a gigabyte.
+    """
+    return [
+        *_imported(data_dir, check),
+        _table(data_dir),
+        *_officials(data_dir, check),
+        _analog(),
+        *_metrics(data_dir),
+    ]
+
+
+def _imported(data_dir: Path, check: bool) -> Iterator[Item]:
+    found = columnar.find(data_dir)
+    if not found:
+        yield Item("imported table", columnar.HOW_TO_MAKE.replace("anew ", ""))
+    for path in found:
+        item = Item("imported table", columnar.HOW_TO_MAKE, path)
+        try:
+            about = columnar.describe(path)
+        except DataError:
+            yield replace(item, state="damaged, or of another form", usable=False)
+            continue
+        item = replace(item, version=f"{about.name} {about.version}".rstrip())
+        wrong = columnar.first_fault(path, about, check)
+        if wrong:
+            yield replace(item, state=wrong, usable=False)
+        else:
+            state = "sha256 as recorded" if check else "sizes as recorded"
+            yield replace(item, state=state + (f", {about.cells:,} cells" if about.cells < NUM_CELLS else ""))
 
 
 def _table(data_dir: Path) -> Item:
@@ -38,20 +71,28 @@ def _table(data_dir: Path) -> Item:
     return replace(item, state="another table than the pinned one")
 
 
-def _officials(data_dir: Path) -> list[Item]:
-    items = []
-    for file_name, (name, version) in _OFFICIALS.items():
-        item = Item(name, f"{official.HOW_TO_GET}, as {file_name}", files.find(data_dir, [file_name]), version)
-        if item.path is not None and item.path.is_dir():
+def _officials(data_dir: Path, check: bool) -> Iterator[Item]:
+    for file_name, name in _OFFICIALS.items():
+        how_to_get = f"{official.HOW_TO_GET}, as {file_name}"
+        version = official.version(Path(file_name))
+        item = Item(name, how_to_get, files.find(data_dir, [file_name]), version)
+        if item.path is None:
+            if file_name != official.OLDER_PTH_NAME:  # nobody should go and get that one
+                yield item
+        elif item.path.is_dir():
             cells = official.count_cells(item.path)
             if cells < NUM_CELLS:
-                item = replace(item, state=f"incomplete: {cells:,} of {NUM_CELLS:,} cells", usable=False)
+                yield replace(item, state=f"incomplete: {cells:,} of {NUM_CELLS:,} cells", usable=False)
             else:
-                item = replace(item, state="all cells there, not checked")
-        elif item.path is not None:
-            item = replace(item, state="not checked")
-        items.append(item)
-    return items
+                yield replace(item, state="all cells there; `data import` checks them")
+        elif check:
+            # The names hold some digits of the md5: its last ones, or its first.
+            digits, md5 = file_name.split(".")[0].rsplit("-", 1)[1], files.digest(item.path, "md5")
+            fits = md5.startswith(digits) or md5.endswith(digits)
+            state = f"md5 {'fits' if fits else 'does not fit'} the {digits} in its name"
+            yield replace(item, state=state, usable=fits)
+        else:
+            yield replace(item, state="not checked (--check)")
 
 
 def _analog() -> Item:
@@ -63,9 +104,17 @@ def _analog() -> Item:
     return replace(item, state=f"another file than {analog.VERSION}'s")
 
 
-def _metrics(data_dir: Path) -> list[Item]:
-    """Tables of scores and latencies of all cells: found or not, by their names."""
-    return [
-        Item(name.removesuffix(".csv.gz"), metrics.how_to_get(name), files.find(data_dir, [name]), state="not checked")
-        for name in metrics.FILES
-    ]
+def _metrics(data_dir: Path) -> Iterator[Item]:
+    """Tables of scores and latencies of all cells."""
+    for name in metrics.FILES:
+        item = Item(name.removesuffix(".csv.gz"), metrics.how_to_get(name), files.find(data_dir, [name]))
+        if item.path is None:
+            yield item
+            continue
+        try:
+            content = columns.unpacked(item.path, item.how_to_get)
+        except DataError:
+            yield replace(item, state="damaged", usable=False)
+            continue
+        known = hashlib.sha256(content).hexdigest() == metrics.CONTENT_SHA256[name]
+        yield replace(item, state="sha256 as pinned" if known else "another table than the known one")

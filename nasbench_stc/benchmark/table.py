@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc import files
-from nasbench_stc.benchmark.base import Benchmark, Key
+from nasbench_stc.benchmark.base import Benchmark, Key, check_epoch, lacks
 from nasbench_stc.benchmark.columns import Columns
-from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.errors import DataError
 
 FILE_NAME = "nb201.csv.gz"
 HOW_TO_GET = (
@@ -22,8 +22,7 @@ CONTENT_SHA256 = "7296f5f85c9072aa96fc49c8c95343a0207ed995dfd0d1ffd19be497edbbda
 """Of the table that `fetching` joins, unpacked: zlib's versions pack the same content differently."""
 
 # What each column of the file is. CIFAR-10 `valid` is of the training on 25,000 images (`c10valid`), `test` of the
-# one on 50,000 (`c10`). Not offered: `c10valid_test_200_v11`, the former's test accuracy, and `*_valtest_*`, the two
-# halves of a test set together, which are neither split.
+# one on 50,000 (`c10`). Not offered: `c10valid_test_200_v11`, the former's test accuracy in another version.
 _COLUMNS = {
     "c10valid_val_12": Key("cifar10", "valid", 12, None),
     "c10_test_12": Key("cifar10", "test", 12, None),
@@ -40,6 +39,12 @@ _COLUMNS = {
     "c10valid_val_200_s777": Key("cifar10", "valid", 200, 777),
     "c10valid_val_200_s888": Key("cifar10", "valid", 200, 888),
     "c10valid_val_200_s999": Key("cifar10", "valid", 200, 999),
+    "c100_valtest_200_s777": Key("cifar100", "valtest", 200, 777),
+    "c100_valtest_200_s888": Key("cifar100", "valtest", 200, 888),
+    "c100_valtest_200_s999": Key("cifar100", "valtest", 200, 999),
+    "in_valtest_200_s777": Key("ImageNet16-120", "valtest", 200, 777),
+    "in_valtest_200_s888": Key("ImageNet16-120", "valtest", 200, 888),
+    "in_valtest_200_s999": Key("ImageNet16-120", "valtest", 200, 999),
 }
 _SECONDS = "c10valid_train_time_200"  # of 200 epochs on CIFAR-10's 25,000 images
 _SECONDS_EPOCHS = 200
@@ -52,13 +57,18 @@ _SECONDS_FACTOR = {
 }
 
 
+Column = tuple[Key, str]
+"""What an array is of: the key, and one of `QUANTITIES`."""
+
+
 class TableBenchmark(Benchmark):
-    """A `Benchmark` over arrays in memory, each of shape (15,625,) in index order, NaN where a cell was not run.
+    """A `Benchmark` over arrays, each of shape (15,625,) in index order, NaN where a cell was not run.
 
-    `seconds` are of 200 epochs on CIFAR-10's 25,000 images; others follow by number of images and epochs.
+    Args:
+        name, about, path, sha256, elsewhere, in_memory: as in `Benchmark`.
+        columns: the arrays.
+        curves: values after each epoch, shape (15,625, epochs); of single runs, from which means follow.
     """
-
-    in_memory = True
 
     def __init__(
         self,
@@ -66,34 +76,67 @@ class TableBenchmark(Benchmark):
         about: str,
         path: Path,
         sha256: str,
-        accuracies: Mapping[Key, NDArray[np.float64]],
-        seconds: NDArray[np.float64] | None = None,
+        columns: Mapping[Column, NDArray[np.float64]],
+        curves: Mapping[Column, NDArray[np.float32]] | None = None,
         elsewhere: str = "",
+        in_memory: bool = True,
     ) -> None:
         self.name, self.about, self.path, self.sha256, self.elsewhere = name, about, path, sha256, elsewhere
-        self._accuracies, self._seconds = accuracies, seconds
+        self.in_memory, self._columns, self._curves = in_memory, columns, curves or {}
+        self._keys = tuple(key for key, quantity in columns if quantity == "accuracy")
 
     def holds(self) -> Sequence[Key]:
-        """Everything that can be asked for."""
-        return tuple(self._accuracies)
+        """Everything of which there are accuracies."""
+        return self._keys
 
-    def lookup(self, index: NDArray[np.int64], key: Key) -> NDArray[np.float64]:
-        """Percent right; see `Benchmark.lookup`."""
-        values = self._accuracies[key][index]
-        if np.isnan(values).any():
-            missing = index[np.isnan(values)]
-            raise DataError(
-                f"benchmark {self.name} has no run of {key} for {len(missing)} of the {len(index)} cells asked for "
-                f"(the first is cell {missing[0]}). Ask for another seed, or for the mean over seeds"
-            )
+    def lookup(
+        self, index: NDArray[np.int64], key: Key, quantity: str = "accuracy", at_epoch: int | None = None
+    ) -> NDArray[np.float64]:
+        """The array's values; see `Benchmark.lookup`."""
+        if at_epoch is not None and at_epoch != key.epochs:
+            when = check_epoch(key, at_epoch)
+            return self._of_curves(index, key, quantity, slice(at_epoch - 1, at_epoch), when)[:, 0]
+        if (key, quantity) not in self._columns:
+            raise lacks(self, key, quantity, self._columns)
+        values = self._columns[key, quantity][index]
+        self._check_runs(index, key, values)
         return values
 
-    def lookup_seconds(self, index: NDArray[np.int64], key: Key) -> NDArray[np.float64]:
-        """Seconds of that training; see `Benchmark.lookup_seconds`."""
-        if self._seconds is None or key.epochs is None:
-            raise BadCallError(f"benchmark {self.name} holds no training times")
-        factor = _SECONDS_FACTOR[key.dataset, key.split if key.dataset == "cifar10" else ""]
-        return self._seconds[index] * factor * key.epochs / _SECONDS_EPOCHS
+    def lookup_curve(self, index: NDArray[np.int64], key: Key, quantity: str = "accuracy") -> NDArray[np.float64]:
+        """The array's rows; see `Benchmark.lookup_curve`."""
+        return self._of_curves(index, key, quantity, slice(None), " per epoch")
+
+    def _of_curves(
+        self, index: NDArray[np.int64], key: Key, quantity: str, epochs: slice, when: str
+    ) -> NDArray[np.float64]:
+        """Some epochs of the key's run, or the mean over its runs, in the order of seeds as the official API does."""
+        runs = [
+            run
+            for run, what in self._curves
+            if what == quantity and run[:3] == key[:3] and key.seed in (None, run.seed)
+        ]
+        if not runs:
+            raise lacks(self, key, quantity, self._curves, when)
+        total, number = np.zeros(()), np.zeros((len(index), 1))
+        for run in runs:
+            was_run = ~np.isnan(self._columns[run, "accuracy"][index])[:, None]
+            total = total + np.where(was_run, self._curves[run, quantity][index, epochs].astype(np.float64), 0)
+            number += was_run
+        values: NDArray[np.float64] = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+        self._check_runs(index, key, values)
+        return values
+
+    def _check_runs(self, index: NDArray[np.int64], key: Key, values: NDArray[np.float64]) -> None:
+        """That cells without a value were run at all: what is missing then is missing in the source, too."""
+        if not np.isnan(values).any():
+            return
+        missing = index[np.isnan(self._columns[key, "accuracy"][index])]
+        if len(missing):
+            other = "another seed, or for the mean over seeds" if key.seed is not None else "other cells"
+            raise DataError(
+                f"benchmark {self.name} has no run of {key} for {len(missing)} of the {len(index)} cells asked for "
+                f"(the first is cell {missing[0]}). Ask for {other}"
+            )
 
 
 def read_table(path: Path) -> TableBenchmark:
@@ -103,11 +146,18 @@ def read_table(path: Path) -> TableBenchmark:
         DataError: the file is damaged or short, lacks a column, or is in another order; it names what is wrong.
     """
     columns = Columns(path, HOW_TO_GET, needed=(*_COLUMNS, _SECONDS))
+    arrays: dict[Column, NDArray[np.float64]] = {
+        (key, "accuracy"): columns.numbers(name, 0, 100) for name, key in _COLUMNS.items()
+    }
+    seconds = columns.numbers(_SECONDS, 0)
+    for key, _ in list(arrays):
+        if key.seed is None and key.epochs is not None:
+            factor = _SECONDS_FACTOR[key.dataset, key.split if key.dataset == "cifar10" else ""]
+            arrays[key, "train-seconds"] = seconds * factor * key.epochs / _SECONDS_EPOCHS
     return TableBenchmark(
         name="nb201",
-        about="table of NATS-Bench accuracies, joined from public sources; means over its training seeds",
+        about="table of NATS-Bench v1.0 accuracies, joined from public sources; means over its training seeds",
         path=path,
         sha256=files.digest(path),
-        accuracies={key: columns.numbers(name, 0, 100) for name, key in _COLUMNS.items()},
-        seconds=columns.numbers(_SECONDS, 0),
+        columns=arrays,
     )

@@ -18,10 +18,50 @@ def data() -> None:
 
 
 @data.command()
+@click.option("--check", is_flag=True, help="Also read large files, to compare their checksums: seconds a gigabyte.")
 @options.data_dir
-def status(data_dir: Path | None) -> None:
+def status(check: bool, data_dir: Path | None) -> None:
     """What is found in the data folder, and how to get what is not."""
-    _status(files.data_dir(data_dir))
+    _status(files.data_dir(data_dir), check)
+
+
+@data.command("import")
+@click.argument("path", type=click.Path(path_type=Path))
+@options.data_dir
+def import_(path: Path, data_dir: Path | None) -> None:
+    """Make a quick table, in the data folder, of an official file.
+
+    PATH is NATS-Bench's folder or .pickle.pbz2, or NAS-Bench-201's .pth. It takes some minutes, once; when it is
+    interrupted, the same command continues. The table holds all accuracies, losses, curves and times.
+    """
+    from rich.console import Console
+    from rich.filesize import decimal
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from nasbench_stc.benchmark.importing import import_official
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"reading {path.name}", total=None)
+        made = import_official(
+            path,
+            files.data_dir(data_dir),
+            lambda done, total: progress.update(
+                task, completed=done, total=total, description="checking" if done == total else f"reading {path.name}"
+            ),
+        )
+    about, size = made.about, sum(file.stat().st_size for file in made.path.iterdir())
+    was = "" if made.is_new else " (it was there)"
+    click.echo(
+        f"{made.path}{was}: {about.name} {about.version}".rstrip() + f", {about.cells:,} cells, "
+        f"{len(about.columns)} columns, {decimal(size)}"
+    )
+    click.echo(
+        f"{about.verified['numbers']:,} numbers of {len(about.verified['cells'])} cells read back: as "
+        f"{about.verified['api']} has them. sha256 of the source ({about.source['of']}): {about.source['sha256']}"
+    )
+    click.echo(f"stc-bench query 9930 --benchmark {made.path}")
 
 
 @data.command()
@@ -79,7 +119,7 @@ def doctor(data_dir: Path | None) -> None:
     _status(folder)
 
 
-def _status(folder: Path) -> None:
+def _status(folder: Path, check: bool = False) -> None:
     from rich import box, filesize
     from rich.console import Console
     from rich.table import Table
@@ -87,7 +127,7 @@ def _status(folder: Path) -> None:
     from nasbench_stc.benchmark.status import status as benchmarks
     from nasbench_stc.data import readers
 
-    items = [*readers.status(folder), *benchmarks(folder)]
+    items = [*readers.status(folder), *benchmarks(folder, check)]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True)
     for head, fold in (("found", False), ("version", False), ("size", False), ("checked", True), ("where", True)):
         table.add_column(head, justify="right" if head == "size" else "left", no_wrap=not fold, overflow="fold")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Any
 
 import click
 
 from nasbench_stc import __version__
 from nasbench_stc.cli.data import data, doctor
-from nasbench_stc.cli.look import methods, metrics, query, report
+from nasbench_stc.cli.look import methods, report
+from nasbench_stc.cli.query import metrics, query
 from nasbench_stc.cli.search import search
-from nasbench_stc.errors import StcBenchError
+from nasbench_stc.errors import OfficialPickleWarning, StcBenchError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -33,6 +36,7 @@ for command in (search, report, query, metrics, methods, data, doctor):
 def main() -> None:
     """Run `stc-bench`: exit status 0, 2 for a bad call, 1 for a run that failed, 130 for Ctrl-C."""
     debug = "--debug" in sys.argv[1:]
+    warnings.showwarning = _show_warning
     try:
         sys.exit(cli(standalone_mode=False))
     except click.ClickException as error:
@@ -49,6 +53,16 @@ def main() -> None:
         if debug:
             raise
         _end(f"{type(error).__name__}: {error} (unexpected; stc-bench --debug … shows where)", 1)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """Ours in one line, as they are for users; others as ever."""
+    text = (
+        str(message)
+        if issubclass(category, OfficialPickleWarning)
+        else warnings.formatwarning(message, category, where[0], where[1])
+    )
+    click.echo(f"Note: {text}", err=True)
 
 
 def _end(message: str, status: int) -> None:

@@ -21,14 +21,14 @@ benchmark = click.option(
 )
 
 
-def accuracy_table(before: Iterable[str], columns: Iterable[str], after: Iterable[str]) -> Any:
-    """A rich table with a narrow column for each report column, which fits a terminal 80 wide."""
+def accuracy_table(before: Iterable[str], columns: Iterable[tuple[str, str]], after: Iterable[str]) -> Any:
+    """A rich table with a narrow column for each (data set, split): the usual six fit a terminal 80 wide."""
     from rich import box
     from rich.table import Table
 
     short = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "ImageNet16-120": "IN16-120"}
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True)
-    heads = ("\n".join((short[dataset], split)) for dataset, split in (name.rsplit("-", 1) for name in columns))
+    heads = (f"{short[dataset]}\n{split}" for dataset, split in columns)
     for head in (*before, *heads, *after):
         table.add_column(head, justify="right", no_wrap=True)
     return table

@@ -147,10 +147,11 @@ class _Bars:
 
 
 def _show(console: Any, records: list[Record]) -> None:
+    from nasbench_stc.benchmark import COLUMNS
     from nasbench_stc.space import Cell
 
     columns = list(records[0].scores)
-    table = options.accuracy_table(("seed", "cell"), columns, ("search\ns",))
+    table = options.accuracy_table(("seed", "cell"), [COLUMNS[name] for name in columns], ("search\ns",))
     for record in records:
         numbers = (f"{record.scores[name]:.2f}" for name in columns)
         table.add_row(str(record.seed), str(Cell.parse(record.cell).index), *numbers, f"{record.total_seconds:.0f}")

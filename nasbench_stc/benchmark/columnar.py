@@ -1,0 +1,194 @@
+"""The table that `stc-bench data import` makes: a folder of plain numpy arrays, a column a file, and `table.json`.
+
+Arrays are mapped into memory when they are asked for: opening reads one small file, and a column of all 15,625
+cells is at hand at once. Last epochs are float64, as the source has them; curves float32, shape (15,625, epochs).
+
+A column's file is named by what it is in the official API's words (training, epochs, seed, images, quantity):
+`cifar10-valid.200.777.x-valid.accuracy.npy`, `cifar10-valid.200.mean.train-seconds.npy`; a curve's ends in
+`.curve.npy`. `table.json` says what each is in ours; what belongs to a training stands for several splits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_stc import files
+from nasbench_stc.benchmark.base import Key
+from nasbench_stc.benchmark.official import CALLS
+from nasbench_stc.benchmark.table import Column, TableBenchmark
+from nasbench_stc.errors import DataError
+from nasbench_stc.space import NUM_CELLS
+
+ENDING = ".table"
+FILE_NAME = "table.json"
+SCHEMA = 1
+HOW_TO_MAKE = "`stc-bench data import` makes it anew from an official file"
+_CURVE = ".curve"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `table.json` says. All values are plain (JSON) ones."""
+
+    name: str
+    """Of the benchmark, without its version."""
+    version: str
+    source: dict[str, Any]
+    """The official `file`, its `sha256`, and `what` was summed: the file, or all files of a folder."""
+    cells: int
+    """How many there are: 15,625, or those of a folder that was cut."""
+    verified: dict[str, Any]
+    """`cells` read back through the official API in the end, how many `numbers`, and by which `api`."""
+    columns: dict[str, str]
+    """File name to sha256."""
+    made: str
+    """UTC, ISO 8601."""
+    versions: dict[str, str]
+    schema: int = SCHEMA
+
+    def write(self, folder: Path) -> None:
+        """Write `table.json` into `folder`, whole or not at all."""
+        files.write_atomic(folder / FILE_NAME, (json.dumps(asdict(self), indent=1) + "\n").encode())
+
+
+def column_name(training: str, epochs: str, seed: int | None, quantity: str, images: str = "") -> str:
+    """The name of a column's file, without its ending."""
+    parts = (training, epochs, "mean" if seed is None else str(seed), *([images] if images else []), quantity)
+    return ".".join(parts)
+
+
+def curve_name(column: str) -> str:
+    """The name of a column's curve."""
+    return column + _CURVE
+
+
+def find(data_dir: Path) -> list[Path]:
+    """The tables in the data folder: NATS-Bench's first, then newer before older."""
+    found = {path.name: path for parent in (data_dir / "nb201", data_dir) for path in parent.glob(f"*{ENDING}")}
+    names = sorted(sorted(found, reverse=True), key=lambda name: not name.startswith("NATS"))
+    return [found[name] for name in names if is_table(found[name])]
+
+
+def is_table(folder: Path) -> bool:
+    """Whether the folder is a table of ours, as far as its name for its description tells."""
+    return (folder / FILE_NAME).is_file()
+
+
+def describe(folder: Path) -> Description:
+    """What the table's own description says.
+
+    Raises:
+        DataError: it is damaged, or of another version.
+    """
+    path = folder / FILE_NAME
+    try:
+        content = json.loads(path.read_text())
+        schema = content["schema"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: damaged or unreadable ({error}); {HOW_TO_MAKE}") from None
+    if schema != SCHEMA:
+        raise DataError(f"{path}: has schema {schema}, this version reads {SCHEMA}; {HOW_TO_MAKE}")
+    names = {item.name for item in fields(Description)}
+    if content.keys() != names:
+        raise DataError(f"{path}: damaged (it differs in {', '.join(sorted(content.keys() ^ names))}); {HOW_TO_MAKE}")
+    return Description(**content)
+
+
+def first_fault(folder: Path, about: Description, check: bool) -> str:
+    """What is wrong with the table's columns; empty where nothing is.
+
+    Args:
+        check: read and sum them all; else only whether they are there, with all their cells.
+    """
+    for name, sha256 in about.columns.items():
+        path = folder / name
+        try:
+            _read(path, (NUM_CELLS, None) if name.endswith(f"{_CURVE}.npy") else (NUM_CELLS,))
+            if check and files.digest(path) != sha256:
+                return f"{name}: damaged, its sha256 is not the recorded one"
+        except DataError:
+            return f"{name}: {'damaged' if path.exists() else 'missing'}"
+    return ""
+
+
+def open_table(folder: Path) -> TableBenchmark:
+    """The benchmark in the table at `folder`; columns are read when they are asked for.
+
+    Raises:
+        DataError: its description is damaged. What is wrong with a column shows when it is asked for.
+    """
+    about = describe(folder)
+    columns: dict[Column, Path] = {}
+    curves: dict[Column, Path] = {}
+    for name in about.columns:
+        stem = name.removesuffix(".npy")
+        for column in _meanings(folder, stem.removesuffix(_CURVE)):
+            (curves if stem.endswith(_CURVE) else columns)[column] = folder / name
+    title = f"{about.name} {about.version}".rstrip()
+    cut = f", {about.cells:,} of {NUM_CELLS:,} cells" if about.cells < NUM_CELLS else ""
+    return TableBenchmark(
+        name=title,
+        about=f"imported from {about.source['file']} (sha256 {about.source['sha256'][:12]}){cut}",
+        path=folder,
+        sha256=hashlib.sha256((folder / FILE_NAME).read_bytes()).hexdigest(),
+        columns=_Lazy(columns, lambda path: _read(path, (NUM_CELLS,))),
+        in_memory=about.cells == NUM_CELLS,
+        curves=_Lazy(curves, lambda path: _read(path, (NUM_CELLS, None))),
+    )
+
+
+def _meanings(folder: Path, column: str) -> Iterator[Column]:
+    """What a column is in our words; of one that belongs to a training, for each of its splits."""
+    try:
+        training, epochs, seed, *images, quantity = column.split(".")
+        what = int(epochs), None if seed == "mean" else int(seed)
+    except ValueError:
+        raise DataError(f"{folder / FILE_NAME}: damaged (a column {column!r}); {HOW_TO_MAKE}") from None
+    for (dataset, split), call in CALLS.items():
+        if call.training == training and images in ([], [call.images]):
+            yield Key(dataset, split, *what), quantity
+
+
+def _read(path: Path, shape: tuple[int | None, ...]) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: damaged or unreadable ({error}); {HOW_TO_MAKE}") from None
+    same = len(array.shape) == len(shape) and all(w in (None, n) for w, n in zip(shape, array.shape, strict=True))
+    if not same or array.dtype != (np.float64 if len(shape) == 1 else np.float32):
+        raise DataError(f"{path}: damaged, it holds {array.dtype} of shape {array.shape}; {HOW_TO_MAKE}")
+    return array.view(np.ndarray)
+
+
+Name = TypeVar("Name")
+
+
+class _Lazy(Mapping[Name, NDArray[Any]]):
+    """Arrays that are read when they are first asked for."""
+
+    def __init__(self, paths: Mapping[Name, Path], read: Callable[[Path], NDArray[Any]]) -> None:
+        self._paths, self._read = paths, read
+        self._arrays: dict[Path, NDArray[Any]] = {}
+
+    def __getitem__(self, name: Name) -> NDArray[Any]:
+        path = self._paths[name]
+        if path not in self._arrays:
+            self._arrays[path] = self._read(path)
+        return self._arrays[path]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._paths
+
+    def __iter__(self) -> Iterator[Name]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
