@@ -11,7 +11,9 @@ import bisect
 import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, ClassVar, cast
+
+import numpy as np
 
 from nasbench_stc import unpickle
 
@@ -25,17 +27,17 @@ def entries(file: IO[bytes], path: Path, admitted: Mapping[str, Any], name: str)
         file: open for reading, where the pickle begins.
         path: its name for error messages.
         admitted: "module.name" as the pickle has it, to the class or function that stands for it here.
-        name: the key of the dictionary whose entries are handed over; their keys have to be whole numbers.
+        name: the key of the dictionary whose entries are handed over.
 
     Raises:
         DataError: where the pickle names anything else, is damaged, or refers from one entry to inside another.
     """
     with unpickle.refusing(path):
-        yield from _Unpickler(file, admitted).entries(name)
+        yield from _Unpickler(file, admitted, name).entries()
 
 
 class _Memo(dict[int, Any]):
-    """What a pickle refers back to, by number. Of past entries only strings and classes are kept.
+    """What a pickle refers back to, by number. Of past entries only strings and classes are kept; all that was before.
 
     Most of an entry's objects are strings of a few kinds, ten thousand in the same order as in other entries:
     such a row of strings is kept once.
@@ -57,12 +59,18 @@ class _Memo(dict[int, Any]):
 
     def forget(self) -> None:
         """End the current entry."""
-        row: list[str | None] = []
+        row: list[str | bytes | None] = []
         for number in range(self.begin, self.end):
             value = self.pop(number, None)
-            short = type(value) is str and len(value) <= _LONG
-            row.append(value if short else None)
-            if not short and (type(value) is str or callable(value) or isinstance(value, _KEPT)):
+            row.append(None)
+            if type(value) in (str, bytes) and len(value) <= 1:  # of which there is only one each in a process
+                row[-1] = value
+            elif type(value) is str:
+                if len(value) > _LONG:
+                    super().__setitem__(number, value)
+                elif value.isascii() and value.isprintable():  # else it is a number's bytes, of old protocols
+                    row[-1] = value
+            elif callable(value) or isinstance(value, np.dtype):
                 super().__setitem__(number, value)
         kept = tuple(row)
         self._past.append((self.begin, self._rows.setdefault(kept, kept)))
@@ -82,19 +90,27 @@ class _Forgotten(Exception):
         return "one entry refers to what another one holds"
 
 
-_KEPT = (type(unpickle.NUMPY["numpy.dtype"]("f8")),)
-
-
 class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
-    def __init__(self, file: IO[bytes], admitted: Mapping[str, Any]) -> None:
+    def __init__(self, file: IO[bytes], admitted: Mapping[str, Any], name: str) -> None:
         super().__init__(file)
-        self._admitted = admitted
+        self._admitted, self._name = admitted, name
         self.memo = _Memo()
+        self._handed_over = 0  # of the current batch
+
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+
+    def load_mark(self) -> None:
+        """Items of a dictionary begin, or of something else; large dictionaries come in batches."""
+        if self._is_entries(self.stack):
+            self.memo.begin, self._handed_over = self.memo.end, 0
+        super().load_mark()  # type: ignore[misc]
+
+    dispatch[pickle.MARK[0]] = load_mark
 
     def find_class(self, module: str, name: str) -> Any:
         return unpickle.admit(self._admitted, module, name)
 
-    def entries(self, name: str) -> Iterator[tuple[Any, Any]]:
+    def entries(self) -> Iterator[tuple[Any, Any]]:
         """See the function of that name. An entry is complete when its own items are set, one level below."""
         set_items = pickle.SETITEMS[0], pickle.SETITEM[0]
         self._begin()
@@ -105,16 +121,17 @@ class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
                 if not code:
                     raise EOFError("it ends in the middle")
                 dispatch[code[0]](self)  # type: ignore[arg-type]
-                if code[0] in set_items and self._in(name) and isinstance(self.stack[-1], dict):
+                if code[0] in set_items and self._has_entry() and isinstance(self.stack[-1], dict):
                     yield self.stack[-2], self.stack[-1]
                     self.stack[-1] = None
                     self.memo.forget()
+                    self._handed_over += 1
         except pickle._Stop as stop:  # type: ignore[attr-defined]
             rest = cast(dict[str, Any], stop.value)
-        for key, value in rest[name].items():
+        for key, value in rest[self._name].items():
             if value is not None:  # the only one of its batch, which is written in another way
                 yield key, value
-        rest[name] = None
+        rest[self._name] = None
         yield None, rest
 
     def _begin(self) -> None:
@@ -126,9 +143,13 @@ class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
         self.append = self.stack.append
         self.proto = 0
 
-    def _in(self, name: str) -> bool:
-        """Whether the top of the stack is a value, with a number as its key, among the items of dictionary `name`."""
-        if len(self.metastack) != 2 or len(self.stack) % 2 or not isinstance(self.stack[-2], int):
+    def _has_entry(self) -> bool:
+        """Whether the last thing on the stack is an entry, above its key."""
+        # Each dictionary of several items adds a level; this one and the one around it are the outermost.
+        if not 1 <= len(self.metastack) <= 2 or len(self.stack) != 2 * (self._handed_over + 1):
             return False
-        outer = self.metastack[1]
-        return len(outer) >= 2 and outer[-2] == name and isinstance(outer[-1], dict)
+        return self._is_entries(self.metastack[-1])
+
+    def _is_entries(self, stack: list[Any]) -> bool:
+        """Whether the dictionary whose entries are handed over is the last thing on `stack`."""
+        return len(stack) >= 2 and stack[-2] == self._name and isinstance(stack[-1], dict)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from filelock import FileLock
 
-from nasbench_stc.benchmark import Benchmark, open_benchmark
+from nasbench_stc.benchmark import Benchmark, official, open_benchmark
 from nasbench_stc.benchmark.metrics import FILES
 from nasbench_stc.data import readers
 
@@ -41,6 +41,15 @@ def metrics_dir(table_path: Path) -> Path:
     if not all((table_path.parent / name).is_file() for name in FILES):
         pytest.skip(f"needs {' and '.join(FILES)} beside nb201.csv.gz, in $STC_BENCH_DATA or ../shared/data/nb201")
     return table_path.parent
+
+
+@pytest.fixture(scope="session")
+def nats_folder(table_path: Path) -> Path:
+    """NATS-Bench's real folder, cut to the cells 0, 11 and 284."""
+    folder = table_path.parent / official.FOLDER_NAME
+    if not folder.is_dir():
+        pytest.skip(f"needs {official.FOLDER_NAME} beside the table, with cells 0, 11 and 284")
+    return folder
 
 
 @pytest.fixture(scope="session")

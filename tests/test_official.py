@@ -8,16 +8,15 @@ import shutil
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from official_api import answer, as_pickle, as_pth
 
 from nasbench_stc import open_benchmark
 from nasbench_stc.benchmark import COLUMNS, official
 from nasbench_stc.benchmark.base import QUANTITIES, Key
-from nasbench_stc.benchmark.official import CALLS
 from nasbench_stc.errors import BadCallError, DataError
 
 CELLS = [0, 11, 284]
@@ -25,41 +24,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::nasbench_stc.errors.OfficialPic
 
 
 @pytest.fixture(scope="session")
-def nats_folder(table_path):
-    folder = table_path.parent / official.FOLDER_NAME
-    if not folder.is_dir():
-        pytest.skip(f"needs {official.FOLDER_NAME} beside the table, with cells 0, 11 and 284")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def nats_api(nats_folder):
     import nats_bench
 
     return nats_bench.create(str(nats_folder), "tss", fast_mode=True, verbose=False)
-
-
-def as_pth(folder: Path, path: Path) -> Path:
-    """The cells of a NATS-Bench folder in the form of NAS-Bench-201's one file."""
-    with bz2.open(folder / "meta.pickle.pbz2") as file:
-        archs = pickle.load(file)["meta_archs"]
-    infos = {}
-    for index in CELLS:
-        with bz2.open(folder / f"{index:06d}.pickle.pbz2") as file:
-            content = pickle.load(file)
-        infos[index] = {"less": content["12"], "full": content["200"]}
-    torch.save({"meta_archs": archs, "arch2infos": infos, "evaluated_indexes": CELLS}, path)
-    return path
-
-
-def as_pickle(folder: Path, path: Path) -> Path:
-    """The same in the form of NATS-Bench's one pickle."""
-    with bz2.open(folder / "meta.pickle.pbz2") as file:
-        archs = pickle.load(file)["meta_archs"]
-    infos = {i: pickle.loads(bz2.decompress((folder / f"{i:06d}.pickle.pbz2").read_bytes())) for i in CELLS}
-    content = {"meta_archs": archs, "arch2infos": infos, "evaluated_indexes": set(CELLS)}
-    path.write_bytes(bz2.compress(pickle.dumps(content), 1))
-    return path
 
 
 @pytest.fixture(params=["folder", "pickle", "pth"])
@@ -71,30 +39,11 @@ def opened(request, nats_folder, tmp_path):
     return open_benchmark(as_pth(nats_folder, tmp_path / official.PTH_NAME))
 
 
-def _official(api, index: int, key: Key, quantity: str, at_epoch: int | None) -> float | None:
-    """What nats_bench says, asked as its own documentation does; None where it says nothing."""
-    training, name, _ = CALLS[key.dataset, key.split]
-    if quantity in official.COSTS:
-        if key.seed is not None or at_epoch is not None:
-            return None
-        return api.get_cost_info(index, training, hp=str(key.epochs))[official.COSTS[quantity]]
-    is_random = False if key.seed is None else key.seed
-    iepoch = None if at_epoch is None else at_epoch - 1
-    try:
-        info = api.get_more_info(index, training, iepoch=iepoch, hp=str(key.epochs), is_random=is_random)
-    except (KeyError, ValueError):
-        return None
-    kind = {"train-seconds": "train-all-time", "eval-seconds": f"{name}-per-time"}
-    if quantity == "eval-seconds" and name == "train":  # it calls the seconds of training so
-        return None
-    return info.get(kind.get(quantity, f"{name}-{quantity}"))
-
-
 def test_every_answer_is_the_official_one(opened, nats_api):
     asked = refused = 0
     for key, quantity, index in itertools.product(opened.holds(), QUANTITIES, CELLS):
         for at_epoch in (None, 1, key.epochs // 2, key.epochs):
-            expected = _official(nats_api, index, key, quantity, at_epoch)
+            expected = answer(nats_api, index, key, quantity, at_epoch)
             if expected is None:
                 refused += 1
                 with pytest.raises((BadCallError, DataError)):
@@ -110,7 +59,7 @@ def test_a_curve_is_the_official_one_at_every_epoch(opened, nats_api):
     for dataset, split, epochs, seed in (("cifar10", "valid", 200, None), ("cifar100", "valtest", 200, 888)):
         key = Key(dataset, split, epochs, seed)
         for quantity in ("accuracy", "loss"):
-            expected = [_official(nats_api, 11, key, quantity, epoch) for epoch in range(1, epochs + 1)]
+            expected = [answer(nats_api, 11, key, quantity, epoch) for epoch in range(1, epochs + 1)]
             np.testing.assert_array_equal(opened.curve([11], *key, quantity), [expected])
 
 

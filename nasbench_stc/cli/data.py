@@ -61,7 +61,7 @@ def import_(path: Path, data_dir: Path | None) -> None:
         f"{about.verified['numbers']:,} numbers of {len(about.verified['cells'])} cells read back: as "
         f"{about.verified['api']} has them. sha256 of the source ({about.source['of']}): {about.source['sha256']}"
     )
-    click.echo(f"stc-bench query 9930 --benchmark {made.path}")
+    click.echo(f"stc-bench query {about.verified['cells'][0]} --benchmark {made.path}")
 
 
 @data.command()

@@ -72,7 +72,7 @@ def query(
             "index": cell.index,
             "digits": cell.digits,
             "cell": str(cell),
-            "accuracy": {name: round(float(accuracy[name][i]), 4) for name in columns},
+            "accuracy": {name: float(accuracy[name][i]) for name in columns},
             "rank": {name: int(rank[name][i]) for name in rank},
             "params_m": round(float(cost["params"][i]), 6),
             "mflops": round(float(cost["mflops"][i]), 5),
