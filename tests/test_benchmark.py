@@ -121,7 +121,8 @@ def test_cells_and_indices_are_the_same(nb201):
         ({"epochs": 50}, "does not hold .* 50 epochs.*It holds: .*12 epochs.*200 epochs"),
         ({"seed": 777}, "does not hold cifar10 test .* seed 777"),
         ({"split": "valid", "epochs": 12, "seed": 777}, "does not hold"),
-        ({"split": "train"}, "unknown split 'train': choose from valid, test"),
+        ({"split": "train"}, "does not hold cifar10 train"),
+        ({"split": "all"}, "unknown split 'all': choose from valid, test, train, valtest, half-test, half-train"),
         ({"dataset": "cifar10-valid"}, "choose from cifar10, cifar100, ImageNet16-120"),
     ],
 )
@@ -197,7 +198,7 @@ def test_analog_holds_cifar10_test_alone():
     for asked in ({"split": "valid"}, {"dataset": "cifar100"}, {"epochs": 200}, {"seed": 777}):
         with pytest.raises(BadCallError, match="It holds: cifar10 test at full training"):
             bench.accuracy([0], **asked)
-    with pytest.raises(BadCallError, match="no training times"):
+    with pytest.raises(BadCallError, match="does not hold the train-seconds of cifar10 test"):
         bench.train_seconds([0], "cifar10", "test")
 
 

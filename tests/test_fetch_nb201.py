@@ -480,7 +480,7 @@ def test_bad_names(stc_bench, tmp_path):
     ("args", "status", "said"),
     [
         (["--dataset", "cifar10"], 0, "analog: analog-nasbench's own retraining of all cells"),
-        (["--dataset", "cifar100"], 1, "benchmark analog holds nothing on cifar100. NATS-Bench's own numbers"),
+        (["--dataset", "cifar100"], 2, "benchmark analog does not hold cifar100 valid at full training"),
         (["--epochs", "12"], 2, "benchmark analog does not hold cifar10 test at 12 epochs"),
     ],
 )
@@ -520,8 +520,8 @@ def test_status_says_what_is_there_and_in_which_state(pinned, tmp_path, stc_benc
     (tmp_path / "nb201" / "nb201_zerocost.csv.gz").write_bytes(b"x" * 30)
     out = stc_bench("data", "status", "--data-dir", tmp_path)[1]
     assert shown(out, "nb201") == "nb201 NATS v1.0 1.3 MB sha256 as pinned nb201.csv.gz"
-    assert shown(out, "NAS-Bench-201").startswith("NAS-Bench-201 v1.1 1.2 kB not checked NAS-Bench-201-v1_1")
-    assert shown(out, "nb201_zerocost").startswith("nb201_zerocost 30 bytes not checked nb201/nb201_zero")
+    assert shown(out, "NAS-Bench-201").startswith("NAS-Bench-201 v1.1 1.2 kB not checked (--check) NAS-Bench-201-v1_1")
+    assert shown(out, "nb201_zerocost").startswith("nb201_zerocost 30 bytes damaged nb201/nb201_zero")
     assert "NATS-Bench folder v1.0 1.2 kB incomplete: 3 of 15,625" in " ".join(out.split())
     assert "\nNATS-Bench folder (not usable): " in out
 

@@ -121,20 +121,21 @@ def _accuracies(
     from nasbench_stc.errors import BadCallError, DataError
     from nasbench_stc.space import DATASETS
 
-    errors: list[BadCallError | DataError] = []
+    errors: dict[tuple[str, str], BadCallError | DataError] = {}
     columns, accuracy = {}, {}
     for which in itertools.product([dataset] if dataset else DATASETS, [split] if split else ("valid", "test")):
         try:
             accuracy[column(*which)] = bench.accuracy(cells, *which, epochs, seed, at_epoch)
             columns[column(*which)] = which
         except BadCallError as error:
-            errors.append(error)
+            errors[which] = error
         except DataError as error:
             if at_epoch is None:  # else it was run, and this column has no curve
                 raise
-            errors.append(error)
+            errors[which] = error
     if not accuracy:
-        raise errors[0]
+        held = [key[:2] for key in bench.holds()]
+        raise min(errors.items(), key=lambda item: item[0] not in held)[1]  # the one that is nearest to what is there
     return columns, accuracy
 
 
