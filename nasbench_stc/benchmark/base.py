@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -199,6 +200,10 @@ def as_indices(cells: Cells) -> NDArray[np.int64]:
         return cells.astype(np.int64).reshape(-1)
     if isinstance(cells, (Cell, str, int)):
         raise BadCallError(f"expected several cells, got one ({cells!r}): put it into a list")
+    cells = list(cells)
+    if set(map(type, cells)) == {int}:  # quicker than one by one
+        with suppress(OverflowError):
+            return as_indices(np.array(cells, dtype=np.int64))
     return np.array(
         [(cell if isinstance(cell, Cell) else Cell.from_index(cell)).index for cell in cells], dtype=np.int64
     )
