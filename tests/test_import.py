@@ -173,7 +173,7 @@ def test_what_was_begun_from_another_content_is_begun_anew(few, tmp_path):
     partial = tmp_path / f".{TABLE}.partial"
     partial.mkdir()
     (partial / importing._IDENTITY).write_text("another one")
-    state = np.zeros(15_625, importing._STATE)
+    state = np.zeros(15_625, importing.STATE)
     state["done"] = True
     np.save(partial / importing._PROGRESS, state)
     assert importing.import_official(few, tmp_path).about.cells == 3
@@ -288,6 +288,39 @@ def test_a_file_under_another_cells_name_is_refused(few, tmp_path):
     (folder / "000001.pickle.pbz2").rename(folder / "000007.pickle.pbz2")
     with pytest.raises(DataError, match="cell 7 is not as NATS-Bench has it"):
         importing.import_official(folder, tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda cell: cell["200"]["dataset_seed"].update(cifar10=["../../../planted"]), "an unknown training"),
+        (lambda cell: cell.update({"../../planted": cell.pop("200")}), "an unknown training"),
+        (lambda cell: cell["12"]["dataset_seed"].update(mnist=[777]), "an unknown training|KeyError"),
+        (lambda cell: _run(cell)["train_acc1es"].update({199: 100.5}), "no percentage"),
+        (lambda cell: _run(cell)["train_acc1es"].update({199: "many"}), "ValueError|TypeError"),
+        (lambda cell: _run(cell)["train_losses"].update({5: [1, 2]}), "ValueError|TypeError"),
+        (lambda cell: cell["200"].pop("arch_str"), "KeyError"),
+    ],
+)
+def test_a_cell_with_something_wrong_is_refused(change, said, tmp_path):
+    folder = tmp_path / "in" / FOLDER
+    made_up.write(folder, [0])
+    cell = made_up.cell(0)
+    change(cell)
+    (folder / "000000.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps(cell)))
+    with pytest.raises(DataError, match=rf"cell 0 is not as NATS-Bench has it \(.*({said})"):
+        importing.import_official(folder, tmp_path / "data")
+    assert not list(tmp_path.rglob("*planted*"))
+
+
+def _run(cell):
+    return cell["200"]["all_results"]["cifar10", 777]
+
+
+def test_a_folder_without_cells_is_refused(tmp_path):
+    made_up.write(tmp_path / FOLDER, [])
+    with pytest.raises(DataError, match="has no cells"):
+        importing.import_official(tmp_path / FOLDER, tmp_path / "data")
 
 
 def test_opening_and_asking_are_quick(table):

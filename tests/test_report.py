@@ -257,6 +257,24 @@ def test_columns_that_the_benchmark_lacks_are_dashes() -> None:
     assert "Benchmark analog: its own retraining (data.anb, sha256 aaaaaaaaaaaa)." in text
 
 
+def test_versions_of_a_benchmark_are_kept_apart_and_named() -> None:
+    records = [
+        make_record(seed, scores=dict.fromkeys(COLUMNS, score), benchmark=benchmark)
+        for name, digest, score in (("NATS-Bench v1.0", "a", 90.0), ("NAS-Bench-201 v1.1", "b", 60.0))
+        for benchmark in [{"name": name, "about": "imported from a file", "file": "t.table", "sha256": digest * 64}]
+        for seed in range(3)
+    ]
+    table = make_table(6, records)
+    assert {row.section: row.values["cifar10-test"].mean for row in table.rows[OURS:]} == {
+        "Ours: NAS-Bench-201 v1.1": 60.0,
+        "Ours: NATS-Bench v1.0": 90.0,
+    }
+    text = render(table, "text", 100)
+    for name, digest in (("NATS-Bench v1.0", "a"), ("NAS-Bench-201 v1.1", "b")):
+        assert f"Ours: {name}" in text
+        assert f"Benchmark {name}: imported from a file (t.table, sha256 {digest * 12})" in text
+
+
 def test_changed_settings_are_named_at_the_row() -> None:
     record = make_record()
     settings = {"protocol": {**record.settings["protocol"], "epochs": 10}, "method": {"noise": 0.3, "lambda_end": 0.0}}

@@ -30,7 +30,8 @@ from nasbench_stc.space import NUM_CELLS
 ENDING = ".table"
 FILE_NAME = "table.json"
 SCHEMA = 1
-HOW_TO_MAKE = "`stc-bench data import` makes it anew from an official file"
+HOW_TO_MAKE = "`stc-bench data import` makes it from an official file"
+_ANEW = f"remove the table, and {HOW_TO_MAKE} anew"
 _CURVE = ".curve"
 
 
@@ -93,12 +94,12 @@ def describe(folder: Path) -> Description:
         content = json.loads(path.read_text())
         schema = content["schema"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: damaged or unreadable ({error}); {HOW_TO_MAKE}") from None
+        raise DataError(f"{path}: damaged or unreadable ({error}); {_ANEW}") from None
     if schema != SCHEMA:
-        raise DataError(f"{path}: has schema {schema}, this version reads {SCHEMA}; {HOW_TO_MAKE}")
+        raise DataError(f"{path}: has schema {schema}, this version reads {SCHEMA}; {_ANEW}")
     names = {item.name for item in fields(Description)}
     if content.keys() != names:
-        raise DataError(f"{path}: damaged (it differs in {', '.join(sorted(content.keys() ^ names))}); {HOW_TO_MAKE}")
+        raise DataError(f"{path}: damaged (it differs in {', '.join(sorted(content.keys() ^ names))}); {_ANEW}")
     return Description(**content)
 
 
@@ -151,7 +152,7 @@ def _meanings(folder: Path, column: str) -> Iterator[Column]:
         training, epochs, seed, *images, quantity = column.split(".")
         what = int(epochs), None if seed == "mean" else int(seed)
     except ValueError:
-        raise DataError(f"{folder / FILE_NAME}: damaged (a column {column!r}); {HOW_TO_MAKE}") from None
+        raise DataError(f"{folder / FILE_NAME}: damaged (a column {column!r}); {_ANEW}") from None
     for (dataset, split), call in CALLS.items():
         if call.training == training and images in ([], [call.images]):
             yield Key(dataset, split, *what), quantity
@@ -161,10 +162,10 @@ def _read(path: Path, shape: tuple[int | None, ...]) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: damaged or unreadable ({error}); {HOW_TO_MAKE}") from None
+        raise DataError(f"{path}: damaged or unreadable ({error}); {_ANEW}") from None
     same = len(array.shape) == len(shape) and all(w in (None, n) for w, n in zip(shape, array.shape, strict=True))
     if not same or array.dtype != (np.float64 if len(shape) == 1 else np.float32):
-        raise DataError(f"{path}: damaged, it holds {array.dtype} of shape {array.shape}; {HOW_TO_MAKE}")
+        raise DataError(f"{path}: damaged, it holds {array.dtype} of shape {array.shape}; {_ANEW}")
     return array.view(np.ndarray)
 
 

@@ -13,6 +13,7 @@ import re
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -231,13 +232,14 @@ def open_nats_pickle(path: Path) -> OfficialBenchmark:
         DataError: it is damaged or asks for more than plain data.
     """
     _warn("nats_bench", path)
-    content = read_pbz2(path)
-    try:
-        api = nats_api(content["meta_archs"], content["arch2infos"])
-    except (AttributeError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: not NATS-Bench's pickle ({type(error).__name__}: {error})") from None
+    with _busy(path):
+        content, sha256 = read_pbz2(path), files.digest(path)
+        try:
+            api = nats_api(content["meta_archs"], content["arch2infos"])
+        except (AttributeError, KeyError, TypeError) as error:
+            raise DataError(f"{path}: not NATS-Bench's pickle ({type(error).__name__}: {error})") from None
     about = f"through nats_bench ({path.name})"
-    return OfficialBenchmark(full_name("NATS-Bench", path), about, path, files.digest(path), api)
+    return OfficialBenchmark(full_name("NATS-Bench", path), about, path, sha256, api)
 
 
 def open_nas_bench_201(path: Path) -> OfficialBenchmark:
@@ -251,14 +253,16 @@ def open_nas_bench_201(path: Path) -> OfficialBenchmark:
     _warn("nas-bench-201", path)
     # Besides tensors and plain containers, the results have numpy scalars.
     admitted: list[Any] = [np._core.multiarray.scalar, np.dtype, *(type(np.dtype(kind)) for kind in _SCALARS)]
-    try:
-        with torch.serialization.safe_globals(admitted):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        api = nas_bench_201_api(content["meta_archs"], content["arch2infos"])
-    except Exception as error:  # of many kinds
-        raise DataError(f"{path}: not NAS-Bench-201's file, or damaged ({str(error).splitlines()[0]})") from None
+    with _busy(path):
+        try:
+            with torch.serialization.safe_globals(admitted):
+                content = torch.load(path, map_location="cpu", weights_only=True)
+            api = nas_bench_201_api(content["meta_archs"], content["arch2infos"])
+        except Exception as error:  # of many kinds
+            raise DataError(f"{path}: not NAS-Bench-201's file, or damaged ({str(error).splitlines()[0]})") from None
+        sha256 = files.digest(path)
     about = f"through nas-bench-201 ({path.name})"
-    return OfficialBenchmark(full_name("NAS-Bench-201", path), about, path, files.digest(path), api)
+    return OfficialBenchmark(full_name("NAS-Bench-201", path), about, path, sha256, api)
 
 
 def nats_api(archs: Sequence[str], cells: dict[int, Any]) -> Any:
@@ -337,6 +341,13 @@ def read_pbz2(path: Path) -> Any:
     """
     with bz2.open(path) as file:
         return unpickle.load(file, path, ADMITTED)
+
+
+def _busy(path: Path) -> AbstractContextManager[Any]:
+    """Shows that a single file is being read, which its readers tell no progress of."""
+    from rich.console import Console
+
+    return Console(stderr=True).status(f"reading all of {path.name}: the whole file takes minutes, and tens of GB")
 
 
 def _warn(api: str, path: Path) -> None:

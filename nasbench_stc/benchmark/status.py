@@ -40,7 +40,7 @@ def status(data_dir: Path, check: bool = False) -> list[Item]:
 def _imported(data_dir: Path, check: bool) -> Iterator[Item]:
     found = columnar.find(data_dir)
     if not found:
-        yield Item("imported table", columnar.HOW_TO_MAKE.replace("anew ", ""))
+        yield Item("imported table", columnar.HOW_TO_MAKE)
     for path in found:
         item = Item("imported table", columnar.HOW_TO_MAKE, path)
         try:

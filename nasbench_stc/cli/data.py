@@ -40,17 +40,15 @@ def import_(path: Path, data_dir: Path | None) -> None:
 
     from nasbench_stc.benchmark.importing import import_official
 
+    def on_cell(done: int, total: int) -> None:
+        doing = "checking" if done == total else f"reading {path.name}"
+        progress.update(task, completed=done, total=total, description=doing)
+
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"reading {path.name}", total=None)
-        made = import_official(
-            path,
-            files.data_dir(data_dir),
-            lambda done, total: progress.update(
-                task, completed=done, total=total, description="checking" if done == total else f"reading {path.name}"
-            ),
-        )
+        made = import_official(path, files.data_dir(data_dir), on_cell)
     about, size = made.about, sum(file.stat().st_size for file in made.path.iterdir())
     was = "" if made.is_new else " (it was there)"
     click.echo(
@@ -127,7 +125,8 @@ def _status(folder: Path, check: bool = False) -> None:
     from nasbench_stc.benchmark.status import status as benchmarks
     from nasbench_stc.data import readers
 
-    items = [*readers.status(folder), *benchmarks(folder, check)]
+    with Console(stderr=True).status("reading"):
+        items = [*readers.status(folder), *benchmarks(folder, check)]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True)
     for head, fold in (("found", False), ("version", False), ("size", False), ("checked", True), ("where", True)):
         table.add_column(head, justify="right" if head == "size" else "left", no_wrap=not fold, overflow="fold")
