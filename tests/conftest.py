@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from filelock import FileLock
 
+from nasbench_stc import cli
 from nasbench_stc.benchmark import Benchmark, official, open_benchmark
 from nasbench_stc.benchmark.metrics import FILES
 from nasbench_stc.data import readers
@@ -72,3 +74,19 @@ def images_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with FileLock(common / "images.lock"):
         subprocess.run([sys.executable, SHARED / "unpack.py", common / "images"], check=True, stdout=subprocess.DEVNULL)
     return common / "images"
+
+
+@pytest.fixture
+def stc_bench(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs `stc-bench ARGS`: (exit status, stdout, stderr)."""
+
+    def run(*args: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["stc-bench", *map(str, args)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
+
+    return run

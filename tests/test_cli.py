@@ -12,7 +12,6 @@ import time
 
 import pytest
 
-from nasbench_stc import cli
 from nasbench_stc.cli.search import parse_seeds
 from nasbench_stc.errors import BadCallError
 
@@ -22,20 +21,6 @@ SMOKE = ["search", "--dataset", "digits", "--protocol", "smoke", "--device", "cp
 @pytest.fixture(autouse=True)
 def empty_data_dir(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("STC_BENCH_DATA", str(tmp_path_factory.mktemp("data")))
-
-
-@pytest.fixture
-def stc_bench(monkeypatch, capsys):
-    """Runs `stc-bench ARGS`: (exit status, stdout, stderr)."""
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["stc-bench", *map(str, args)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return run
 
 
 def test_search_then_report(stc_bench, tmp_path):

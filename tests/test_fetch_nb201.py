@@ -21,7 +21,6 @@ import numpy as np
 import pytest
 
 import nasbench_stc
-from nasbench_stc import cli
 from nasbench_stc.benchmark import analog, fetching, joining, official, open_benchmark, table
 from nasbench_stc.errors import DataError
 from nasbench_stc.space import NUM_CELLS, all_cells, flops, params
@@ -319,20 +318,6 @@ def served(host, made_up, pinned, monkeypatch):
     ]
     monkeypatch.setattr(fetching, "SOURCES", tuple(sources_pinned))
     return host
-
-
-@pytest.fixture
-def stc_bench(monkeypatch, capsys):
-    """Runs `stc-bench ARGS`: (exit status, stdout, stderr)."""
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["stc-bench", *map(str, args)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return run
 
 
 def test_fetching_downloads_checks_joins_and_names_its_sources(served, made_up, tmp_path, stc_bench):

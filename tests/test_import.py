@@ -65,6 +65,18 @@ def same_numbers(one: Path, other: Path) -> None:
     assert columnar.describe(one).columns == columnar.describe(other).columns
 
 
+def kill_after(cells: int, flush: int, path: Path, data_dir: Path) -> None:
+    """Import, writing some cells at a time, in a process that is killed when it has seen so many cells."""
+    script = """
+importing._FLUSH = int(sys.argv[2])
+def on_cell(done, total):
+    if done == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+importing.import_official(Path(sys.argv[3]), Path(sys.argv[4]), on_cell)
+"""
+    kill(script, cells, flush, path, data_dir)
+
+
 def kill(script: str, *arguments: object) -> None:
     """Run Python code that ends by killing itself."""
     head = "import os, signal, sys; from pathlib import Path; from nasbench_stc.benchmark import importing\n"
@@ -129,14 +141,7 @@ def test_it_says_where_the_numbers_are_from(imported, table, folder):
 
 
 def test_a_kill_in_the_middle_loses_little_and_changes_nothing(folder, imported, tmp_path):
-    script = """
-importing._FLUSH = 50
-def on_cell(done, total):
-    if done == 170:
-        os.kill(os.getpid(), signal.SIGKILL)
-importing.import_official(Path(sys.argv[1]), Path(sys.argv[2]), on_cell)
-"""
-    kill(script, folder, tmp_path)
+    kill_after(170, 50, folder, tmp_path)
     assert not (tmp_path / TABLE).exists()
     with pytest.raises(BadCallError, match="neither a path that exists"):
         open_benchmark(tmp_path / TABLE)
@@ -209,14 +214,7 @@ def test_single_files_give_the_same_table(form, few, tmp_path):
 
 def test_a_kill_while_a_single_file_is_read_changes_nothing(few, tmp_path):
     path = as_pth(few, tmp_path / official.PTH_NAME)
-    script = """
-importing._FLUSH = 1
-def on_cell(done, total):
-    if done == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-importing.import_official(Path(sys.argv[1]), Path(sys.argv[2]), on_cell)
-"""
-    kill(script, path, tmp_path)
+    kill_after(2, 1, path, tmp_path)
     seen = []
     again = importing.import_official(path, tmp_path, lambda done, total: seen.append(done))
     assert seen == [2, 3]

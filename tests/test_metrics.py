@@ -11,7 +11,6 @@ import json
 import os
 import pickle
 import shutil
-import sys
 import time
 import types
 from pathlib import Path
@@ -22,26 +21,12 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
-from nasbench_stc import cli, files
+from nasbench_stc import files
 from nasbench_stc.benchmark import Benchmark, analog, find_metric, find_metrics, metrics, open_benchmark
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.space import DATASETS, Cell
 
 EVERY = np.arange(15_625)
-
-
-@pytest.fixture
-def stc_bench(monkeypatch, capsys):
-    """Runs `stc-bench ARGS`: (exit status, stdout, stderr)."""
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["stc-bench", *map(str, args)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return run
 
 
 @functools.cache

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from test_report import make_record
 
-from nasbench_stc import cli
 from nasbench_stc.benchmark import Benchmark, find_metric, find_metrics, open_benchmark
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.report import FIGURES, Inputs, chart, make_figure, style
@@ -32,20 +31,6 @@ EVERY = np.arange(15_625)
 @pytest.fixture(scope="module")
 def analog_bench() -> Benchmark:
     return open_benchmark("analog")
-
-
-@pytest.fixture
-def stc_bench(monkeypatch, capsys):
-    """Runs `stc-bench ARGS`: (exit status, stdout, stderr)."""
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["stc-bench", *map(str, args)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return run
 
 
 def inputs(benchmark: Benchmark, name: str = "params", **others: object) -> Inputs:

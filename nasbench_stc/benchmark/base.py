@@ -71,7 +71,7 @@ class Benchmark(Protocol):
     """
 
     name: str
-    """As `open_benchmark` takes it."""
+    """For reports; of official numbers with their version, like `NATS-Bench v1.0`."""
     about: str
     """One line for captions: what the numbers are."""
     path: Path
