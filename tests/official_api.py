@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +56,19 @@ def as_pth(folder: Path, path: Path, of_old_torch: bool = False) -> Path:
     content = {"meta_archs": archs, "arch2infos": infos, "evaluated_indexes": sorted(cells)}
     torch.save(content, path, _use_new_zipfile_serialization=not of_old_torch)
     return path
+
+
+def as_numpy_1(path: Path) -> None:
+    """Change a file of torch.save into what it was under numpy 1, as the official one is: it has other names."""
+    new, old = b"numpy._core.multiarray", b"numpy.core.multiarray"
+    if not zipfile.is_zipfile(path):
+        content = path.read_bytes()
+        assert content.count(new) == 1
+        path.write_bytes(content.replace(new, old))
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    assert sum(content.count(new) for content in members.values()) == 1
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content.replace(new, old))

@@ -14,7 +14,7 @@ import nats_folder as made_up
 import numpy as np
 import pytest
 import torch
-from official_api import answer, as_pickle, as_pth
+from official_api import answer, as_numpy_1, as_pickle, as_pth
 
 from nasbench_stc import open_benchmark
 from nasbench_stc.benchmark import columnar, importing, official
@@ -196,7 +196,7 @@ def test_it_is_made_once(few, folder, tmp_path):
     assert (first.path / columnar.FILE_NAME).stat().st_mtime_ns == made
 
 
-@pytest.mark.parametrize("form", ["pickle", "pth", "pth of torch before 1.6"])
+@pytest.mark.parametrize("form", ["pickle", "pth", "pth of torch before 1.6, numpy 1"])
 def test_single_files_give_the_same_table(form, few, tmp_path):
     data = tmp_path / "data"
     if form == "pickle":
@@ -204,6 +204,8 @@ def test_single_files_give_the_same_table(form, few, tmp_path):
         name, title = "NATS-Bench v1.0", TABLE
     else:
         path = as_pth(few, tmp_path / official.PTH_NAME, of_old_torch=form != "pth")
+        if form != "pth":
+            as_numpy_1(path)
         name, title = "NAS-Bench-201 v1.1", "NAS-Bench-201-v1_1-096897.table"
     made = importing.import_official(path, data)
     assert made.path == data / title

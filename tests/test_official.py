@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from official_api import answer, as_pickle, as_pth
+from official_api import answer, as_numpy_1, as_pickle, as_pth
 
 from nasbench_stc import open_benchmark
 from nasbench_stc.benchmark import COLUMNS, official
@@ -87,6 +87,14 @@ def test_it_says_once_that_the_api_behind_it_unpickles(nats_folder, tmp_path):
     assert done.stderr.count("nats_bench, unpickles its files") == 1
 
 
+@pytest.mark.parametrize("of_old_torch", [False, True])
+def test_a_pth_that_numpy_1_wrote_is_read(of_old_torch, nats_folder, tmp_path):
+    path = as_pth(nats_folder, tmp_path / official.PTH_NAME, of_old_torch)
+    expected = open_benchmark(path).accuracy(CELLS)
+    as_numpy_1(path)
+    np.testing.assert_array_equal(open_benchmark(path).accuracy(CELLS), expected)
+
+
 def test_answers_agree_with_the_table(opened, nb201):
     for which in COLUMNS.values():
         np.testing.assert_allclose(opened.accuracy(CELLS, *which), nb201.accuracy(CELLS, *which), atol=0.035)
@@ -149,7 +157,7 @@ def test_a_planted_payload_is_refused_and_runs_nothing(nats_folder, tmp_path, mo
     with pytest.raises(DataError, match=r"refused.*builtins\.eval"):
         open_benchmark(tmp_path / official.PICKLE_NAME)
     torch.save({"meta_archs": Planted()}, tmp_path / official.PTH_NAME)
-    with pytest.raises(DataError, match="not NAS-Bench-201's file"):
+    with pytest.raises(DataError, match=r"not NAS-Bench-201's file.*asks for .*eval"):
         open_benchmark(tmp_path / official.PTH_NAME)
     assert not (tmp_path / "planted").exists()
 

@@ -251,15 +251,19 @@ def open_nas_bench_201(path: Path) -> OfficialBenchmark:
     import torch
 
     _warn("nas-bench-201", path)
-    # Besides tensors and plain containers, the results have numpy scalars.
-    admitted: list[Any] = [np._core.multiarray.scalar, np.dtype, *(type(np.dtype(kind)) for kind in _SCALARS)]
+    # Besides tensors and plain containers, the results have numpy scalars; the file names them as numpy 1 did.
+    scalar = np._core.multiarray.scalar
+    admitted: list[Any] = [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype]
+    admitted += [type(np.dtype(kind)) for kind in _SCALARS]
     with _busy(path):
         try:
             with torch.serialization.safe_globals(admitted):
                 content = torch.load(path, map_location="cpu", weights_only=True)
             api = nas_bench_201_api(content["meta_archs"], content["arch2infos"])
         except Exception as error:  # of many kinds
-            raise DataError(f"{path}: not NAS-Bench-201's file, or damaged ({str(error).splitlines()[0]})") from None
+            asks = re.search(r"GLOBAL ([\w.]+)", str(error))
+            reason = f"it asks for {asks[1]}; nothing was run" if asks else str(error).splitlines()[0]
+            raise DataError(f"{path}: not NAS-Bench-201's file, or damaged ({reason})") from None
         sha256 = files.digest(path)
     about = f"through nas-bench-201 ({path.name})"
     return OfficialBenchmark(full_name("NAS-Bench-201", path), about, path, sha256, api)
