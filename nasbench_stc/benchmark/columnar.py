@@ -5,7 +5,7 @@ cells is at hand at once. Last epochs are float64, as the source has them; curve
 
 A column's file is named by what it is in the official API's words (training, epochs, seed, images, quantity):
 `cifar10-valid.200.777.x-valid.accuracy.npy`, `cifar10-valid.200.mean.train-seconds.npy`; a curve's ends in
-`.curve.npy`. `table.json` says what each is in ours; what belongs to a training stands for several splits.
+`.curve.npy`. In our words, what belongs to a training stands for several splits.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Description:
     """Of the benchmark, without its version."""
     version: str
     source: dict[str, Any]
-    """The official `file`, its `sha256`, and `what` was summed: the file, or all files of a folder."""
+    """The official `file`, the `sha256` of its content, what it is `of`, and the `identity` that a resumed or repeated
+    import goes by: another one for another content."""
     cells: int
     """How many there are: 15,625, or those of a folder that was cut."""
     verified: dict[str, Any]

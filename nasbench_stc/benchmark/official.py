@@ -122,7 +122,15 @@ class OfficialBenchmark(Benchmark):
         from rich.console import Console
         from rich.progress import track
 
-        return track(list(map(int, index)), f"reading {self.name}", console=Console(stderr=True))  # type: ignore[return-value]
+        console = Console(stderr=True)
+        shown = track(
+            list(map(int, index)),
+            f"reading {self.name}",
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        return shown  # type: ignore[return-value]
 
     def _bring(self, index: int, key: Key) -> None:
         """See that the API has the cell's results; where they are read one by one, no other's."""
@@ -174,10 +182,8 @@ class OfficialBenchmark(Benchmark):
             for (dataset, split), (training, _, images) in CALLS.items()
             if dataset == key.dataset and (images == "train" or _has_curve(results, training, images))
         ]
-        return DataError(
-            f"{self.path} does not hold the {quantity} of {key}{when} for cell {index}. "
-            f"Before the last epoch it has only {key.dataset}'s {', '.join(there)}"
-        )
+        hint = f". Before the last epoch it has only {key.dataset}'s {', '.join(there)}" if when else ""
+        return DataError(f"{self.path} does not hold the {quantity} of {key}{when} for cell {index}{hint}")
 
 
 def _has_curve(results: Any, training: str, images: str) -> bool:
