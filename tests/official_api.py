@@ -25,7 +25,7 @@ def answer(api: Any, index: int, key: Key, quantity: str, at_epoch: int | None) 
     iepoch = None if at_epoch is None else at_epoch - 1
     try:
         info = api.get_more_info(index, training, iepoch=iepoch, hp=str(key.epochs), is_random=is_random)
-    except (KeyError, ValueError):
+    except (AssertionError, KeyError, ValueError):
         return None
     if quantity == "eval-seconds" and name == "train":  # it calls the seconds of training so
         return None

@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from official_api import answer, as_numpy_1, as_pickle, as_pth
+from official_api import answer, as_numpy_1, as_pickle, as_pth, read_folder
 
 from nasbench_stc import open_benchmark
 from nasbench_stc.benchmark import COLUMNS, official
@@ -21,13 +21,6 @@ from nasbench_stc.errors import BadCallError, DataError
 
 CELLS = [0, 11, 284]
 pytestmark = pytest.mark.filterwarnings("ignore::nasbench_stc.errors.OfficialPickleWarning")
-
-
-@pytest.fixture(scope="session")
-def nats_api(nats_folder):
-    import nats_bench
-
-    return nats_bench.create(str(nats_folder), "tss", fast_mode=True, verbose=False)
 
 
 @pytest.fixture(params=["folder", "pickle", "pth"])
@@ -39,11 +32,25 @@ def opened(request, nats_folder, tmp_path):
     return open_benchmark(as_pth(nats_folder, tmp_path / official.PTH_NAME))
 
 
-def test_every_answer_is_the_official_one(opened, nats_api):
+@pytest.fixture
+def api(opened, nats_folder):
+    """The official API of what was opened."""
+    if opened.name.startswith("NATS-Bench"):
+        import nats_bench
+
+        return nats_bench.create(str(nats_folder), "tss", fast_mode=True, verbose=False)
+    from nas_201_api import NASBench201API
+
+    archs, cells = read_folder(nats_folder)
+    infos = {index: {"less": cell["12"], "full": cell["200"]} for index, cell in cells.items()}
+    return NASBench201API({"meta_archs": archs, "arch2infos": infos, "evaluated_indexes": CELLS}, verbose=False)
+
+
+def test_every_answer_is_the_official_one(opened, api):
     asked = refused = 0
     for key, quantity, index in itertools.product(opened.holds(), QUANTITIES, CELLS):
         for at_epoch in (None, 1, key.epochs // 2, key.epochs):
-            expected = answer(nats_api, index, key, quantity, at_epoch)
+            expected = answer(api, index, key, quantity, at_epoch)
             if expected is None:
                 refused += 1
                 with pytest.raises((BadCallError, DataError)):
@@ -55,11 +62,11 @@ def test_every_answer_is_the_official_one(opened, nats_api):
     assert refused > 500
 
 
-def test_a_curve_is_the_official_one_at_every_epoch(opened, nats_api):
+def test_a_curve_is_the_official_one_at_every_epoch(opened, api):
     for dataset, split, epochs, seed in (("cifar10", "valid", 200, None), ("cifar100", "valtest", 200, 888)):
         key = Key(dataset, split, epochs, seed)
         for quantity in ("accuracy", "loss"):
-            expected = [answer(nats_api, 11, key, quantity, epoch) for epoch in range(1, epochs + 1)]
+            expected = [answer(api, 11, key, quantity, epoch) for epoch in range(1, epochs + 1)]
             np.testing.assert_array_equal(opened.curve([11], *key, quantity), [expected])
 
 

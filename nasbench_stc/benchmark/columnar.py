@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from nasbench_stc import files
 from nasbench_stc.benchmark.base import Key
 from nasbench_stc.benchmark.official import CALLS
-from nasbench_stc.benchmark.table import Column, TableBenchmark
+from nasbench_stc.benchmark.table import Column, LazyArrays, TableBenchmark
 from nasbench_stc.errors import DataError
 from nasbench_stc.space import NUM_CELLS
 
@@ -141,9 +141,9 @@ def open_table(folder: Path) -> TableBenchmark:
         about=f"imported from {about.source['file']} (sha256 {about.source['sha256'][:12]}){cut}",
         path=folder,
         sha256=hashlib.sha256((folder / FILE_NAME).read_bytes()).hexdigest(),
-        columns=_Lazy(columns, lambda path: _read(path, (NUM_CELLS,))),
+        columns=LazyArrays(columns, lambda path: _read(path, (NUM_CELLS,))),
         in_memory=about.cells == NUM_CELLS,
-        curves=_Lazy(curves, lambda path: _read(path, (NUM_CELLS, None))),
+        curves=LazyArrays(curves, lambda path: _read(path, (NUM_CELLS, None))),
     )
 
 
@@ -168,29 +168,3 @@ def _read(path: Path, shape: tuple[int | None, ...]) -> NDArray[Any]:
     if not same or array.dtype != (np.float64 if len(shape) == 1 else np.float32):
         raise DataError(f"{path}: damaged, it holds {array.dtype} of shape {array.shape}; {_ANEW}")
     return array.view(np.ndarray)
-
-
-Name = TypeVar("Name")
-
-
-class _Lazy(Mapping[Name, NDArray[Any]]):
-    """Arrays that are read when they are first asked for."""
-
-    def __init__(self, paths: Mapping[Name, Path], read: Callable[[Path], NDArray[Any]]) -> None:
-        self._paths, self._read = paths, read
-        self._arrays: dict[Path, NDArray[Any]] = {}
-
-    def __getitem__(self, name: Name) -> NDArray[Any]:
-        path = self._paths[name]
-        if path not in self._arrays:
-            self._arrays[path] = self._read(path)
-        return self._arrays[path]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._paths
-
-    def __iter__(self) -> Iterator[Name]:
-        return iter(self._paths)
-
-    def __len__(self) -> int:
-        return len(self._paths)

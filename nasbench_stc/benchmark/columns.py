@@ -61,9 +61,11 @@ class Columns:
     def __init__(self, path: Path, how_to_get: str, needed: tuple[str, ...] = ()) -> None:
         self.path = path
         try:
-            head, *self._rows = unpacked(path, how_to_get).decode().splitlines()
+            content = unpacked(path, how_to_get)
+            head, *self._rows = content.decode().splitlines()
         except ValueError as error:  # it is empty, or no text
             raise DataError(f"{path}: damaged or unreadable ({error}); {how_to_get}") from None
+        self.content_sha256 = hashlib.sha256(content).hexdigest()
         self.header = head.split(",")
         lacking = [name for name in ("arch", *needed) if name not in self.header]
         if lacking:

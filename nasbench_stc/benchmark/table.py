@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,32 @@ _SECONDS_FACTOR = {
 
 Column = tuple[Key, str]
 """What an array is of: the key, and one of `QUANTITIES`."""
+
+
+Place = TypeVar("Place", bound=Hashable)
+
+
+class LazyArrays(Mapping[Column, NDArray[Any]], Generic[Place]):
+    """Arrays that are read when they are first asked for; several columns may share a place."""
+
+    def __init__(self, places: Mapping[Column, Place], read: Callable[[Place], NDArray[Any]]) -> None:
+        self._places, self._read = places, read
+        self._arrays: dict[Place, NDArray[Any]] = {}
+
+    def __getitem__(self, column: Column) -> NDArray[Any]:
+        place = self._places[column]
+        if place not in self._arrays:
+            self._arrays[place] = self._read(place)
+        return self._arrays[place]
+
+    def __contains__(self, column: object) -> bool:
+        return column in self._places
+
+    def __iter__(self) -> Iterator[Column]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 class TableBenchmark(Benchmark):
@@ -146,14 +173,17 @@ def read_table(path: Path) -> TableBenchmark:
         DataError: the file is damaged or short, lacks a column, or is in another order; it names what is wrong.
     """
     columns = Columns(path, HOW_TO_GET, needed=(*_COLUMNS, _SECONDS))
-    arrays: dict[Column, NDArray[np.float64]] = {
-        (key, "accuracy"): columns.numbers(name, 0, 100) for name, key in _COLUMNS.items()
-    }
-    seconds = columns.numbers(_SECONDS, 0)
-    for key, _ in list(arrays):
+    places: dict[Column, tuple[str, float]] = {(key, "accuracy"): (name, 1.0) for name, key in _COLUMNS.items()}
+    for key, _ in list(places):
         if key.seed is None and key.epochs is not None:
             factor = _SECONDS_FACTOR[key.dataset, key.split if key.dataset == "cifar10" else ""]
-            arrays[key, "train-seconds"] = seconds * factor * key.epochs / _SECONDS_EPOCHS
+            places[key, "train-seconds"] = _SECONDS, factor * key.epochs / _SECONDS_EPOCHS
+    arrays = LazyArrays(
+        places,
+        lambda place: columns.numbers(place[0], 0, np.inf if place[0] == _SECONDS else 100) * place[1],
+    )
+    if columns.content_sha256 != CONTENT_SHA256:  # another content than the known one: all of it has to be looked at
+        list(arrays.values())
     return TableBenchmark(
         name="nb201",
         about="table of NATS-Bench v1.0 accuracies, joined from public sources; means over its training seeds",
