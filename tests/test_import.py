@@ -325,6 +325,27 @@ def _run(cell):
     return cell["200"]["all_results"]["cifar10", 777]
 
 
+def test_costs_that_the_api_refuses_are_missing_and_nothing_else_is(tmp_path):
+    folder = tmp_path / FOLDER
+    made_up.write(folder, [0])
+    cell = made_up.cell(0)
+    run = cell["12"]["all_results"]["cifar10-valid", 777]
+    run["params"] = 2 * run["params"]  # of the two runs one; nats_bench can choose seed 888 alone, which there is not
+    (folder / "000000.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps(cell)))
+    table = open_benchmark(importing.import_official(folder, tmp_path).path)
+    asked = ([0], "cifar10", "valid", 12)
+    for bench in (table, open_benchmark(folder)):
+        assert bench.accuracy(*asked) == answer_of(cell, "cifar10-valid", 12)
+        with pytest.raises((BadCallError, DataError)):
+            bench.quantity("params", *asked)
+        assert bench.quantity("params", [0], "cifar10", "test", 12) == run["params"] / 2
+
+
+def answer_of(cell, training, epochs):
+    runs = [run for (name, _), run in cell[str(epochs)]["all_results"].items() if name == training]
+    return sum(run["eval_acc1es"][f"x-valid@{epochs - 1}"] for run in runs) / len(runs)
+
+
 def test_a_folder_without_cells_is_refused(tmp_path):
     made_up.write(tmp_path / FOLDER, [])
     with pytest.raises(DataError, match="has no cells"):

@@ -175,9 +175,10 @@ def _numbers(results: Mapping[str, Any]) -> Numbers:
             seeds = result.get_dataset_seeds(training)
             if epochs not in _EPOCHS or training not in _TRAININGS or not all(type(seed) is int for seed in seeds):
                 raise ValueError(f"an unknown training: {training!r} for {epochs!r} epochs with seeds {seeds}")
-            costs = result.get_compute_costs(training)
-            for quantity, name in official.COSTS.items():
-                found[column_name(training, epochs, None, quantity)] = costs[name]
+            with suppress(ValueError):  # the API refuses costs that differ between runs, unless seed 888 is among them
+                costs = result.get_compute_costs(training)
+                for quantity, name in official.COSTS.items():
+                    found[column_name(training, epochs, None, quantity)] = costs[name]
             for seed in (None, *seeds):
                 is_random = False if seed is None else seed  # so the API names the mean, and a seed
                 for images in _IMAGES[training]:
