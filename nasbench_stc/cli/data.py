@@ -121,6 +121,7 @@ def _status(folder: Path, check: bool = False) -> None:
     from rich import box, filesize
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from nasbench_stc.benchmark.status import status as benchmarks
     from nasbench_stc.data import readers
@@ -128,12 +129,14 @@ def _status(folder: Path, check: bool = False) -> None:
     with Console(stderr=True).status("reading"):
         items = [*readers.status(folder), *benchmarks(folder, check)]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True)
-    for head, fold in (("found", False), ("version", False), ("size", False), ("checked", True), ("where", True)):
-        table.add_column(head, justify="right" if head == "size" else "left", no_wrap=not fold, overflow="fold")
+    for head in ("found", "version", "size", "checked, and where"):
+        last = head.startswith("checked")
+        table.add_column(head, justify="right" if head == "size" else "left", no_wrap=not last, overflow="fold")
     for item in items:
         if item.path is not None:
-            cells = (item.name, item.version, filesize.decimal(item.size), item.state, _where(item.path, folder))
-            table.add_row(*cells, style=None if item.usable else "yellow")
+            state = Text.assemble(item.state, "\n", (_where(item.path, folder), "dim"))
+            row = (item.name, item.version, filesize.decimal(item.size), state)
+            table.add_row(*row, style=None if item.usable else "yellow")
     console = Console(highlight=False)
     click.echo(f"data folder: {folder}{'' if folder.exists() else ' (not there yet)'}")
     console.print(table, markup=False)
