@@ -9,6 +9,7 @@ NeurIPS 2021), FreeREA (Cavagnero et al., WACV 2023), MONET (vilhess/MONET on Gi
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache, partial
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from nasbench_stc import files
 from nasbench_stc.benchmark import analog
-from nasbench_stc.benchmark.base import QUANTITIES, Benchmark, Cells, as_indices, resolve
+from nasbench_stc.benchmark.base import QUANTITIES, SPLITS, Benchmark, Cells, as_indices, resolve
 from nasbench_stc.benchmark.columns import Columns, read_header
 from nasbench_stc.errors import BadCallError, DataError, choose
 from nasbench_stc.space import DATASETS
@@ -133,16 +134,15 @@ def _cost(benchmark: Benchmark, dataset: str, name: str, index: NDArray[np.int64
 
 def _measured(benchmark: Benchmark) -> Iterator[Metric]:
     """Seconds that the benchmark measured when it trained the cells."""
-    for dataset, split in dict.fromkeys(key[:2] for key in benchmark.holds()):
-        for quantity in ("train-seconds", "eval-seconds", "latency"):
-            try:
-                key = resolve(benchmark, dataset, split, None, None)
-                benchmark.lookup(np.array([], dtype=np.int64), key, quantity)
-            except BadCallError:  # it has none
-                continue
-            about = f"{dataset}-{split}: {QUANTITIES[quantity]}"
-            read = partial(benchmark.lookup, key=key, quantity=quantity)
-            yield Metric(f"{quantity}-{split}", "s", "low", about, dataset, benchmark.path.name, read)
+    for dataset, split, quantity in itertools.product(DATASETS, SPLITS, ("train-seconds", "eval-seconds", "latency")):
+        try:
+            key = resolve(benchmark, dataset, split, None, None)
+            benchmark.lookup(np.array([], dtype=np.int64), key, quantity)
+        except BadCallError:  # it has none
+            continue
+        about = f"{dataset}-{split}: {QUANTITIES[quantity]}"
+        read = partial(benchmark.lookup, key=key, quantity=quantity)
+        yield Metric(f"{quantity}-{split}", "s", "low", about, dataset, benchmark.path.name, read)
 
 
 def _of_analog() -> Iterator[Metric]:
