@@ -127,7 +127,7 @@ class Benchmark(Protocol):
             BadCallError: this source does not hold it; the message says what it holds.
             DataError: it was not run for some of the cells; the message names one.
         """
-        return self.lookup(as_indices(cells), resolve(self, dataset, split, epochs, seed), at_epoch=at_epoch)
+        return self.quantity("accuracy", cells, dataset, split, epochs, seed, at_epoch)
 
     def curve(
         self,

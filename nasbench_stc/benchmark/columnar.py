@@ -55,6 +55,11 @@ class Description:
     versions: dict[str, str]
     schema: int = SCHEMA
 
+    @property
+    def title(self) -> str:
+        """The benchmark's name with its version, like `NATS-Bench v1.0`."""
+        return f"{self.name} {self.version}".rstrip()
+
     def write(self, folder: Path) -> None:
         """Write `table.json` into `folder`, whole or not at all."""
         files.write_atomic(folder / FILE_NAME, (json.dumps(asdict(self), indent=1) + "\n").encode())
@@ -112,7 +117,7 @@ def first_fault(folder: Path, about: Description, check: bool) -> str:
     for name, sha256 in about.columns.items():
         path = folder / name
         try:
-            _read(path, (NUM_CELLS, None) if name.endswith(f"{_CURVE}.npy") else (NUM_CELLS,))
+            _read(path)
             if check and files.digest(path) != sha256:
                 return f"{name}: damaged, its sha256 is not the recorded one"
         except DataError:
@@ -130,20 +135,22 @@ def open_table(folder: Path) -> TableBenchmark:
     columns: dict[Column, Path] = {}
     curves: dict[Column, Path] = {}
     for name in about.columns:
-        stem = name.removesuffix(".npy")
-        for column in _meanings(folder, stem.removesuffix(_CURVE)):
-            (curves if stem.endswith(_CURVE) else columns)[column] = folder / name
-    title = f"{about.name} {about.version}".rstrip()
+        for column in _meanings(folder, name.removesuffix(".npy").removesuffix(_CURVE)):
+            (curves if _is_curve(name) else columns)[column] = folder / name
     cut = f", {about.cells:,} of {NUM_CELLS:,} cells" if about.cells < NUM_CELLS else ""
     return TableBenchmark(
-        name=title,
+        name=about.title,
         about=f"imported from {about.source['file']}{cut}",
         path=folder,
         sha256=about.source["sha256"],  # wherever and whenever it was imported, the numbers are the same
-        columns=LazyArrays(columns, lambda path: _read(path, (NUM_CELLS,))),
+        columns=LazyArrays(columns, _read),
+        curves=LazyArrays(curves, _read),
         in_memory=about.cells == NUM_CELLS,
-        curves=LazyArrays(curves, lambda path: _read(path, (NUM_CELLS, None))),
     )
+
+
+def _is_curve(file_name: str) -> bool:
+    return file_name.endswith(f"{_CURVE}.npy")
 
 
 def _meanings(folder: Path, column: str) -> Iterator[Column]:
@@ -158,12 +165,17 @@ def _meanings(folder: Path, column: str) -> Iterator[Column]:
             yield Key(dataset, split, *what), quantity
 
 
-def _read(path: Path, shape: tuple[int | None, ...]) -> NDArray[Any]:
+def _read(path: Path) -> NDArray[Any]:
+    """A column or a curve of all cells, mapped into memory.
+
+    Raises:
+        DataError: it is damaged.
+    """
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path}: damaged or unreadable ({error}); {_ANEW}") from None
-    same = len(array.shape) == len(shape) and all(w in (None, n) for w, n in zip(shape, array.shape, strict=True))
-    if not same or array.dtype != (np.float64 if len(shape) == 1 else np.float32):
+    dimensions, dtype = (2, np.float32) if _is_curve(path.name) else (1, np.float64)
+    if array.ndim != dimensions or len(array) != NUM_CELLS or array.dtype != dtype:
         raise DataError(f"{path}: damaged, it holds {array.dtype} of shape {array.shape}; {_ANEW}")
     return array.view(np.ndarray)

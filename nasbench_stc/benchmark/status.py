@@ -48,7 +48,7 @@ def _imported(data_dir: Path, check: bool) -> Iterator[Item]:
         except DataError:
             yield replace(item, state="damaged, or of another form", usable=False)
             continue
-        item = replace(item, version=f"{about.name} {about.version}".rstrip())
+        item = replace(item, version=about.title)
         wrong = columnar.first_fault(path, about, check)
         if wrong:
             yield replace(item, state=wrong, usable=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -178,10 +179,8 @@ def read_table(path: Path) -> TableBenchmark:
         if key.seed is None and key.epochs is not None:
             factor = _SECONDS_FACTOR[key.dataset, key.split if key.dataset == "cifar10" else ""]
             places[key, "train-seconds"] = _SECONDS, factor * key.epochs / _SECONDS_EPOCHS
-    arrays = LazyArrays(
-        places,
-        lambda place: columns.numbers(place[0], 0, np.inf if place[0] == _SECONDS else 100) * place[1],
-    )
+    numbers = cache(lambda name: columns.numbers(name, 0, np.inf if name == _SECONDS else 100))
+    arrays = LazyArrays(places, lambda place: numbers(place[0]) * place[1])
     if columns.content_sha256 != CONTENT_SHA256:  # another content than the known one: all of it has to be looked at
         list(arrays.values())
     return TableBenchmark(

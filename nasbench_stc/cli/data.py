@@ -51,10 +51,7 @@ def import_(path: Path, data_dir: Path | None) -> None:
         made = import_official(path, files.data_dir(data_dir), on_cell)
     about, size = made.about, sum(file.stat().st_size for file in made.path.iterdir())
     was = "" if made.is_new else " (it was there)"
-    click.echo(
-        f"{made.path}{was}: {about.name} {about.version}".rstrip() + f", {about.cells:,} cells, "
-        f"{len(about.columns)} columns, {decimal(size)}"
-    )
+    click.echo(f"{made.path}{was}: {about.title}, {about.cells:,} cells, {len(about.columns)} columns, {decimal(size)}")
     click.echo(
         f"{about.verified['numbers']:,} numbers of {len(about.verified['cells'])} cells read back: as "
         f"{about.verified['api']} has them. sha256 of the source ({about.source['of']}): {about.source['sha256']}"

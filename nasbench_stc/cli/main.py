@@ -55,14 +55,15 @@ def main() -> None:
         _end(f"{type(error).__name__}: {error} (unexpected; stc-bench --debug … shows where)", 1)
 
 
+_show_as_ever = warnings.showwarning
+
+
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     """Ours in one line, as they are for users; others as ever."""
-    text = (
-        str(message)
-        if issubclass(category, OfficialPickleWarning)
-        else warnings.formatwarning(message, category, where[0], where[1])
-    )
-    click.echo(f"Note: {text}", err=True)
+    if issubclass(category, OfficialPickleWarning):
+        click.echo(f"Note: {message}", err=True)
+    else:
+        _show_as_ever(message, category, *where, **more)
 
 
 def _end(message: str, status: int) -> None:
