@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nasbench_stc.models import Mixture
@@ -27,7 +28,17 @@ def _cell(cell: MixedCell, x: Tensor, mixture: Mixture) -> Tensor:
                 continue
             for op in mixture.active[edge]:
                 before = nodes[source]
-                after = before * 0.0 if OPS[op] == "none" else cell.edges[edge][OPS[op]](before)
-                terms.append(after if mixture.weights is None else after * mixture.weights[edge, op])
+                after = _operation(cell, edge, OPS[op], before)
+                terms.append(after * mixture.weights[edge, op])
         nodes.append(torch.stack(terms).sum(dim=0))
     return nodes[-1]
+
+
+def _operation(cell: MixedCell, edge: int, name: str, x: Tensor) -> Tensor:
+    if name == "none":
+        return x * 0.0
+    if name == "skip_connect":
+        return x
+    if name == "avg_pool_3x3":
+        return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+    return cell.edges[edge][name](x)

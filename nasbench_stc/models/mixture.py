@@ -9,30 +9,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
+from nasbench_stc.models.ops import KERNELS
 from nasbench_stc.space import EDGES, NONE, NUM_NODES, OPS, Cell
 
 Active = tuple[tuple[int, ...], ...]
-
-_CONVOLUTIONS = tuple(op for op, name in enumerate(OPS) if "conv" in name)
 
 
 @dataclass(frozen=True)
 class Mixture:
     """`active[e]` are the operations that run on edge e; `weights[e, o]`, shape (6, 5), scales operation o there.
 
-    Without `weights` every active operation counts fully.
+    The weights may be on any device and of any precision: the supernet takes them to its own.
     """
 
     active: Active
-    weights: Tensor | None = None
+    weights: Tensor
 
     @classmethod
     def path(cls, ops: Cell | Sequence[int], weights: Tensor | None = None) -> Mixture:
-        """One operation an edge: a cell."""
+        """One operation an edge: a cell. Without `weights` each counts fully."""
         ops = ops.ops if isinstance(ops, Cell) else ops
+        weights = torch.ones(len(EDGES), len(OPS)) if weights is None else weights
         return cls(tuple((int(op),) for op in ops), weights)
 
     @classmethod
@@ -41,22 +43,21 @@ class Mixture:
         return cls((tuple(range(len(OPS))),) * len(EDGES), weights)
 
 
-@dataclass(frozen=True)
-class Step:
-    """One edge's share of its target node: the operations to apply to `source`."""
+class Term(NamedTuple):
+    """One summand of a node: operation `op` of edge `edge`, applied to node `source`."""
 
     edge: int
     source: int
-    ops: tuple[int, ...]
+    op: int
 
 
-Plan = tuple[tuple[Step, ...], ...]
-"""`plan[node]` are the steps whose sum is that node; a node without steps is zero, or needed by nobody."""
+Plan = tuple[tuple[Term, ...] | None, ...]
+"""`plan[node]` are the terms whose sum is that node, convolutions first; None where nobody needs the node."""
 
 
 @cache
 def plan(active: Active, zeros_vanish: bool) -> Plan:
-    """What a cell has to compute: the edges that carry something to the output node, and no other.
+    """What a cell has to compute: the terms that carry something to the output node, and no other.
 
     Args:
         active: the active operations of each edge.
@@ -64,16 +65,19 @@ def plan(active: Active, zeros_vanish: bool) -> Plan:
             takes batch statistics and has no shift; else it yields a constant and has to run.
     """
     zero = set(range(1, NUM_NODES))
-    carried: dict[int, list[Step]] = {node: [] for node in range(NUM_NODES)}
+    terms: dict[int, list[Term]] = {node: [] for node in range(NUM_NODES)}
     for edge, (source, target) in enumerate(EDGES):  # sorted by target: sources are settled before use
-        ops = tuple(op for op in active[edge] if op != NONE)
+        ops = [op for op in active[edge] if op != NONE]
         if source in zero:
-            ops = () if zeros_vanish else tuple(op for op in ops if op in _CONVOLUTIONS)
+            ops = [] if zeros_vanish else [op for op in ops if op in KERNELS]
         if ops:
-            carried[target].append(Step(edge, source, ops))
+            terms[target].extend(Term(edge, source, op) for op in ops)
             zero.discard(target)
     needed = {NUM_NODES - 1}
     for target in reversed(range(1, NUM_NODES)):
         if target in needed:
-            needed.update(step.source for step in carried[target])
-    return tuple(tuple(steps) if node in needed else () for node, steps in carried.items())
+            needed.update(term.source for term in terms[target])
+    return tuple(
+        tuple(sorted(terms[node], key=lambda term: term.op not in KERNELS)) if node in needed else None
+        for node in range(NUM_NODES)
+    )

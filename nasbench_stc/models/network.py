@@ -7,42 +7,13 @@ Stem; N cells at C channels; reduction; N at 2C; reduction; N at 4C; batch norm,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from nasbench_stc.models.mixture import Mixture, Plan, plan
-from nasbench_stc.models.ops import STANDARD_NORM, Norm, build
+from nasbench_stc.models.cell import MixedCell, Weights
+from nasbench_stc.models.mixture import Mixture, plan
+from nasbench_stc.models.ops import STANDARD_NORM, Norm
 from nasbench_stc.space import EDGES, OPS, Cell
-
-Weights = dict[tuple[int, int], Tensor]
-"""(edge, operation) to the scalar that scales it."""
-
-
-class MixedCell(nn.Module):
-    """The cell's graph with some candidate operations on each edge; `forward` runs those that the plan names."""
-
-    def __init__(self, channels: int, candidates: Sequence[Sequence[int]], norm: Norm) -> None:
-        super().__init__()
-        self.edges: Any = nn.ModuleList()  # of ModuleDict, which the type of ModuleList cannot say
-        for ops in candidates:
-            modules = {OPS[op]: build(op, channels, norm) for op in ops}
-            self.edges.append(nn.ModuleDict({name: module for name, module in modules.items() if module is not None}))
-
-    def forward(self, x: Tensor, plan: Plan, weights: Weights | None) -> Tensor:
-        """Node 3 of the cell whose node 0 is `x`; shapes (n, channels, height, width)."""
-        nodes = [x]
-        for steps in plan[1:]:
-            node: Tensor | None = None
-            for step in steps:
-                for op in step.ops:
-                    term: Tensor = self.edges[step.edge][OPS[op]](nodes[step.source])
-                    if weights is not None:
-                        term = term * weights[step.edge, op]
-                    node = term if node is None else node + term
-            nodes.append(torch.zeros_like(x) if node is None else node)
-        return nodes[-1]
 
 
 class Reduction(nn.Module):
@@ -85,16 +56,10 @@ class Skeleton(nn.Module):
     def logits(self, images: Tensor, mixture: Mixture) -> Tensor:
         """Class scores, shape (n, classes), of `images`, shape (n, 3, height, width)."""
         cell_plan = plan(mixture.active, self.zeros_vanish)
-        weights = None
-        if mixture.weights is not None:
-            weights = {
-                (step.edge, op): mixture.weights[step.edge, op]
-                for node in cell_plan
-                for step in node
-                for op in step.ops
-            }
         if cell_plan[-1]:
             x = self.stem(images)
+            own = self.classifier.weight
+            weights = Weights(mixture.weights.to(own.device, own.dtype, non_blocking=True))
             for block in self.blocks:
                 x = block(x, cell_plan, weights) if isinstance(block, MixedCell) else block(x)
         else:  # the last cell yields zeros whatever comes in: nothing before it can reach the result

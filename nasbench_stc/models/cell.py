@@ -1,0 +1,99 @@
+"""One cell of the supernet: the terms of a mixture's plan, each in as few passes over memory as torch allows.
+
+On two cores the convolutions take about half of a step, reading and writing memory the rest; so ReLU and pooling
+are computed once a node, weights are applied where a pass happens anyway, and sums are taken in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nasbench_stc.models.mixture import Plan, Term
+from nasbench_stc.models.ops import AVG_POOL, KERNELS, Norm, ReLUConvBN, WeightedSum, avg_pool
+from nasbench_stc.space import OPS
+
+
+class Weights:
+    """A mixture's weights, shape (6, 5), in the forms in which the terms of a node take them."""
+
+    def __init__(self, weights: Tensor) -> None:
+        self._flat = weights.reshape(-1)
+        self._scalars = self._flat.unbind()
+        self._scales: dict[int, tuple[Tensor, ...]] = {}
+
+    def scalar(self, term: Term) -> Tensor:
+        """The term's weight, 0-dimensional."""
+        return self._scalars[term.edge * len(OPS) + term.op]
+
+    def scale(self, term: Term, channels: int) -> Tensor:
+        """The term's weight for each of `channels`."""
+        if channels not in self._scales:  # once a stage, for all of its cells; a view that repeats would be slow
+            self._scales[channels] = self._flat[:, None].expand(-1, channels).contiguous().unbind()
+        return self._scales[channels][term.edge * len(OPS) + term.op]
+
+
+class Node:
+    """A node's value; what several edges ask of it is computed once."""
+
+    def __init__(self, value: Tensor, frozen: bool) -> None:
+        self.value = value
+        self._frozen = frozen
+
+    @cached_property
+    def rectified(self) -> Tensor:
+        """Its ReLU, which every convolution takes.
+
+        The two forms differ in what they keep for backward: the one its output, which the gradient of a
+        convolution's weights needs as well; the other its input, which the gradient of a skip's alpha needs.
+        """
+        return F.threshold(self.value, 0.0, 0.0) if self._frozen else self.value.relu()
+
+    @cached_property
+    def pooled(self) -> Tensor:
+        """Its average pooling."""
+        return avg_pool(self.value)
+
+
+class MixedCell(nn.Module):
+    """The cell's graph with the convolutions among the candidates of each edge; `forward` runs what the plan names."""
+
+    def __init__(self, channels: int, candidates: Sequence[Sequence[int]], norm: Norm) -> None:
+        super().__init__()
+        self.edges: Any = nn.ModuleList()  # of ModuleDict, which the type of ModuleList cannot say
+        for ops in candidates:
+            convolutions = {OPS[op]: ReLUConvBN(channels, KERNELS[op], norm) for op in ops if op in KERNELS}
+            self.edges.append(nn.ModuleDict(convolutions))
+
+    def forward(self, x: Tensor, plan: Plan, weights: Weights) -> Tensor:
+        """Node 3 of the cell whose node 0 is `x`; shapes (n, channels, height, width)."""
+        frozen = not any(parameter.requires_grad for parameter in self.edges[0].parameters())
+        nodes = [Node(x, frozen)]
+        for terms in plan[1:]:
+            if terms is None:
+                nodes.append(nodes[0])  # nobody looks at it
+            else:
+                nodes.append(Node(self._sum(nodes, terms, weights) if terms else torch.zeros_like(x), frozen))
+        return nodes[-1].value
+
+    def _sum(self, nodes: Sequence[Node], terms: Sequence[Term], weights: Weights) -> Tensor:
+        """A node: its convolutions add up in the memory of the first one, then come the others."""
+        total: Tensor | None = None
+        others = [term for term in terms if term.op not in KERNELS]
+        for term in terms[: len(terms) - len(others)]:
+            convolution = self.edges[term.edge][OPS[term.op]]
+            rectified = nodes[term.source].rectified
+            output = convolution.after_relu(rectified, weights.scale(term, rectified.shape[1]))
+            total = output if total is None else total.add_(output)
+        if others:
+            sources = [nodes[term.source] for term in others]
+            pooled = [term.op == AVG_POOL for term in others]
+            scalars, values = map(weights.scalar, others), (source.value for source in sources)
+            total = WeightedSum.apply(sources, pooled, total, *scalars, *values)  # type: ignore[no-untyped-call]
+        assert total is not None
+        return total
