@@ -30,3 +30,10 @@ class OfficialPickleWarning(UserWarning):
 def choose(kind: str, name: str, allowed: Iterable[str]) -> BadCallError:
     """The error for a `name` that is none of the `allowed` ones."""
     return BadCallError(f"unknown {kind} {name!r}: choose from {', '.join(allowed)}")
+
+
+def describe(error: Exception) -> str:
+    """What a user is told of an error, ours or unexpected."""
+    if isinstance(error, StcBenchError):
+        return str(error)
+    return f"{type(error).__name__}: {error} (unexpected; stc-bench --debug … shows where)"

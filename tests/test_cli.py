@@ -133,6 +133,8 @@ def test_data_status_and_doctor(stc_bench):
         (["--seeds", "0"], 2, "--seeds '0'"),
         (["--seeds", "1,1"], 2, "--seeds '1,1'"),
         (["--seeds", "-1"], 2, "--seeds '-1'"),
+        (["--jobs", "0"], 2, "Invalid value for '--jobs': 0 is not in the range x>=1"),
+        (["--jobs", "all"], 2, "Invalid value for '--jobs': 'all' is not a valid integer"),
         (["--device", "tpu"], 2, "unknown device 'tpu': choose from auto, cpu, cuda"),
         (["--benchmark", "nats"], 2, "benchmark 'nats' is neither a path"),
         (["--data-dir", "/dev/null"], 2, "is not a folder"),

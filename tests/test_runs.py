@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from filelock import FileLock
+from records import untimed
 
 from nasbench_stc import Cell, open_benchmark, search
 from nasbench_stc.benchmark.base import Key
@@ -55,11 +55,6 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert untimed(search(**SMOKE, seed=3)) == untimed(search(**SMOKE, seed=3))
     assert list(tmp_path.iterdir()) == []
-
-
-def untimed(done):
-    trajectory = [{k: v for k, v in entry.items() if k != "seconds"} for entry in done.trajectory]
-    return replace(done, trajectory=trajectory, seconds={}, finished="", peak_memory={})
 
 
 def test_a_finished_run_is_not_run_again(tmp_path):

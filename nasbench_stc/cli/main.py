@@ -13,7 +13,7 @@ from nasbench_stc.cli.data import data, doctor
 from nasbench_stc.cli.look import methods, report
 from nasbench_stc.cli.query import metrics, query
 from nasbench_stc.cli.search import search
-from nasbench_stc.errors import OfficialPickleWarning, StcBenchError
+from nasbench_stc.errors import OfficialPickleWarning, StcBenchError, describe
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -52,7 +52,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        _end(f"{type(error).__name__}: {error} (unexpected; stc-bench --debug … shows where)", 1)
+        _end(describe(error), 1)
 
 
 _show_as_ever = warnings.showwarning

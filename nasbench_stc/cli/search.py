@@ -8,16 +8,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nasbench_stc.cli import options
-from nasbench_stc.errors import BadCallError
+from nasbench_stc.errors import BadCallError, describe
+from nasbench_stc.runs.watch import Watcher
 
 if TYPE_CHECKING:
     from nasbench_stc.runs import Record
+    from nasbench_stc.runs.launch import Plan
 
 
 @click.command()
 @click.option("--method", default="stc", show_default=True, help="What to search with; `stc-bench methods` lists them.")
 @click.option("--dataset", default="cifar10", show_default=True, help="cifar10, cifar100, ImageNet16-120 or digits.")
 @click.option("--seeds", default="3", show_default=True, help="How many (3 is 0, 1, 2), or which (777,888,999).")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many seeds at a time, in processes that share the threads. A seed gives the same bits again at the "
+    "same number of threads only, so with the same --jobs.",
+)
 @click.option(
     "--protocol",
     default="auto",
@@ -40,6 +50,7 @@ def search(
     method: str,
     dataset: str,
     seeds: str,
+    jobs: int,
     protocol: str,
     changes: tuple[str, ...],
     out: Path,
@@ -56,24 +67,23 @@ def search(
     from nasbench_stc.benchmark import open_benchmark
     from nasbench_stc.engine.protocol import PROTOCOLS
     from nasbench_stc.runs import launch
-    from nasbench_stc.runs.record import FILE_NAME
 
     plans = [launch.plan(method, dataset, seed, protocol, settings, device) for seed in chosen]
     opened = open_benchmark(benchmark, data_dir)
     preset = PROTOCOLS[plans[0].protocol]
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"[bold]{method}[/bold] on {dataset}, protocol [bold]{plans[0].protocol}[/bold]: {preset.about}")
+    at_a_time = f" ({min(jobs, len(plans))} at a time)" if min(jobs, len(plans)) > 1 else ""
     console.print(
-        f"about {preset.takes}; seeds {', '.join(map(str, chosen))}; device {plans[0].device}; records in {out}/"
+        f"about {preset.takes}; seeds {', '.join(map(str, chosen))}{at_a_time}; device {plans[0].device}; "
+        f"records in {out}/"
     )
     console.print(f"benchmark [bold]{opened.name}[/bold]: {opened.about}")
-    records = []
+    for todo in plans:
+        if resume and launch.is_done(todo, out):
+            console.print(f"seed {todo.seed}: done before, its record is kept (--no-resume runs it again)")
     with _Bars(console) as bars:
-        for todo in plans:
-            if resume and (out / todo.folder_name / FILE_NAME).exists():
-                console.print(f"seed {todo.seed}: done before, its record is kept (--no-resume runs it again)")
-            records.append(launch.run(todo, opened, out, data_dir, resume, bars.add(todo.seed, todo.engine.epochs)))
-            bars.finish()
+        records = launch.run_many(plans, opened, out, data_dir, resume, jobs, bars)
     _show(console, records)
 
 
@@ -96,14 +106,14 @@ def parse_changes(pairs: tuple[str, ...]) -> dict[str, Any]:
     return dict(pair.split("=", 1) for pair in pairs)  # type: ignore[misc]
 
 
-class _Bars:
+class _Bars(Watcher):
     """A progress bar a seed on a terminal; elsewhere a line at every tenth of a run."""
 
     def __init__(self, console: Any) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         columns = (
-            TextColumn("seed {task.fields[seed]}  epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            TextColumn("seed {task.fields[seed]}  {task.fields[at]}"),
             BarColumn(),
             TextColumn("{task.percentage:3.0f}%"),
             TimeElapsedColumn(),
@@ -113,7 +123,8 @@ class _Bars:
         self._console = console
         self._live = console.is_terminal
         self._progress = Progress(*columns, console=console, disable=not self._live)
-        self._task: Any = None
+        self._tasks: dict[int, Any] = {}
+        self._tenths: dict[int, int] = {}
 
     def __enter__(self) -> _Bars:
         self._progress.start()
@@ -122,28 +133,38 @@ class _Bars:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def add(self, seed: int, epochs: int) -> Any:
-        """A bar for a seed; returns what the run calls after each step."""
-        self._task = self._progress.add_task("", total=None, seed=seed, epoch=0, epochs=epochs)
-        tenths = 0
+    def begin(self, todo: Plan) -> None:
+        """A bar for the run's seed."""
+        shown = [task for task in self._progress.tasks if task.visible]
+        finished = [task.id for task in shown if task.finished]
+        if finished and len(shown) + 1 >= self._console.height:  # what does not fit the terminal is not seen to move
+            self._progress.update(finished[0], visible=False)
+        at = f"epoch 0/{todo.engine.epochs}"
+        self._tasks[todo.seed] = self._progress.add_task("", total=None, seed=todo.seed, at=at)
+        self._tenths[todo.seed] = 0
 
-        def on_step(epoch: int, epochs: int, step: int, steps: int) -> None:
-            nonlocal tenths
-            done, total = epoch * steps + step + 1, epochs * steps
-            self._progress.update(self._task, total=total, completed=done, epoch=epoch + 1)
-            if not self._live and 10 * done // total > tenths:
-                tenths = 10 * done // total
-                self._console.print(f"seed {seed}: epoch {epoch + 1}/{epochs}, {10 * tenths}%")
+    def step(self, todo: Plan, epoch: int, epochs: int, step: int, steps: int) -> None:
+        """The bar moves."""
+        done, total = epoch * steps + step + 1, epochs * steps
+        at = f"epoch {epoch + 1}/{epochs}"
+        self._progress.update(self._tasks[todo.seed], total=total, completed=done, at=at)
+        tenths = 10 * done // total
+        if not self._live and tenths > self._tenths[todo.seed]:
+            self._tenths[todo.seed] = tenths
+            self._console.print(f"seed {todo.seed}: {at}, {10 * tenths}%")
 
-        return on_step
-
-    def finish(self) -> None:
+    def end(self, todo: Plan) -> None:
         """The bar's run is done, if only because its record was there."""
-        task = self._progress.tasks[-1] if self._progress.tasks else None
-        if task is not None:
-            self._progress.update(
-                task.id, total=task.total or 1, completed=task.total or 1, epoch=task.fields["epochs"]
-            )
+        task, epochs = self._tasks[todo.seed], todo.engine.epochs
+        total = self._progress.tasks[task].total or 1
+        self._progress.update(task, total=total, completed=total, at=f"epoch {epochs}/{epochs}")
+
+    def failed(self, todo: Plan, error: Exception) -> None:
+        """The bar stops; why is said above."""
+        task = self._tasks[todo.seed]
+        self._progress.update(task, total=self._progress.tasks[task].total or 1, at="failed")
+        self._progress.stop_task(task)
+        self._console.print(f"seed {todo.seed}: failed: {describe(error)}", markup=False)
 
 
 def _show(console: Any, records: list[Record]) -> None:

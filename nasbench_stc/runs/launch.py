@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,12 @@ from nasbench_stc.data.splits import search_split
 from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol
-from nasbench_stc.errors import BadCallError, RunError, choose
+from nasbench_stc.errors import BadCallError, RunError, StcBenchError, choose, describe
 from nasbench_stc.methods import load as load_method
 from nasbench_stc.methods.base import OneShotMethod
-from nasbench_stc.runs import environment, record
+from nasbench_stc.runs import environment, record, workers
 from nasbench_stc.runs.record import Record
+from nasbench_stc.runs.watch import Watcher
 from nasbench_stc.space import Cell
 
 OnStep = Callable[[int, int, int, int], None]
@@ -138,6 +140,79 @@ def search(
     todo = plan(method, dataset, seed, protocol, changes, device)
     opened = open_benchmark(benchmark, data_dir) if isinstance(benchmark, (str, Path)) else benchmark
     return run(todo, opened, None if out is None else Path(out), data_dir, resume)
+
+
+def run_many(
+    plans: Sequence[Plan],
+    benchmark: Benchmark,
+    out: Path | None,
+    data_dir: str | Path | None = None,
+    resume: bool = True,
+    jobs: int = 1,
+    watch: Watcher | None = None,
+) -> list[Record]:
+    """Carry out plans, one after another in this process, or several at a time in processes of their own.
+
+    Those share this process's number of threads evenly, and are spawned: a script that asks for several jobs has to
+    do so below `if __name__ == "__main__":`. If a run fails there, the others are carried out all the same.
+
+    Args:
+        plans, benchmark, out, data_dir, resume: as in `run`.
+        jobs: how many at a time, at most.
+        watch: is told how far they are.
+
+    Raises:
+        BadCallError, DataError, RunError: a run failed; which, where not all did. Records of the others are kept.
+    """
+    if jobs < 1:
+        raise BadCallError(f"jobs={jobs}: it has to be at least 1")
+    watch = watch or Watcher()
+
+    def here(todo: Plan) -> Record:
+        watch.begin(todo)
+        result = run(todo, benchmark, out, data_dir, resume, partial(watch.step, todo))
+        watch.end(todo)
+        return result
+
+    jobs = min(jobs, len(plans))
+    if jobs <= 1:
+        return [here(todo) for todo in plans]
+    new = out is not None and not out.exists()
+    kept = {number: here(todo) for number, todo in enumerate(plans) if resume and is_done(todo, out)}
+    left = [todo for number, todo in enumerate(plans) if number not in kept]
+    # By all runs, not by those left: the same command continues at the same number of threads, so bit for bit.
+    threads = max(1, torch.get_num_threads() // jobs)
+    carry_out = partial(run, out=out, data_dir=data_dir, resume=resume)
+    try:
+        outcomes = workers.side_by_side(carry_out, left, benchmark, jobs, threads, watch)
+    finally:
+        if out is not None and new:
+            with suppress(OSError):  # it goes if nothing came to be in it, as after a single run
+                out.rmdir()
+    failed = [(todo, outcome) for todo, outcome in zip(left, outcomes, strict=True) if isinstance(outcome, Exception)]
+    if failed:
+        raise _as_one(failed, len(plans)) from failed[0][1]
+    others = (outcome for outcome in outcomes if isinstance(outcome, Record))
+    return [kept[number] if number in kept else next(others) for number in range(len(plans))]
+
+
+def is_done(todo: Plan, out: Path | None) -> bool:
+    """Whether a record of this very run is below `out`."""
+    return out is not None and (out / todo.folder_name / record.FILE_NAME).exists()
+
+
+def _as_one(failed: Sequence[tuple[Plan, Exception]], runs: int) -> StcBenchError:
+    """One error for all that failed; where every one of the runs did in the same way, as if it had been one run."""
+    seeds: dict[str, list[int]] = {}
+    for todo, error in failed:
+        seeds.setdefault(describe(error), []).append(todo.seed)
+    kinds = {type(error) if isinstance(error, StcBenchError) else RunError for _, error in failed}
+    kind = kinds.pop() if len(kinds) == 1 else RunError
+    if len(failed) == runs and len(seeds) == 1:
+        return kind(*seeds)
+    told = (f"seed{'s' if len(of) > 1 else ''} {', '.join(map(str, of))}: {said}" for said, of in seeds.items())
+    rest = f" ({runs - len(failed)} of {runs} runs are done, their records kept)" if len(failed) < runs else ""
+    return kind("; ".join(told) + rest)
 
 
 def run(
