@@ -402,6 +402,13 @@ def test_shrink_is_the_mean_of_blocks(side, pad):
     assert images.shrink(32) is images
 
 
+@pytest.mark.parametrize(("side", "to"), [(32, 16), (32, 4), (24, 8)])
+def test_shrink_of_many_images(side, to):
+    images = random_images(600, side)
+    blocks = images.pixels.reshape(600, 3, to, side // to, to, side // to)
+    np.testing.assert_array_equal(images.shrink(to).pixels, np.round(blocks.mean(axis=(3, 5))).astype(np.uint8))
+
+
 @pytest.mark.parametrize("side", [5, 12, 2, 64])
 def test_shrink_refuses_what_does_not_fit(side):
     with pytest.raises(BadCallError, match=f"resolution {side}"):
