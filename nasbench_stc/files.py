@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from nasbench_stc.errors import BadCallError
 
@@ -20,12 +22,20 @@ def data_dir(given: str | Path | None = None) -> Path:
     """
     named = given or os.environ.get(DATA_VARIABLE)
     if not named:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return cache / "nasbench_stc"
+        return cache_dir()
     folder = Path(named).expanduser()
     if folder.exists() and not folder.is_dir():
         raise BadCallError(f"{folder} is not a folder; data is looked for below it (--data-dir or ${DATA_VARIABLE})")
     return folder
+
+
+def cache_dir() -> Path:
+    """This project's folder in the user's cache folder.
+
+    Raises:
+        RuntimeError: the user has no home folder.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nasbench_stc"
 
 
 def find(folder: Path, names: Iterable[str]) -> Path | None:
@@ -39,10 +49,17 @@ def find(folder: Path, names: Iterable[str]) -> Path | None:
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Write `content` to `path`, all or nothing: a killed process leaves the old file or the new one."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into that becomes `path` in the end, all or nothing."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)

@@ -1,11 +1,11 @@
-"""What the tests share: one torch thread a worker, and the real data where it is at hand."""
+"""What the tests share: one torch thread a worker, a cache folder of their own, the real data where it is at hand."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,19 @@ from nasbench_stc.data import readers
 torch.set_num_threads(1)
 
 SHARED = Path(__file__).parents[2] / "shared/data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache folder for this session: the user's is neither read nor written, in subprocesses neither."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(_of_all_workers(tmp_path_factory) / "cache"))
+        yield
+
+
+def _of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own
 
 
 def _table_path() -> Path | None:
@@ -68,9 +81,7 @@ def images_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return Path(named)
     if not (SHARED / "unpack.py").is_file():
         pytest.skip("needs CIFAR-10 and CIFAR-100, in $STC_BENCH_DATA or ../shared/data")
-    common = tmp_path_factory.getbasetemp()
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        common = common.parent  # of all workers: one unpacks, the other finds the files there
+    common = _of_all_workers(tmp_path_factory)  # one unpacks, the other finds the files there
     with FileLock(common / "images.lock"):
         subprocess.run([sys.executable, SHARED / "unpack.py", common / "images"], check=True, stdout=subprocess.DEVNULL)
     return common / "images"

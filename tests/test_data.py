@@ -300,6 +300,7 @@ def test_a_changed_pixel_is_found(tmp_path, small, monkeypatch):
     content = bytearray((folder / "data_batch_3.bin").read_bytes())
     content[1000] ^= 1
     (folder / "data_batch_3.bin").write_bytes(content)
+    os.utime(folder / "data_batch_3.bin", (0, 0))  # another time of change, however coarse the clock
     with pytest.raises(DataError, match=r"data_batch_3\.bin: damaged, its md5 .*stc-bench data fetch cifar10"):
         readers.read("cifar10", tmp_path)
     item = readers.status(tmp_path)[0]
@@ -400,6 +401,13 @@ def test_shrink_is_the_mean_of_blocks(side, pad):
         assert small.pixels[n, channel, row, column] == round(float(block.mean()))
     assert (small.pad, small.mean) == (pad, images.mean)
     assert images.shrink(32) is images
+
+
+@pytest.mark.parametrize(("side", "to"), [(32, 16), (32, 4), (24, 8)])
+def test_shrink_of_many_images(side, to):
+    images = random_images(600, side)
+    blocks = images.pixels.reshape(600, 3, to, side // to, to, side // to)
+    np.testing.assert_array_equal(images.shrink(to).pixels, np.round(blocks.mean(axis=(3, 5))).astype(np.uint8))
 
 
 @pytest.mark.parametrize("side", [5, 12, 2, 64])

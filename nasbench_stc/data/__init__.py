@@ -1,6 +1,7 @@
 """Image sets: finding, fetching and reading the published files, splits, and batches augmented on the device.
 
-`readers` reads a set, `splits` halves it for a search, `images` puts it on the device, `fetch` downloads it.
+`readers` reads a set and `cache` keeps what was decoded, `splits` halves it for a search, `images` puts it on the
+device, `fetch` downloads it.
 Importing this room imports no torch; `images` does.
 """
 

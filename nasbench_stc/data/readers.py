@@ -15,19 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nasbench_stc import files, unpickle
-from nasbench_stc.data import DATASETS
+from nasbench_stc.data import DATASETS, cache
+from nasbench_stc.data.cache import Arrays
 from nasbench_stc.errors import DataError, choose
 from nasbench_stc.inventory import Item
 from nasbench_stc.space import NUM_CLASSES
 
 if TYPE_CHECKING:
     from nasbench_stc.data.images import Images
-
-Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
-"""Pixels (n, 3, side, side) and labels (n,)."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,7 @@ class Layout(NamedTuple):
 class _Published(NamedTuple):
     layouts: tuple[Layout, ...]
     images: tuple[int, int]  # train, test
+    side: int  # of an image, in pixels
     mean: tuple[float, float, float]  # in units of 1/255, as NAS-Bench-201's transforms have them
     std: tuple[float, float, float]
     pad: int
@@ -63,6 +61,8 @@ class _Published(NamedTuple):
 
 def read(dataset: str, data_dir: Path) -> ImageSets:
     """The images of `dataset`, from the first of its layouts that is complete below `data_dir`.
+
+    Its files are checked and decoded once; after that, and until they change, `cache` has what came of it.
 
     Raises:
         BadCallError: no such data set.
@@ -76,10 +76,14 @@ def read(dataset: str, data_dir: Path) -> ImageSets:
     if layout is None:
         raise DataError(f"{_what_is_wrong(dataset, data_dir)}. {published.how_to_get}")
     folder = data_dir / layout.folder
-    parts = [
-        _read_files(dataset, folder, layout, names, images)
-        for names, images in zip((layout.train, layout.test), published.images, strict=True)
-    ]
+
+    def decode() -> tuple[Arrays, Arrays]:
+        n_train, n_test = published.images
+        train = _read_files(dataset, folder, layout, layout.train, n_train)
+        return train, _read_files(dataset, folder, layout, layout.test, n_test)
+
+    form = cache.Form(*published.images, published.side, NUM_CLASSES[dataset])
+    parts = cache.decoded_once(folder, [*layout.train, *layout.test], form, decode)
     train, test = (_as_images(part, published.mean, published.std, published.pad) for part in parts)
     return ImageSets(dataset, NUM_CLASSES[dataset], train, test, layout.folder)
 
@@ -283,6 +287,7 @@ _PUBLISHED = {
             ),
         ),
         images=(50_000, 10_000),
+        side=32,
         mean=(125.3, 123.0, 113.9),
         std=(63.0, 62.1, 66.7),
         pad=4,
@@ -295,6 +300,7 @@ _PUBLISHED = {
             Layout("cifar-100-python", train=("train",), test=("test",), read=_read_pickle),
         ),
         images=(50_000, 10_000),
+        side=32,
         mean=(129.3, 124.1, 112.4),
         std=(68.2, 65.4, 70.4),
         pad=4,
@@ -310,6 +316,7 @@ _PUBLISHED = {
             ),
         ),
         images=(151_700, 6_000),
+        side=16,
         mean=(122.68, 116.66, 104.01),
         std=(63.22, 61.26, 65.09),
         pad=2,
