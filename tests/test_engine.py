@@ -31,7 +31,7 @@ def images(seed=0, n=50, device=CPU):
 
 def search(protocol=TINY, seed=0, **settings):
     settings = changed(StcSettings(), settings)
-    return Search(lambda g, d: STC(settings, g, d), protocol, images(0), images(1), 10, seed)
+    return Search(lambda g: STC(settings, g), protocol, images(0), images(1), 10, seed)
 
 
 def run(s):
@@ -65,7 +65,7 @@ def test_the_alpha_step_computes_no_weight_gradient():
         s.alpha_step(torch.arange(8))
     assert recorded.masks
     assert not any(weight or bias for _, weight, bias in recorded.masks)
-    assert all(p.grad is None for p in s.supernet.parameters())
+    assert all(p.grad is None and p.requires_grad for p in s.supernet.parameters())
     assert all(torch.equal(before[name], p) for name, p in s.supernet.named_parameters())
 
 
@@ -238,5 +238,5 @@ def test_settings_from_text():
 def test_a_gpu_search_ends_in_finite_losses():
     device = torch.device("cuda")
     train, valid = images(0, device=device), images(1, device=device)
-    s = run(Search(lambda g, d: STC(StcSettings(), g, d), TINY, train, valid, 10, 0))
+    s = run(Search(lambda g: STC(StcSettings(), g), TINY, train, valid, 10, 0))
     assert math.isfinite(s.evaluate(s.method.cell())["loss"])

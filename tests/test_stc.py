@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 def stc(seed=0, **settings):
-    return STC(StcSettings(**settings), torch.Generator().manual_seed(seed), CPU)
+    return STC(StcSettings(**settings), torch.Generator().manual_seed(seed))
 
 
 def with_alpha(method, rows):

@@ -60,13 +60,17 @@ class DeviceImages:
 
     def __init__(self, images: Images, device: torch.device) -> None:
         self.side, self.pad = images.pixels.shape[-1], images.pad
-        pad = ((0, 0), (self.pad, self.pad), (self.pad, self.pad), (0, 0))
-        pixels = torch.from_numpy(np.pad(images.pixels.transpose(0, 2, 3, 1), pad))
         self._padded = self.side + 2 * self.pad
-        self._pixels = pixels.reshape(-1, 3).to(device)  # one row a pixel: a batch is one gather of rows
+        pixels = np.zeros((len(images), self._padded, self._padded, 3), np.uint8)
+        inside = slice(self.pad, self.pad + self.side)
+        for channel in range(3):
+            pixels[:, inside, inside, channel] = images.pixels[:, channel]
+        self._pixels = torch.from_numpy(pixels).view(-1, 3).to(device)  # one row a pixel: a batch is one gather of rows
         self.labels = torch.from_numpy(images.labels).to(device)
-        self._mean = torch.tensor(images.mean, device=device)
-        self._std = torch.tensor(images.std, device=device)
+        mean, std = (
+            torch.tensor(numbers, dtype=torch.float64).repeat(self.side) for numbers in (images.mean, images.std)
+        )
+        self._scale, self._shift = (numbers.float().to(device) for numbers in (1 / std, -mean / std))  # of a row
         self._steps = torch.arange(self.side, device=device)
 
     def __len__(self) -> int:
@@ -95,5 +99,6 @@ class DeviceImages:
     def _gather(self, index: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and columns of the padded images, both (n, side), as normalised images."""
         pixel = (index[:, None] * self._padded + rows)[:, :, None] * self._padded + columns[:, None, :]
-        images = self._pixels[pixel.reshape(-1)].view(*pixel.shape, 3)
-        return ((images - self._mean) / self._std).permute(0, 3, 1, 2), self.labels[index]
+        images = self._pixels.index_select(0, pixel.view(-1)).view(-1, self.side, 3 * self.side)
+        normalised = torch.addcmul(self._shift, images, self._scale)  # from bytes to floats in one pass
+        return normalised.view(-1, self.side, self.side, 3).permute(0, 3, 1, 2), self.labels[index]

@@ -1,7 +1,7 @@
 """The one bilevel loop (Eq. 10): weights learn on the training half, alpha on the validation half, in turn.
 
 First order: each level's gradient takes the other as it is. The weight step sees alpha as a constant; the
-alpha step asks autograd for alpha's gradient alone, so no weight gradient is computed there. Weights of
+alpha step sees the weights as constants, so no weight gradient is computed there. Weights of
 operations that a step did not run get no gradient and are left as they are: no decay, no momentum.
 
 Everything random comes from generators whose state is in the checkpoint, so a run that was killed and
@@ -28,7 +28,7 @@ from nasbench_stc.methods.base import OneShotMethod
 from nasbench_stc.models import Mixture, Supernet
 from nasbench_stc.space import Cell
 
-MakeMethod = Callable[[torch.Generator, torch.device], OneShotMethod]
+MakeMethod = Callable[[torch.Generator], OneShotMethod]
 Tick = Callable[[int, int], None]
 """Called after each step with (epoch, step)."""
 
@@ -50,7 +50,7 @@ class Search:
     """A search with one method, one seed: built once, then `run_epoch` until `done`, then `evaluate`.
 
     Args:
-        make_method: builds the method from its generator and the device.
+        make_method: builds the method from its generator.
         protocol: the settings of supernet and weights.
         train, valid: the images for the weights and for alpha, on the device.
         classes: of the data set.
@@ -78,7 +78,7 @@ class Search:
             torch.manual_seed(init)
             supernet = Supernet(protocol.channels, protocol.cells_per_stage, classes, protocol.bn == "running")
         self.supernet = supernet.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.method = make_method(self.generators["method"], self.device)
+        self.method = make_method(self.generators["method"])
         self.sgd = torch.optim.SGD(
             self.supernet.parameters(),
             protocol.lr,
@@ -141,7 +141,7 @@ class Search:
     def weight_step(self, index: Tensor) -> Tensor:
         """Lower level of Eq. 10: SGD on the weights under the method's mixture; returns the loss, detached."""
         images, labels = self.train.augmented(index, self.generators["augmentation"])
-        loss = F.cross_entropy(self.supernet(images, self.method.weight_mixture()), labels)
+        loss = self._loss(images, labels, self.method.weight_mixture())
         self.sgd.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.protocol.grad_clip:
@@ -157,14 +157,23 @@ class Search:
         images, labels = self.valid.augmented(index, self.generators["augmentation"])
 
         def valid_loss(mixture: Mixture) -> Tensor:
-            return F.cross_entropy(self.supernet(images, mixture), labels)
+            self.supernet.requires_grad_(False)  # what only a weight gradient needs is not even kept
+            try:
+                return self._loss(images, labels, mixture)
+            finally:
+                self.supernet.requires_grad_(True)
 
         return self.method.alpha_step(valid_loss)
+
+    def _loss(self, images: Tensor, labels: Tensor, mixture: Mixture) -> Tensor:
+        return F.cross_entropy(scores(self.supernet, images, mixture, self.protocol.precision), labels)
 
     def evaluate(self, cell: Cell) -> dict[str, float]:
         """`cell` under the supernet's weights on all validation images: mean cross-entropy and percent right."""
         with self.clock("evaluation"):
-            result = evaluate(self.supernet, cell, self.valid, self.protocol.eval_batch)
+            result = evaluate(
+                self.supernet, cell, self.valid, self.protocol.eval_batch, precision=self.protocol.precision
+            )
         self.progress.spend(self.clock.lap())
         return result
 
@@ -202,9 +211,21 @@ class Search:
         self.sgd.param_groups[0]["lr"] = p.lr_min + (p.lr - p.lr_min) * (1 + math.cos(math.pi * done)) / 2
 
 
+def scores(supernet: Supernet, images: Tensor, mixture: Mixture, precision: str) -> Tensor:
+    """The supernet's class scores, float32, computed in `precision`."""
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        result: Tensor = supernet(images, mixture)
+    return result.float()
+
+
 @torch.inference_mode()
 def evaluate(
-    supernet: Supernet, cell: Cell, images: DeviceImages, batch_size: int, n: int | None = None
+    supernet: Supernet,
+    cell: Cell,
+    images: DeviceImages,
+    batch_size: int,
+    n: int | None = None,
+    precision: str = "float32",
 ) -> dict[str, float]:
     """One cell under the supernet's weights, on the first `n` images (None: all) as they are.
 
@@ -218,7 +239,7 @@ def evaluate(
     seen = 0
     for batch, labels in images.batches(batch_size, n):
         seen += len(labels)
-        logits = supernet(batch, mixture)
+        logits = scores(supernet, batch, mixture, precision)
         loss += F.cross_entropy(logits, labels, reduction="sum")
         right += (logits.argmax(dim=1) == labels).sum()
     return {"loss": loss.item() / seen, "accuracy": 100 * right.item() / seen}

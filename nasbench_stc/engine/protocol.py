@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from nasbench_stc.errors import choose
@@ -39,6 +39,21 @@ class Protocol:
     eval_batch: int = setting(
         512, "images a batch in evaluation (batch statistics depend on it; the reference code's)", low=2
     )
+    precision: str = setting(
+        "auto",
+        "of convolutions and what they yield: bfloat16 (autocast: weights, statistics and alpha stay float32), "
+        "float32, or auto: bfloat16 on a GPU that has it, else float32",
+        choices=("auto", "float32", "bfloat16"),
+    )
+
+    def on(self, device: str) -> Protocol:
+        """The same with what `auto` means on that device."""
+        if self.precision != "auto":
+            return self
+        import torch  # this module is also read by what never computes
+
+        bfloat16 = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
+        return replace(self, precision="bfloat16" if bfloat16 else "float32")
 
 
 class Preset(NamedTuple):

@@ -1,6 +1,7 @@
 """What a weight-sharing method has to say: what to sample, how alpha learns, which cell results.
 
-The engine owns the loop, the supernet, the data and the files; a method owns its architecture parameters.
+The engine owns the loop, the supernet, the data and the files; a method owns its architecture parameters. They
+live on the CPU, where what runs is decided; the supernet takes a mixture's weights to its own device.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ class OneShotMethod(Protocol):
     Args:
         settings: an instance of the method's `Settings`.
         generator: the CPU generator from which it draws everything random.
-        device: where the supernet lives.
     """
 
     Settings: ClassVar[type]
@@ -36,7 +36,7 @@ class OneShotMethod(Protocol):
     learns: bool
     """Whether this epoch has alpha steps; set by `begin_epoch`."""
 
-    def __init__(self, settings: Any, generator: torch.Generator, device: torch.device) -> None: ...
+    def __init__(self, settings: Any, generator: torch.Generator) -> None: ...
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Anneal: `epoch` runs from 0 to `epochs - 1`."""

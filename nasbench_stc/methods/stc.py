@@ -79,12 +79,10 @@ class STC:
         "digits": {"uniform": 0.5, "alpha_lr": 3e-3},
     }
 
-    def __init__(self, settings: StcSettings, generator: torch.Generator, device: torch.device) -> None:
+    def __init__(self, settings: StcSettings, generator: torch.Generator) -> None:
         self.settings = settings
         self.generator = generator
-        self.device = device
         jitter = torch.randn(len(EDGES), len(OPS), generator=generator)
-        # alpha lives on the CPU: the sample decides there which operations run.
         self.alpha = project(settings.alpha_init + settings.alpha_jitter * jitter).requires_grad_()
         betas = (settings.alpha_beta1, settings.alpha_beta2)
         self.adam = torch.optim.Adam([self.alpha], settings.alpha_lr, betas=betas, weight_decay=0.0)
@@ -122,8 +120,9 @@ class STC:
         sample = self.sample() if shared is None else shared
         loss = valid_loss(self._mixture(sample))
         divergence = self.divergence(sample)
-        objective = loss.to(self.alpha.device) + self.js_weight * divergence  # Eq. 10
-        (self.alpha.grad,) = torch.autograd.grad(objective, [self.alpha])
+        # Eq. 10: of a sum the gradients add up, so neither term has to come to where the other is.
+        terms = [term for term in (loss, self.js_weight * divergence) if term.requires_grad]
+        (self.alpha.grad,) = torch.autograd.grad(terms, [self.alpha])
         before = self.alpha.detach().clone()
         self.adam.step()
         with torch.no_grad():
@@ -171,7 +170,7 @@ class STC:
             if not torch.is_grad_enabled():
                 return Mixture.path(sample.tolist())
             weights = 1 + weights - weights.detach()
-        return Mixture.path(sample.tolist(), weights.to(self.device))
+        return Mixture.path(sample.tolist(), weights)
 
     @staticmethod
     def _allowed(scores: Tensor, none: bool) -> Tensor:

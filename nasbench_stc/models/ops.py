@@ -55,10 +55,12 @@ class ReLUConvBN(nn.Sequential):
         _, conv, norm = self
         assert isinstance(conv, nn.Conv2d)
         assert isinstance(norm, nn.BatchNorm2d)
+        # Batch statistics take the bias away again: it is in the reference, and here for the sake of its number alone.
+        bias = conv.bias if norm.track_running_stats else None
         if conv.weight.requires_grad or not torch.is_grad_enabled():
-            output: Tensor = conv(rectified)
+            output = F.conv2d(rectified, conv.weight, bias, padding=conv.padding)
         else:
-            output = FrozenConv.apply(rectified, conv.weight, conv.bias)  # type: ignore[no-untyped-call]
+            output = FrozenConv.apply(rectified, conv.weight, bias)  # type: ignore[no-untyped-call]
         return F.batch_norm(
             output,
             norm.running_mean,

@@ -97,7 +97,10 @@ def plan(
         )
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise BadCallError(f"seed {seed!r}: it has to be a whole number, not negative")
-    parts = ((engine, settings.changed(engine, for_engine)), (own, settings.changed(own, changes)))
+    parts = (
+        (engine.on(device), settings.changed(engine, for_engine).on(device)),
+        (own, settings.changed(own, changes)),
+    )
     differing = {
         name: value
         for usual, asked in parts
@@ -288,8 +291,8 @@ def train(
         for_weights, for_alpha = (part.shrink(todo.engine.resolution) for part in (for_weights, for_alpha))
     device = torch.device(todo.device)
 
-    def make_method(generator: torch.Generator, device: torch.device) -> OneShotMethod:
-        return load_method(todo.method)(todo.method_settings, generator, device)
+    def make_method(generator: torch.Generator) -> OneShotMethod:
+        return load_method(todo.method)(todo.method_settings, generator)
 
     batch = todo.engine.batch_size
     if batch > min(len(for_weights), len(for_alpha)):
