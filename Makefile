@@ -3,7 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO_OUT := .demo
 
-.PHONY: demo test clean
+BENCH_OUT := .bench
+PEER :=
+BENCH := $(BIN)/python benchmarks
+
+.PHONY: demo test bench clean
 
 demo: .venv/demo
 	$(BIN)/stc-bench search --dataset digits --seeds 3 --out $(DEMO_OUT)
@@ -16,6 +20,14 @@ test: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2
+
+# PEER=DIR compares with a checkout of AutoDL-Projects. Nothing else should run meanwhile.
+bench: .venv/test
+	$(BENCH)/startup.py --out $(BENCH_OUT)/startup.json
+	$(BENCH)/step_floor.py --out $(BENCH_OUT)/step_floor.json
+	$(BENCH)/step_speed.py $(if $(PEER),--peer $(PEER)) --out $(BENCH_OUT)/step_speed.json
+	$(BENCH)/step_sweep.py --out $(BENCH_OUT)/step_sweep.json
+	$(BENCH)/table_speed.py --out $(BENCH_OUT)/table_speed-500.json
 
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
@@ -30,4 +42,4 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint c
 	touch $@
 
 clean:
-	rm -rf .venv $(DEMO_OUT)
+	rm -rf .venv $(DEMO_OUT) $(BENCH_OUT)

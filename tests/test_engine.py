@@ -2,8 +2,11 @@
 
 import copy
 import math
+import warnings
 
+import measuring
 import numpy as np
+import plain
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,7 +19,7 @@ from nasbench_stc.engine.loop import Search, evaluate
 from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol
 from nasbench_stc.errors import BadCallError, RunError
 from nasbench_stc.methods.stc import STC, StcSettings
-from nasbench_stc.models import Mixture
+from nasbench_stc.models import Mixture, Supernet
 from nasbench_stc.settings import changed
 
 CPU = torch.device("cpu")
@@ -234,9 +237,86 @@ def test_settings_from_text():
     assert (got.channels, got.lr, got.nesterov, got.bn) == (8, 0.01, True, "running")
 
 
+def test_a_search_with_the_plain_supernet_goes_the_same_way(monkeypatch):
+    # In double precision: the gradient of an alpha that a batch norm cancels is rounding, and Adam makes steps of it.
+    def in_double():
+        # The plain one sends zeros to the weights of dead edges; without momentum and decay that changes nothing.
+        protocol = changed(TINY, {"epochs": 6, "momentum": 0, "weight_decay": 0})
+        s = search(protocol, alpha_lr=0.1, lambda_end=0.0)  # cells that change from epoch to epoch, by the loss alone
+        s.supernet.double()
+        for part in (s.train, s.valid):
+            part._scale, part._shift = part._scale.double(), part._shift.double()
+        return history(run(s))
+
+    ours = in_double()
+    monkeypatch.setattr(Supernet, "forward", plain.logits)
+    theirs = in_double()
+    assert [entry["cell"] for entry in ours] == [entry["cell"] for entry in theirs]
+    assert len({entry["cell"] for entry in ours}) > 1
+    for mine, plain_one in zip(ours, theirs, strict=True):
+        assert mine["train_loss"] == pytest.approx(plain_one["train_loss"], rel=1e-5)
+        assert mine["valid_loss"] == pytest.approx(plain_one["valid_loss"], rel=1e-5)
+
+
+def test_bfloat16_is_near_float32():
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        s = search(changed(TINY, {"precision": precision, "channels": 8}), alpha_lr=0.1)
+        losses[precision] = s.weight_step(torch.arange(32)).item()
+        dtypes = {p.dtype for p in s.supernet.parameters()} | {s.method.alpha.dtype}
+        assert dtypes == {torch.float32}
+        before = s.method.alpha.detach().clone()
+        s.alpha_step(torch.arange(32))
+        assert s.method.alpha.isfinite().all()
+        assert not torch.equal(before, s.method.alpha.detach())
+        assert math.isfinite(s.evaluate(s.method.cell())["loss"])
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.05)
+    assert losses["bfloat16"] != losses["float32"]  # it was another computation
+
+
+def test_precision_is_what_the_device_has():
+    assert Protocol().on("cpu").precision == "float32"
+    assert changed(Protocol(), {"precision": "bfloat16"}).on("cpu").precision == "bfloat16"
+
+
+def test_memory_goes_with_what_runs_not_with_what_there_is():
+    ours = measuring.Ours(measuring.Size(8, 1, 16, 16), "cpu")
+    peaks = {}
+    for name, active in {
+        "skips": ((1,),) * 6,
+        "convolutions": ((3,),) * 6,
+        "all": measuring.full(),
+    }.items():
+        ours.method.active = active
+        ours.both()
+        peaks[name] = measuring.peak_memory(ours.both, "cpu")
+    assert peaks["skips"] < 0.7 * peaks["convolutions"]
+    assert peaks["convolutions"] < 0.8 * peaks["all"]
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_search_ends_in_finite_losses():
     device = torch.device("cuda")
     train, valid = images(0, device=device), images(1, device=device)
     s = run(Search(lambda g: STC(StcSettings(), g), TINY, train, valid, 10, 0))
     assert math.isfinite(s.evaluate(s.method.cell())["loss"])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_nothing_waits_for_the_gpu_within_a_step(precision):
+    ours = measuring.Ours(measuring.Size(8, 1, 16, 16), "cuda", precision)
+    ours.method.active = measuring.full()
+    ours.both()  # the first time has set-up to do
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        ours.weights()
+        torch.cuda.set_sync_debug_mode("warn")
+        with warnings.catch_warnings(record=True) as waits:
+            warnings.simplefilter("always")
+            ours.alpha()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    # Alpha is on the CPU, where the next sample is drawn: its gradient comes there, once.
+    assert len([wait for wait in waits if "synchroniz" in str(wait.message)]) <= 1

@@ -80,6 +80,20 @@ def test_convolutions():
             assert op(x).shape == x.shape
 
 
+def test_a_second_derivative_can_be_taken():
+    # DARTS's second order is checked against it.
+    torch.manual_seed(0)
+    network = Supernet(2, 1, 3).double()
+    alpha = torch.rand(6, 5, dtype=torch.float64, requires_grad=True)
+    weight = network.stem[0].weight
+    found = []
+    for forward in (network, lambda images, mixture: plain.logits(network, images, mixture)):
+        loss = F.cross_entropy(forward(IMAGES, Mixture.full(alpha)), LABELS)
+        (gradient,) = torch.autograd.grad(loss, weight, create_graph=True)
+        found.append(torch.autograd.grad(gradient.square().sum(), alpha)[0])
+    assert same(*found)
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("norm", [Norm(True, True), Norm(False, True), Norm(False, False)])
 def test_the_norm_applies_the_scale(norm, training):
@@ -163,6 +177,35 @@ def test_mixtures_equal_the_plain_evaluation():
         (ours, our_grads), (theirs, their_grads) = both(network, mixture, alpha)
         assert same(ours, theirs), mixture.active
         assert same(our_grads, their_grads), mixture.active
+
+
+def test_frozen_weights_give_the_same_alpha_gradient():
+    # The form of the alpha step: nothing is kept for the weights' gradients, and other things are for alpha's.
+    torch.manual_seed(0)
+    network = Supernet(2, 2, 3).double().requires_grad_(False)
+    alpha = torch.rand(6, 5, dtype=torch.float64, requires_grad=True)
+    mixtures = [Mixture.path(cell, alpha) for cell in some_cells()] + [Mixture.full(alpha)]
+    learning = 0
+    for mixture in mixtures:
+        ours, theirs = network(IMAGES, mixture), plain.logits(network, IMAGES, mixture)
+        assert same(ours, theirs), mixture.active
+        if not ours.requires_grad:  # nothing reaches the result: the plain evaluation says that with zeros
+            continue
+        learning += 1
+        gradients = [torch.autograd.grad(F.cross_entropy(out, LABELS), alpha)[0] for out in (ours, theirs)]
+        assert same(*gradients), mixture.active
+        assert gradients[1].any()
+    assert learning > 40
+
+
+def test_single_path_equals_the_network_of_that_cell():
+    torch.manual_seed(0)
+    cell = Cell.from_index(9930)
+    supernet = Supernet(4, 1, 3).double()
+    network = CellNetwork(cell, 4, 1, 3).double()
+    state = {name: value for name, value in supernet.state_dict().items() if name in network.state_dict()}
+    network.load_state_dict(state, strict=False)  # all but the cells' norms, which start as scale 1 and shift 0
+    assert same(supernet(IMAGES, Mixture.path(cell)), network(IMAGES))
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -1,0 +1,64 @@
+"""What the speed benchmarks count and measure with, on cases that can be told by hand."""
+
+import measuring
+import step_floor
+import step_speed
+import torch
+from click.testing import CliRunner
+
+from nasbench_stc.space import EDGES
+
+SIZE = measuring.Size(8, 1, 8, 4)
+
+
+def test_work_of_one_convolution():
+    # 0 -> 3 alone: in each stage one 3x3 convolution; stem and reductions are always there.
+    active = ((0,), (0,), (0,), (3,), (0,), (0,))
+    pixels = 4 * 8 * 8
+    stages = [(pixels, 8), (pixels // 4, 16), (pixels // 16, 32)]
+    cells = sum(n * c * c * 9 for n, c in stages)
+    reductions = sum(n * c // 2 * c * 9 + n * c * c * 9 + n * c // 2 * c for n, c in stages[1:])
+    stem = pixels * 27 * 8
+    assert step_floor.work(active, SIZE, True).macs == 3 * (cells + reductions) + 2 * stem
+    assert step_floor.work(active, SIZE, False).macs == 2 * (cells + reductions) + stem
+
+
+def test_work_is_only_what_reaches_the_result():
+    assert step_floor.work(((3,), (3,), (3,), (0,), (0,), (0,)), SIZE, True).macs == 0
+    one, all_mixed = (step_floor.work(active, SIZE, True) for active in (((3,),) * 6, measuring.full()))
+    assert one.macs < all_mixed.macs < 1.3 * one.macs
+    assert one.bytes < all_mixed.bytes
+
+
+def test_paths_are_the_same_ones_always():
+    assert measuring.drawn_paths(5)[:3] == measuring.drawn_paths(3)
+    assert {ops for path in measuring.drawn_paths(50) for ops in path} == {(op,) for op in range(5)}
+    assert (0,) not in {ops for path in measuring.drawn_paths(50, none=False) for ops in path}
+
+
+def test_peak_memory_is_of_the_tensors():
+    def step():
+        first = torch.ones(3 * measuring.MIB // 4)
+        second = first + 1
+        del first, second
+        torch.ones(2 * measuring.MIB // 4)
+
+    assert 6.0 <= measuring.peak_memory(step, "cpu") < 6.1
+
+
+def test_all_operations_on_all_edges():
+    assert measuring.full() == ((0, 1, 2, 3, 4),) * len(EDGES)
+
+
+def test_step_speed_says_what_it_measured(monkeypatch, tmp_path):
+    monkeypatch.setattr(step_speed, "SIZES", {"tiny": SIZE})
+    threads = torch.get_num_threads()
+    try:
+        done = CliRunner().invoke(
+            step_speed.main, ["--device", "cpu", "--rounds", "2", "--out", str(tmp_path / "f.json")]
+        )
+    finally:
+        torch.set_num_threads(threads)
+    assert done.exit_code == 0, done.output
+    assert "all mixed" in done.output
+    assert (tmp_path / "f.json").read_text().count('"mib_mean"') == 2
