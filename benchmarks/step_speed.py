@@ -6,7 +6,7 @@ A step is a weight step and an alpha step on a batch of 64. `one sampled` runs o
 untrained GDAS draws them; `all mixed` runs all, as first-order DARTS does. `--peer` names a checkout of
 AutoDL-Projects, whose `TinyNetworkGDAS` and `TinyNetworkDarts` are then made to take the same paths on a batch of the
 same size, in turn with ours. Ours includes augmentation and gradient clipping, theirs neither. On a GPU the seconds of
-an epoch of the protocol `paper` follow (390 steps).
+an epoch of the protocol `paper` are printed too (390 steps).
 """
 
 from __future__ import annotations
@@ -137,17 +137,17 @@ def _way_back(network: CellNetwork, ours: Ours) -> Callable[[], None]:
     return step
 
 
-def paper_epoch(device: str, rounds: int) -> dict[str, float]:
-    """Seconds of an epoch of the protocol `paper` by precision, from the mean of steps on drawn paths."""
-    found = {}
-    for precision in ("float32", "bfloat16"):
-        ours = Ours(SIZES["target"], device, precision)
-        spent = []
-        for active in drawn_paths(rounds + 5, none=False):
-            ours.method.active = active
-            spent.append(seconds(ours.both, device))
-        found[precision] = PAPER_STEPS * statistics.mean(spent[5:])
-    return found
+def by_precision(size: Size, device: str, rounds: int) -> dict[str, Any]:
+    """Mean seconds of a weight step and an alpha step in both precisions, on drawn paths, in turn."""
+    ours = {precision: Ours(size, device, precision) for precision in ("float32", "bfloat16")}
+    spent: dict[str, list[float]] = {precision: [] for precision in ours}
+    for number, active in enumerate(track(drawn_paths(rounds + 1, none=False), f"precision, {size}")):
+        for precision, side in ours.items():
+            side.method.active = active
+            took = seconds(side.both, device)
+            if number:
+                spent[precision].append(took)
+    return {"size": size._asdict(), "seconds": {name: statistics.mean(of) for name, of in spent.items()}}
 
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
@@ -166,7 +166,7 @@ def main(peer: Path | None, device: str, threads: int, rounds: int, out: Path | 
             other = Peer(peer, kind, size, device) if peer else None
             results.append(compare(kind, size, device, other, number))
     plain = [beside_plain(size, device, rounds) for size in SIZES.values()]
-    epochs = paper_epoch(device, 10 * rounds) if device.startswith("cuda") else None
+    precisions = [by_precision(size, device, rounds) for size in SIZES.values()]
 
     where = f"{environment.device_name(device)}, {threads} thread(s)"
     sides = [name for name in ("ours", "peer", "ratio") if name in results[0]]
@@ -181,13 +181,15 @@ def main(peer: Path | None, device: str, threads: int, rounds: int, out: Path | 
         ["", *plain[0]["ratio"]],
         [[str(Size(**p["size"])), *(f"{value:.2f}" for value in p["ratio"].values())] for p in plain],
     )
-    if epochs:
-        show(
-            "An epoch of `paper` (390 weight and alpha steps)",
-            ["precision", "s"],
-            [[name, f"{value:.1f}"] for name, value in epochs.items()],
-        )
-    write(out, device, {"steps": results, "beside_plain": plain, "paper_epoch_seconds": epochs})
+    show(
+        "The same step by precision, seconds",
+        ["", "float32", "bfloat16"],
+        [[str(Size(**p["size"])), *(f"{value:.4f}" for value in p["seconds"].values())] for p in precisions],
+    )
+    if device.startswith("cuda"):
+        epochs = (f"{name} {PAPER_STEPS * took:.1f} s" for name, took in precisions[0]["seconds"].items())
+        print(f"\nan epoch of the protocol `paper` ({PAPER_STEPS} weight and alpha steps): {', '.join(epochs)}")
+    write(out, device, {"steps": results, "beside_plain": plain, "precision": precisions})
 
 
 if __name__ == "__main__":
