@@ -49,7 +49,7 @@ def answer(arguments: list[str], code: str | None, cache: Path) -> float:
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
 @click.option("--data-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), help="With CIFAR-10.")
-@click.option("--benchmark", default="analog", show_default=True, help="Which `query` and `search` ask.")
+@click.option("--benchmark", default="auto", show_default=True, help="Which `query` and `search` ask.")
 @click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures there, as JSON.")
 def main(data_dir: Path | None, benchmark: str, rounds: int, out: Path | None) -> None:
