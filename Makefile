@@ -5,7 +5,8 @@ DEMO_OUT := .demo
 
 BENCH_OUT := .bench
 PEER :=
-BENCH := $(BIN)/python benchmarks
+# The profiler speaks to stderr, in between the tables.
+BENCH := KINETO_LOG_LEVEL=99 TORCH_CPP_LOG_LEVEL=ERROR $(BIN)/python benchmarks
 
 .PHONY: demo test bench clean
 

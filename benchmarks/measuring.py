@@ -10,7 +10,6 @@ momentum and images are therefore not in it; weight gradients, activations and t
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,10 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-
-os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # the profiler's own messages are no part of the tables
-os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
