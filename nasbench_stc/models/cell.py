@@ -72,7 +72,7 @@ class MixedCell(nn.Module):
 
     def forward(self, x: Tensor, plan: Plan, weights: Weights) -> Tensor:
         """Node 3 of the cell whose node 0 is `x`; shapes (n, channels, height, width)."""
-        frozen = not any(parameter.requires_grad for parameter in self.edges[0].parameters())
+        frozen = not any(parameter.requires_grad for parameter in self.edges.parameters())
         nodes = [Node(x, frozen)]
         for terms in plan[1:]:
             if terms is None:
