@@ -114,7 +114,7 @@ def drawn_paths(n: int, none: bool = True) -> list[tuple[tuple[int, ...], ...]]:
 
 def full() -> tuple[tuple[int, ...], ...]:
     """All operations on all edges."""
-    return (tuple(range(len(OPS))),) * len(EDGES)
+    return Mixture.full(torch.ones(len(EDGES), len(OPS))).active
 
 
 def seconds(step: Step, device: str) -> float:

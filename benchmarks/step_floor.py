@@ -25,7 +25,7 @@ from measuring import MIB, SIZES, Ours, Size, drawn_paths, full, seconds, show, 
 from rich.progress import track
 
 from nasbench_stc.models.mixture import Active, plan
-from nasbench_stc.models.ops import KERNELS
+from nasbench_stc.models.ops import AVG_POOL, KERNELS
 from nasbench_stc.runs import environment
 
 # Passes over a feature map (a read or a write of it), forward and backward.
@@ -63,7 +63,7 @@ def work(active: Active, size: Size, learns_weights: bool) -> Work:
             moved += 4 * pixels * channels * (2 * (sum(NORM) + sum(RELU) + sum(CONV)) + INTO_SUM)
         terms = [term for node in cell[1:] for term in node or ()]
         rectified = {term.source for term in terms if term.op in KERNELS}
-        pooled = {term.source for term in terms if term.op not in KERNELS and term.op != 1}
+        pooled = {term.source for term in terms if term.op == AVG_POOL}
         passes = len(rectified) * sum(RELU) + len(pooled) * sum(POOL)
         for node in cell[1:]:
             passes += INTO_SUM * max(sum(term.op in KERNELS for term in node or ()) - 1, 0)

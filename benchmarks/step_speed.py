@@ -20,7 +20,7 @@ from typing import Any
 import click
 import torch
 import torch.nn.functional as F
-from measuring import SIZES, Ours, Size, drawn_paths, full, peak_memory, seconds, show, write
+from measuring import SIZES, Ours, Size, drawn_paths, full, peak_memory, plain_step, seconds, show, write
 from rich.progress import track
 
 from nasbench_stc.models import CellNetwork
@@ -49,14 +49,12 @@ class Peer:
         self.adam = torch.optim.Adam(net.get_alphas(), 3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
 
     def choose(self, active: tuple[tuple[int, ...], ...]) -> None:
-        """Make the next steps take this path: the reference has its edges in the order of their names."""
-        names = sorted(f"{target}<-{source}" for target in range(1, 4) for source in range(target))
-        ours = [f"{target}<-{source}" for target in range(1, 4) for source in range(target)]
+        """Make the next steps take this path; the reference has edges and operations in the same order as we."""
         with torch.no_grad():
             self.net.arch_parameters.zero_()
-            for name, ops in zip(ours, active, strict=True):
+            for edge, ops in enumerate(active):
                 if len(ops) == 1:
-                    self.net.arch_parameters[names.index(name), ops[0]] = SURE
+                    self.net.arch_parameters[edge, ops[0]] = SURE
 
     def both(self) -> None:
         """A weight step and an alpha step."""
@@ -102,8 +100,6 @@ def beside_plain(size: Size, device: str, rounds: int) -> dict[str, Any]:
     `none` is not drawn, as STC-NAS does not. The alpha step's share is that same network's forward pass and
     the way back through it without weight gradients.
     """
-    from measuring import plain_step
-
     ours = Ours(size, device)
     spent: dict[str, list[float]] = {"weights": [], "alpha": [], "plain": [], "share": []}
     for number, active in enumerate(track(drawn_paths(rounds + 1, none=False), f"stand-alone, {size}")):
