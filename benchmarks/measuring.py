@@ -26,6 +26,7 @@ from nasbench_stc import files
 from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.protocol import Protocol
+from nasbench_stc.methods.base import Objective, OneShotMethod
 from nasbench_stc.models import Mixture
 from nasbench_stc.runs import environment
 from nasbench_stc.space import EDGES, OPS
@@ -49,7 +50,7 @@ class Size(NamedTuple):
 SIZES = {"target": Size(16, 5, 32, 64), "cpu": Size(16, 1, 16, 64)}
 
 
-class Chosen:
+class Chosen(OneShotMethod):
     """A method that runs what it is told to: `active` is set from outside; alpha learns by Adam, as in every method."""
 
     learns = True
@@ -63,9 +64,9 @@ class Chosen:
         """What was chosen, alpha a constant."""
         return Mixture(self.active, self.alpha.detach())
 
-    def alpha_step(self, valid_loss: Callable[[Mixture], Tensor]) -> Tensor:
+    def alpha_step(self, objective: Objective) -> Tensor:
         """Adam on alpha; where no operation reaches the result there is nothing to learn."""
-        loss = valid_loss(Mixture(self.active, self.alpha))
+        loss = objective.valid_loss(Mixture(self.active, self.alpha))
         if loss.requires_grad:
             (self.alpha.grad,) = torch.autograd.grad(loss, [self.alpha])
             self.adam.step()

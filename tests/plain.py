@@ -30,6 +30,8 @@ def _cell(cell: MixedCell, x: Tensor, mixture: Mixture) -> Tensor:
                 before = nodes[source]
                 after = _operation(cell, edge, OPS[op], before)
                 terms.append(after * mixture.weights[edge, op])
+            if mixture.shift is not None:
+                terms.append(torch.ones_like(nodes[source]) * mixture.shift[edge])
         nodes.append(torch.stack(terms).sum(dim=0))
     return nodes[-1]
 

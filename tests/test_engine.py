@@ -15,7 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nasbench_stc import Cell
 from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.engine import checkpoint
-from nasbench_stc.engine.loop import Search, evaluate
+from nasbench_stc.engine.evaluation import rate
+from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol
 from nasbench_stc.errors import BadCallError, RunError
 from nasbench_stc.methods.stc import STC, StcSettings
@@ -117,7 +118,7 @@ def test_a_seed_says_everything():
     assert history(one) != history(other)
     for a, b in zip(one.supernet.parameters(), two.supernet.parameters(), strict=True):
         assert torch.equal(a, b)
-    assert one.evaluate(one.method.cell()) == two.evaluate(two.method.cell())
+    assert one.result() == two.result()
 
 
 def test_the_global_random_state_is_left_alone():
@@ -143,7 +144,7 @@ def test_a_continued_search_is_the_same_search(tmp_path, at, bn):
     assert history(second) == history(whole)
     for name, value in whole.supernet.state_dict().items():
         assert torch.equal(value, second.supernet.state_dict()[name])
-    assert second.evaluate(second.method.cell()) == whole.evaluate(whole.method.cell())
+    assert second.result() == whole.result()
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
@@ -156,7 +157,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 
 def test_an_epoch_sees_each_image_once_before_any_twice():
     s = search(changed(TINY, {"batch_size": 10, "steps": 12}))
-    order = s._order(s.train).flatten()
+    order = s._order(s.train, 12).flatten()
     assert len(order) == 120
     for start in (0, 50):
         assert sorted(order[start : start + 50].tolist()) == list(range(50))
@@ -192,7 +193,7 @@ def test_divergence_is_an_error():
 def test_evaluation_is_over_all_images():
     s = run(search())
     cell = Cell.from_index(11)
-    found = evaluate(s.supernet, cell, s.valid, 20)  # batches of 20, 20, 10
+    found = rate(s.supernet, [cell], s.valid, 20)  # batches of 20, 20, 10
     losses, right = 0.0, 0
     with torch.no_grad():
         for batch in (torch.arange(0, 20), torch.arange(20, 40), torch.arange(40, 50)):
@@ -200,15 +201,15 @@ def test_evaluation_is_over_all_images():
             logits = s.supernet(x, Mixture.path(cell))
             losses += F.cross_entropy(logits, labels).item() * len(batch)
             right += int((logits.argmax(1) == labels).sum())
-    assert found["accuracy"] == pytest.approx(100 * right / 50)
-    assert found["loss"] == pytest.approx(losses / 50, rel=1e-5)
+    assert found.accuracy == pytest.approx([100 * right / 50])
+    assert found.loss == pytest.approx([losses / 50], rel=1e-5)
 
 
 def test_protocols():
     assert choose_protocol("auto", "digits", "cuda") == "digits"
     assert choose_protocol("auto", "cifar10", "cuda") == "paper"
     assert choose_protocol("auto", "cifar10", "cpu") == "cpu"
-    with pytest.raises(BadCallError, match="choose from auto, paper, cpu, digits, smoke"):
+    with pytest.raises(BadCallError, match="choose from auto, paper, cpu, digits, nats-bench, nas-bench-201, smoke"):
         choose_protocol("fast", "cifar10", "cpu")
     paper = PROTOCOLS["paper"].settings
     assert (paper.channels, paper.cells_per_stage, paper.epochs) == (16, 5, 50)
@@ -269,7 +270,7 @@ def test_bfloat16_is_near_float32():
         s.alpha_step(torch.arange(32))
         assert s.method.alpha.isfinite().all()
         assert not torch.equal(before, s.method.alpha.detach())
-        assert math.isfinite(s.evaluate(s.method.cell())["loss"])
+        assert math.isfinite(s.result()[1]["loss"])
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.05)
     assert losses["bfloat16"] != losses["float32"]  # it was another computation
 
@@ -299,7 +300,7 @@ def test_a_gpu_search_ends_in_finite_losses():
     device = torch.device("cuda")
     train, valid = images(0, device=device), images(1, device=device)
     s = run(Search(lambda g: STC(StcSettings(), g), TINY, train, valid, 10, 0))
-    assert math.isfinite(s.evaluate(s.method.cell())["loss"])
+    assert math.isfinite(s.result()[1]["loss"])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -174,7 +174,7 @@ def test_damaged_records_are_named_and_the_rest_is_read(tmp_path, damage, said):
 
 def test_plans_are_checked_before_anything_runs(tmp_path):
     for bad in (
-        {"method": "darts2"},
+        {"method": "darts3"},
         {"dataset": "mnist"},
         {"protocol": "quick"},
         {"device": "tpu"},

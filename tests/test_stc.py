@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from objectives import Objective
 from scipy.spatial.distance import jensenshannon
 
 from nasbench_stc import Cell
@@ -192,7 +193,7 @@ def test_eq_3_and_5_weights(scale):
         return linear_loss(1.0)(mixture)
 
     method.js_weight = 0.0
-    method.alpha_step(loss)
+    method.alpha_step(Objective(loss))
     assert torch.allclose(seen[0][:, 1], torch.tensor(0.5 if scale == "alpha" else 1.0))
     assert method.alpha.grad[:, 1].tolist() == [1.0] * 6  # straight through: the same gradient
     assert method.alpha.grad[:, [0, 2, 3, 4]].abs().sum() == 0
@@ -203,7 +204,7 @@ def test_which_alphas_move(idle):
     method = with_alpha(stc(idle_alpha=idle), [ROW] * 6)
     method.begin_epoch(49, 50)  # no noise, lambda 2
     before = method.alpha.detach().clone()
-    method.alpha_step(linear_loss(-1.0))
+    method.alpha_step(Objective(linear_loss(-1.0)))
     moved = method.alpha.detach() - before
     assert torch.allclose(moved[:, 1], torch.tensor(3e-4), atol=1e-6)  # Adam's first step is its learning rate
     others = moved[:, [0, 2, 3, 4]]
@@ -218,7 +219,7 @@ def test_alpha_stays_in_the_unit_interval():
         method = stc(alpha_lr=0.3, idle_alpha="moves", lambda_end=0.0)
         method.begin_epoch(0, 2)
         for _ in range(200):
-            method.alpha_step(linear_loss(slope))
+            method.alpha_step(Objective(linear_loss(slope)))
             assert method.alpha.min() >= 0
             assert method.alpha.max() <= 1
         assert (method.alpha == end).any()
@@ -231,7 +232,7 @@ def test_samples_are_shared_if_asked():
         pairs = []
         for _ in range(20):
             first = method.weight_mixture().active
-            method.alpha_step(lambda m: pairs.append((first, m.active)) or linear_loss(1.0)(m))  # noqa: B023
+            method.alpha_step(Objective(lambda m: pairs.append((first, m.active)) or linear_loss(1.0)(m)))  # noqa: B023
         assert all(a == b for a, b in pairs) is shared
 
 
@@ -240,11 +241,11 @@ def test_continued_state_is_the_same_state():
     for method in (one, other):
         method.begin_epoch(3, 50)
     for _ in range(5):
-        one.alpha_step(linear_loss(0.3))
+        one.alpha_step(Objective(linear_loss(0.3)))
     other.load_state_dict(copy.deepcopy(one.state_dict()))
     other.generator.set_state(one.generator.get_state())
     for _ in range(5):
-        one.alpha_step(linear_loss(0.3))
-        other.alpha_step(linear_loss(0.3))
+        one.alpha_step(Objective(linear_loss(0.3)))
+        other.alpha_step(Objective(linear_loss(0.3)))
     assert torch.equal(one.alpha, other.alpha)
     assert one.snapshot()["alpha"] == other.snapshot()["alpha"]

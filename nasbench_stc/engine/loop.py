@@ -11,7 +11,8 @@ continued is the run that was never killed, bit for bit on the CPU at the same n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,15 +23,18 @@ from torch import Tensor
 
 from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.engine.clock import Clock
+from nasbench_stc.engine.evaluation import rate, scores
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.errors import RunError
-from nasbench_stc.methods.base import OneShotMethod
+from nasbench_stc.methods.base import OneShotMethod, Rating
 from nasbench_stc.models import Mixture, Supernet
 from nasbench_stc.space import Cell
 
 MakeMethod = Callable[[torch.Generator], OneShotMethod]
+Batch = tuple[Tensor, Tensor]
+"""Images and labels."""
 Tick = Callable[[int, int], None]
-"""Called after each step with (epoch, step)."""
+"""Called after each step with (epoch, step); an epoch's steps are its weight steps and its closing steps."""
 
 
 @dataclass
@@ -47,7 +51,7 @@ class Progress:
 
 
 class Search:
-    """A search with one method, one seed: built once, then `run_epoch` until `done`, then `evaluate`.
+    """A search with one method, one seed: built once, then `run_epoch` until `done`, then `result`.
 
     Args:
         make_method: builds the method from its generator.
@@ -95,6 +99,11 @@ class Search:
         return self.protocol.steps or len(self.train) // self.protocol.batch_size
 
     @property
+    def ticks(self) -> int:
+        """Steps that an epoch's `tick` tells of."""
+        return self.steps + self.method.closing_steps
+
+    @property
     def epoch(self) -> int:
         """Epochs done."""
         return len(self.progress.trajectory)
@@ -109,9 +118,10 @@ class Search:
         epoch = self.epoch
         self.method.begin_epoch(epoch, self.protocol.epochs)
         self.supernet.train()
-        train_order, valid_order = self._order(self.train), self._order(self.valid)
+        train_order, valid_order = self._order(self.train, self.steps), self._order(self.valid, self.steps)
         train_loss = torch.zeros((), device=self.device)
         valid_loss = torch.zeros((), device=self.device)
+        alpha_steps = self.steps * self.method.learns + self.method.closing_steps
         for step in range(self.steps):
             self._set_lr(epoch * self.steps + step)
             with self.clock("weights"):
@@ -120,12 +130,18 @@ class Search:
                 with self.clock("alpha"):
                     valid_loss += self.alpha_step(valid_order[step])
             tick(epoch, step)
+        if self.method.closing_steps:
+            for step, index in enumerate(self._order(self.valid, self.method.closing_steps), start=self.steps):
+                with self.clock("alpha"):
+                    valid_loss += self.closing_step(index)
+                tick(epoch, step)
         seconds = self.clock.lap()
+        cell = self.method.cell()
         entry = {
             "epoch": epoch,
-            "cell": str(self.method.cell()),
+            "cell": None if cell is None else str(cell),
             "train_loss": train_loss.item() / self.steps,
-            "valid_loss": valid_loss.item() / self.steps if self.method.learns else None,
+            "valid_loss": valid_loss.item() / alpha_steps if alpha_steps else None,
             "seconds": sum(seconds.values()),
             **self.method.snapshot(),
         }
@@ -140,8 +156,8 @@ class Search:
 
     def weight_step(self, index: Tensor) -> Tensor:
         """Lower level of Eq. 10: SGD on the weights under the method's mixture; returns the loss, detached."""
-        images, labels = self.train.augmented(index, self.generators["augmentation"])
-        loss = self._loss(images, labels, self.method.weight_mixture())
+        self.train_batch = self.train.augmented(index, self.generators["augmentation"])
+        loss = self.loss(self.train_batch, self.method.weight_mixture())
         self.sgd.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.protocol.grad_clip:
@@ -154,28 +170,29 @@ class Search:
 
         The batch is augmented as for training: NAS-Bench-201's search code does so.
         """
-        images, labels = self.valid.augmented(index, self.generators["augmentation"])
+        return self.method.alpha_step(_Batches(self, self.valid.augmented(index, self.generators["augmentation"])))
 
-        def valid_loss(mixture: Mixture) -> Tensor:
-            self.supernet.requires_grad_(False)  # what only a weight gradient needs is not even kept
-            try:
-                return self._loss(images, labels, mixture)
-            finally:
-                self.supernet.requires_grad_(True)
+    def closing_step(self, index: Tensor) -> Tensor:
+        """The method's own step after the epoch's weight steps, on validation images as they are."""
+        return self.method.alpha_step(_Batches(self, self.valid.plain(index)))
 
-        return self.method.alpha_step(valid_loss)
-
-    def _loss(self, images: Tensor, labels: Tensor, mixture: Mixture) -> Tensor:
+    def loss(self, batch: Batch, mixture: Mixture) -> Tensor:
+        """Mean cross-entropy of a batch."""
+        images, labels = batch
         return F.cross_entropy(scores(self.supernet, images, mixture, self.protocol.precision), labels)
 
-    def evaluate(self, cell: Cell) -> dict[str, float]:
-        """`cell` under the supernet's weights on all validation images: mean cross-entropy and percent right."""
+    def rate(self, cells: Sequence[Cell], n_images: int = 0) -> Rating:
+        """Cells under the supernet's weights on the first `n_images` validation images (0: all)."""
+        p = self.protocol
+        return rate(self.supernet, cells, self.valid, p.eval_batch, n_images, p.precision)
+
+    def result(self) -> tuple[Cell, dict[str, float]]:
+        """The cell that results and, on all validation images, its `loss` (nats) and `accuracy` (percent)."""
         with self.clock("evaluation"):
-            result = evaluate(
-                self.supernet, cell, self.valid, self.protocol.eval_batch, precision=self.protocol.precision
-            )
+            cell = self.method.result(self.rate)
+            rating = self.rate([cell])
         self.progress.spend(self.clock.lap())
-        return result
+        return cell, {"loss": float(rating.loss[0]), "accuracy": float(rating.accuracy[0])}
 
     def state_dict(self) -> dict[str, Any]:
         """All that a continued run needs, as tensors and plain containers; to be taken between epochs."""
@@ -197,13 +214,13 @@ class Search:
             generator.set_state(state["generators"][name])
         self.progress = Progress(state["trajectory"], state["seconds"])
 
-    def _order(self, images: DeviceImages) -> Tensor:
-        """Image numbers for the steps of an epoch, shape (steps, batch): whole passes in fresh random orders."""
-        needed = self.steps * self.protocol.batch_size
+    def _order(self, images: DeviceImages, steps: int) -> Tensor:
+        """Image numbers for so many steps, shape (steps, batch): whole passes in fresh random orders."""
+        needed = steps * self.protocol.batch_size
         passes = [
             torch.randperm(len(images), generator=self.generators["order"]) for _ in range(-(-needed // len(images)))
         ]
-        return torch.cat(passes)[:needed].view(self.steps, self.protocol.batch_size).to(self.device)
+        return torch.cat(passes)[:needed].view(steps, self.protocol.batch_size).to(self.device)
 
     def _set_lr(self, step: int) -> None:
         p = self.protocol
@@ -211,35 +228,67 @@ class Search:
         self.sgd.param_groups[0]["lr"] = p.lr_min + (p.lr - p.lr_min) * (1 + math.cos(math.pi * done)) / 2
 
 
-def scores(supernet: Supernet, images: Tensor, mixture: Mixture, precision: str) -> Tensor:
-    """The supernet's class scores, float32, computed in `precision`."""
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        result: Tensor = supernet(images, mixture)
-    return result.float()
+class _Batches:
+    """What an alpha step is lent: the search's supernet on a validation batch and on the last training batch.
 
-
-@torch.inference_mode()
-def evaluate(
-    supernet: Supernet,
-    cell: Cell,
-    images: DeviceImages,
-    batch_size: int,
-    n: int | None = None,
-    precision: str = "float32",
-) -> dict[str, float]:
-    """One cell under the supernet's weights, on the first `n` images (None: all) as they are.
-
-    Returns:
-        `loss`, the mean cross-entropy in nats, and `accuracy`, percent right.
+    Fulfils `nasbench_stc.methods.base.Objective`.
     """
-    supernet.eval()
-    mixture = Mixture.path(cell)
-    loss = torch.zeros((), device=images.labels.device)
-    right = torch.zeros((), dtype=torch.int64, device=images.labels.device)
-    seen = 0
-    for batch, labels in images.batches(batch_size, n):
-        seen += len(labels)
-        logits = scores(supernet, batch, mixture, precision)
-        loss += F.cross_entropy(logits, labels, reduction="sum")
-        right += (logits.argmax(dim=1) == labels).sum()
-    return {"loss": loss.item() / seen, "accuracy": 100 * right.item() / seen}
+
+    def __init__(self, search: Search, valid: Batch) -> None:
+        self._search, self._valid = search, valid
+        self.weights = tuple(search.supernet.parameters())
+
+    @property
+    def lr(self) -> float:
+        """The weights' learning rate in this step."""
+        lr: float = self._search.sgd.param_groups[0]["lr"]
+        return lr
+
+    def valid_loss(self, mixture: Mixture, of_weights: bool = False) -> Tensor:
+        """Mean cross-entropy on the validation batch."""
+        return self._loss(self._valid, mixture, of_weights)
+
+    def train_loss(self, mixture: Mixture, of_weights: bool = False) -> Tensor:
+        """Mean cross-entropy on the batch of the last weight step."""
+        return self._loss(self._search.train_batch, mixture, of_weights)
+
+    def _loss(self, batch: Batch, mixture: Mixture, of_weights: bool) -> Tensor:
+        supernet = self._search.supernet
+        supernet.requires_grad_(of_weights)  # what only a weight gradient needs is else not even kept
+        try:
+            return self._search.loss(batch, mixture)
+        finally:
+            supernet.requires_grad_(True)
+
+    def valid_rating(self, mixture: Mixture) -> tuple[Tensor, float]:
+        """Loss and share of right answers on the validation batch, in evaluation mode."""
+        supernet, (images, labels) = self._search.supernet, self._valid
+        supernet.eval()
+        with torch.inference_mode():
+            logits = scores(supernet, images, mixture, self._search.protocol.precision)
+            right = (logits.argmax(dim=1) == labels).float().mean().item()
+            loss = F.cross_entropy(logits, labels)
+        supernet.train()
+        return loss, right
+
+    def descent(self, gradients: Sequence[Tensor]) -> list[Tensor]:
+        """By what SGD would change the weights; as NAS-Bench-201's, without Nesterov's look ahead."""
+        group = self._search.sgd.param_groups[0]
+        steps = torch._foreach_add(gradients, [w.detach() for w in self.weights], alpha=group["weight_decay"])
+        for step, weight in zip(steps, self.weights, strict=True):
+            buffer = self._search.sgd.state[weight].get("momentum_buffer")
+            if buffer is not None:
+                step.add_(buffer, alpha=group["momentum"])
+        torch._foreach_mul_(steps, -group["lr"])
+        return list(steps)
+
+    @contextmanager
+    def moved(self, by: Sequence[Tensor], times: float = 1.0) -> Iterator[None]:
+        """The weights are w + times · by within the block."""
+        weights = [weight.data for weight in self.weights]
+        kept = [weight.clone() for weight in weights]
+        torch._foreach_add_(weights, list(by), alpha=times)
+        try:
+            yield
+        finally:
+            torch._foreach_copy_(weights, kept)

@@ -80,6 +80,16 @@ PROTOCOLS = {
         "a small supernet (C=8, N=1) for the embedded 8x8 images",
         "half a minute a seed on two CPU cores",
     ),
+    "nats-bench": Preset(
+        Protocol(epochs=100, nesterov=True, weight_decay=5e-4, grad_clip=0.0),
+        "NATS-Bench's search: the target network, 100 epochs, no clipping (weight-sharing.config in AutoDL-Projects)",
+        "hours on a GPU (not measured here), days on two CPU cores",
+    ),
+    "nas-bench-201": Preset(
+        Protocol(epochs=250, nesterov=True, weight_decay=5e-4, bn="running"),
+        "NAS-Bench-201's search: the target network, 250 epochs (DARTS: 50), running statistics, clipping",
+        "hours on a GPU (not measured here), days on two CPU cores",
+    ),
     "smoke": Preset(
         Protocol(channels=4, cells_per_stage=1, resolution=8, epochs=2, steps=3, batch_size=16),
         "a few steps of a tiny supernet: shows that everything runs, finds nothing",

@@ -21,6 +21,23 @@ METHODS = {
         "nasbench_stc.methods.stc:STC",
         "STC-NAS: one sampled operation an edge, ReLU weights, JS divergence to the sample (Sun et al., 2022)",
     ),
+    "rsps": Entry(
+        "nasbench_stc.methods.rsps:RSPS", "RSPS: uniform paths, best of 100 random cells (Li & Talwalkar, 2019)"
+    ),
+    "darts": Entry(
+        "nasbench_stc.methods.darts:DARTS", "DARTS, first order: softmax over all operations (Liu et al., 2019)"
+    ),
+    "darts2": Entry(
+        "nasbench_stc.methods.darts:DARTS2", "DARTS, second order: alpha looks one step ahead (Liu et al., 2019)"
+    ),
+    "gdas": Entry("nasbench_stc.methods.gdas:GDAS", "GDAS: hard Gumbel-softmax, straight through (Dong & Yang, 2019)"),
+    "setn": Entry(
+        "nasbench_stc.methods.setn:SETN", "SETN: uniform paths, alpha on a template of all (Dong & Yang, 2019)"
+    ),
+    "enas": Entry(
+        "nasbench_stc.methods.enas:ENAS", "ENAS: an LSTM draws cells, learns by REINFORCE (Pham et al., 2018)"
+    ),
+    "snas": Entry("nasbench_stc.methods.snas:SNAS", "SNAS: all operations, concrete relaxation (Xie et al., 2019)"),
 }
 
 

@@ -1,13 +1,20 @@
 """What a weight-sharing method has to say: what to sample, how alpha learns, which cell results.
 
 The engine owns the loop, the supernet, the data and the files; a method owns its architecture parameters. They
-live on the CPU, where what runs is decided; the supernet takes a mixture's weights to its own device.
+live on the CPU, where what runs is decided; the supernet takes a mixture's weights to its own device. What a method
+needs of the supernet it is lent: an `Objective` for a step, a `Rate` for the end. So a method is one file that
+imports no more than this module, mixtures and the space.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nasbench_stc.space import Cell
 
@@ -17,44 +24,104 @@ if TYPE_CHECKING:
 
     from nasbench_stc.models import Mixture
 
-ValidLoss = Callable[["Mixture"], "Tensor"]
-"""The supernet's mean cross-entropy under a mixture, on the validation batch of this step."""
+
+class Objective(Protocol):
+    """The supernet on the batches of this step, as an alpha step may ask about it. Losses are mean cross-entropies."""
+
+    weights: Sequence[Tensor]
+    """The supernet's own parameters, in a fixed order."""
+    lr: float
+    """The learning rate of the weights in this step."""
+
+    def valid_loss(self, mixture: Mixture, of_weights: bool = False) -> Tensor:
+        """On the validation batch; differentiable in the mixture, and in the weights if `of_weights`."""
+
+    def train_loss(self, mixture: Mixture, of_weights: bool = False) -> Tensor:
+        """On the batch of the last weight step, likewise."""
+
+    def valid_rating(self, mixture: Mixture) -> tuple[Tensor, float]:
+        """Loss on the validation batch and the share of it that is right, in evaluation mode, without gradients."""
+
+    def descent(self, gradients: Sequence[Tensor]) -> list[Tensor]:
+        """By what SGD would change the weights: -lr · (momentum · buffer + gradient + decay · weight)."""
+
+    def moved(self, by: Sequence[Tensor], times: float = 1.0) -> AbstractContextManager[None]:
+        """Within the block the weights are w + times · by; after it they are, to the bit, what they were."""
+
+
+class Rating(NamedTuple):
+    """How cells do under the supernet's weights; a value a cell, in the cells' order."""
+
+    loss: NDArray[np.float64]
+    """Mean cross-entropy, in nats."""
+    accuracy: NDArray[np.float64]
+    """Percent right."""
+
+
+class Rate(Protocol):
+    """Rates cells by the supernet on validation images."""
+
+    def __call__(self, cells: Sequence[Cell], n_images: int = 0) -> Rating:
+        """All cells on the same images: the first `n_images` (0: all)."""
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Of a method that has none."""
 
 
 class OneShotMethod(Protocol):
-    """A method that trains a supernet. One instance lives for one run.
+    """A method that trains a supernet; to be subclassed. One instance lives for one run.
+
+    A method says at least what the weights train on (`weight_mixture`) and which cell results (`cell`, or `result`
+    if that takes ratings). What else it does not say is as here: no settings, no alpha steps, nothing to keep.
 
     Args:
         settings: an instance of the method's `Settings`.
         generator: the CPU generator from which it draws everything random.
     """
 
-    Settings: ClassVar[type]
-    presets: ClassVar[dict[str, dict[str, Any]]]
-    """Settings that differ from the defaults under a protocol, by its name."""
+    Settings: ClassVar[type] = NoSettings
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    """Settings that differ from the defaults under a protocol, by its name: the method's own, or the protocol's."""
 
-    learns: bool
-    """Whether this epoch has alpha steps; set by `begin_epoch`."""
+    learns: bool = False
+    """Whether an alpha step follows each weight step of this epoch; `begin_epoch` may set it."""
+    closing_steps: int = 0
+    """How many alpha steps follow the last weight step of every epoch, on validation images as they are."""
 
-    def __init__(self, settings: Any, generator: torch.Generator) -> None: ...
+    def __init__(self, settings: Any, generator: torch.Generator) -> None:
+        self.settings, self.generator = settings, generator
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Anneal: `epoch` runs from 0 to `epochs - 1`."""
 
     def weight_mixture(self) -> Mixture:
-        """The mixture under which the next weight step trains; its weights, if any, carry no gradient."""
+        """The mixture under which the next weight step trains; its weights carry no gradient."""
+        raise NotImplementedError
 
-    def alpha_step(self, valid_loss: ValidLoss) -> Tensor:
+    def alpha_step(self, objective: Objective) -> Tensor:
         """Update the architecture parameters, and only those; returns the detached validation loss."""
+        raise NotImplementedError
 
-    def cell(self) -> Cell:
-        """The cell that would result now."""
+    def cell(self) -> Cell | None:
+        """The cell that would result now; None where that takes ratings."""
+        return None
+
+    def result(self, rate: Rate) -> Cell:
+        """The cell that results, after the last epoch."""
+        cell = self.cell()
+        if cell is None:
+            raise NotImplementedError(f"{type(self).__name__} has neither `cell` nor `result`")
+        return cell
 
     def snapshot(self) -> dict[str, Any]:
         """Plain values worth keeping in the trajectory of this epoch."""
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a continued run needs (tensors and plain containers), but for the generator."""
+        return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""

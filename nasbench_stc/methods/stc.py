@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nasbench_stc.methods.base import ValidLoss
+from nasbench_stc.methods.alpha import AlphaMethod
+from nasbench_stc.methods.base import Objective
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import Ramp, setting
 from nasbench_stc.space import EDGES, NONE, OPS, Cell
@@ -27,6 +28,7 @@ class StcSettings:
     alpha_lr: float = setting(3e-4, "Adam's learning rate for alpha (Sec. 4.2)")
     alpha_beta1: float = setting(0.5, "Adam's first momentum (Sec. 4.2)")
     alpha_beta2: float = setting(0.999, "Adam's second momentum (Sec. 4.2)")
+    alpha_weight_decay: float = setting(0.0, "of alpha, so that what is not sampled does not move (Sec. 4.2)")
     noise: float = setting(0.3, "initial range r of the sampling noise, annealed to zero (Sec. 4.2, Fig. 7)")
     lambda_start: float = setting(0.0, "weight of the JS loss in the first epoch (Table 7)")
     lambda_end: float = setting(2.0, "weight of the JS loss in the last epoch (Table 7)")
@@ -64,38 +66,25 @@ class StcSettings:
     )
     result_none: bool = setting(False, "open: nor is `none` in the resulting cell, as in DARTS, for it learned nothing")
     uniform: float = setting(
-        0.0, "open: share of the epochs, at the start, in which the weights train on uniform samples"
+        0.0, "open: share of the epochs, at the start, in which the weights train on uniform samples", high=1
     )
 
 
-class STC:
-    """STC-NAS as a `OneShotMethod`: alpha, shape (6, 5), rows in the order of `EDGES`, columns of `OPS`."""
+class STC(AlphaMethod):
+    """STC-NAS; see the module."""
 
     Settings: ClassVar[type] = StcSettings
-    # The short protocols have a tenth of the paper's steps: weights that mean something before alpha learns, and an
-    # alpha that gets as far. Chosen by the supernet's own validation loss: see "Protocols" in the README.
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "cpu": {"uniform": 0.65, "alpha_lr": 3e-3},
-        "digits": {"uniform": 0.5, "alpha_lr": 3e-3},
-    }
 
     def __init__(self, settings: StcSettings, generator: torch.Generator) -> None:
-        self.settings = settings
-        self.generator = generator
         jitter = torch.randn(len(EDGES), len(OPS), generator=generator)
-        self.alpha = project(settings.alpha_init + settings.alpha_jitter * jitter).requires_grad_()
-        betas = (settings.alpha_beta1, settings.alpha_beta2)
-        self.adam = torch.optim.Adam([self.alpha], settings.alpha_lr, betas=betas, weight_decay=0.0)
-        self.begin_epoch(0, 1)
+        super().__init__(settings, generator, project(settings.alpha_init + settings.alpha_jitter * jitter))
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Anneal the noise to zero and raise lambda, over the epochs in which alpha learns."""
+        super().begin_epoch(epoch, epochs)
         s = self.settings
-        first = round(s.uniform * epochs)
-        self.learns = epoch >= first
-        at = (max(epoch - first, 0), epochs - first)
-        self.noise = Ramp(s.noise, 0.0, s.noise_shape).at(*at)
-        self.js_weight = Ramp(s.lambda_start, s.lambda_end, s.lambda_shape).at(*at)
+        self.noise = Ramp(s.noise, 0.0, s.noise_shape).at(*self.now)
+        self.js_weight = Ramp(s.lambda_start, s.lambda_end, s.lambda_shape).at(*self.now)
         self._sample: Tensor | None = None
         self._js_sum, self._alpha_steps = 0.0, 0
 
@@ -114,17 +103,16 @@ class STC:
         with torch.no_grad():
             return self._mixture(self._sample)
 
-    def alpha_step(self, valid_loss: ValidLoss) -> Tensor:
+    def alpha_step(self, objective: Objective) -> Tensor:
         """Eq. 10, upper level, then Eqs. 6-8: one step of Adam and the projection."""
         shared = self._sample if self.settings.share_sample else None
         sample = self.sample() if shared is None else shared
-        loss = valid_loss(self._mixture(sample))
+        loss = objective.valid_loss(self._mixture(sample))
         divergence = self.divergence(sample)
         # Eq. 10: of a sum the gradients add up, so neither term has to come to where the other is.
         terms = [term for term in (loss, self.js_weight * divergence) if term.requires_grad]
-        (self.alpha.grad,) = torch.autograd.grad(terms, [self.alpha])
         before = self.alpha.detach().clone()
-        self.adam.step()
+        self.update(*torch.autograd.grad(terms, [self.alpha]))
         with torch.no_grad():
             self.alpha.copy_(project(self.alpha))
             if self.settings.idle_alpha == "held":
@@ -149,17 +137,7 @@ class STC:
     def snapshot(self) -> dict[str, Any]:
         """alpha, the noise's range, lambda and the mean JS of the epoch's alpha steps."""
         js = self._js_sum / self._alpha_steps if self._alpha_steps else None
-        return {"alpha": self.alpha.tolist(), "noise": self.noise, "lambda": self.js_weight, "js": js}
-
-    def state_dict(self) -> dict[str, Any]:
-        """alpha and Adam's state."""
-        return {"alpha": self.alpha.detach().clone(), "adam": self.adam.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
-        with torch.no_grad():
-            self.alpha.copy_(state["alpha"])
-        self.adam.load_state_dict(state["adam"])
+        return {**super().snapshot(), "noise": self.noise, "lambda": self.js_weight, "js": js}
 
     def _mixture(self, sample: Tensor) -> Mixture:
         """Eq. 5: the sampled operation's output times ReLU(alpha_k), Eq. 3's weight."""

@@ -16,13 +16,18 @@ from torch import Tensor, nn
 
 from nasbench_stc.models.mixture import Plan, Term
 from nasbench_stc.models.ops import AVG_POOL, KERNELS, Norm, ReLUConvBN, WeightedSum, avg_pool
-from nasbench_stc.space import OPS
+from nasbench_stc.space import EDGES, NUM_NODES, OPS
 
 
 class Weights:
-    """A mixture's weights, shape (6, 5), in the forms in which the terms of a node take them."""
+    """A mixture's weights, shape (6, 5), and its shift, shape (6,) or None, in the forms in which a node takes them.
 
-    def __init__(self, weights: Tensor) -> None:
+    `shifts[node]` is what the edges into it add to all of its numbers, 0-dimensional; None where there is no shift.
+    """
+
+    def __init__(self, weights: Tensor, shift: Tensor | None = None) -> None:
+        inputs = [sum(target == node for _, target in EDGES) for node in range(NUM_NODES)]  # edges are sorted by target
+        self.shifts = (None,) * NUM_NODES if shift is None else [of_node.sum() for of_node in shift.split(inputs)]
         self._flat = weights.reshape(-1)
         self._scalars = self._flat.unbind()
         self._scales: dict[int, tuple[Tensor, ...]] = {}
@@ -74,11 +79,12 @@ class MixedCell(nn.Module):
         """Node 3 of the cell whose node 0 is `x`; shapes (n, channels, height, width)."""
         frozen = not any(parameter.requires_grad for parameter in self.edges.parameters())
         nodes = [Node(x, frozen)]
-        for terms in plan[1:]:
+        for terms, shift in zip(plan[1:], weights.shifts[1:], strict=True):
             if terms is None:
                 nodes.append(nodes[0])  # nobody looks at it
-            else:
-                nodes.append(Node(self._sum(nodes, terms, weights) if terms else torch.zeros_like(x), frozen))
+                continue
+            value = self._sum(nodes, terms, weights) if terms else torch.zeros_like(x)
+            nodes.append(Node(value if shift is None else value.add_(shift), frozen))
         return nodes[-1].value
 
     def _sum(self, nodes: Sequence[Node], terms: Sequence[Term], weights: Weights) -> Tensor:

@@ -24,18 +24,20 @@ Active = tuple[tuple[int, ...], ...]
 class Mixture:
     """`active[e]` are the operations that run on edge e; `weights[e, o]`, shape (6, 5), scales operation o there.
 
-    The weights may be on any device and of any precision: the supernet takes them to its own.
+    `shift[e]`, shape (6,), if any, is added to every number that edge e puts out: GDAS adds a zero that has a gradient.
+    Weights and shift may be on any device and of any precision: the supernet takes them to its own.
     """
 
     active: Active
     weights: Tensor
+    shift: Tensor | None = None
 
     @classmethod
-    def path(cls, ops: Cell | Sequence[int], weights: Tensor | None = None) -> Mixture:
+    def path(cls, ops: Cell | Sequence[int], weights: Tensor | None = None, shift: Tensor | None = None) -> Mixture:
         """One operation an edge: a cell. Without `weights` each counts fully."""
         ops = ops.ops if isinstance(ops, Cell) else ops
         weights = torch.ones(len(EDGES), len(OPS)) if weights is None else weights
-        return cls(tuple((int(op),) for op in ops), weights)
+        return cls(tuple((int(op),) for op in ops), weights, shift)
 
     @classmethod
     def full(cls, weights: Tensor) -> Mixture:
@@ -56,15 +58,16 @@ Plan = tuple[tuple[Term, ...] | None, ...]
 
 
 @cache
-def plan(active: Active, zeros_vanish: bool) -> Plan:
+def plan(active: Active, zeros_vanish: bool, shifted: bool = False) -> Plan:
     """What a cell has to compute: the terms that carry something to the output node, and no other.
 
     Args:
         active: the active operations of each edge.
         zeros_vanish: whether a convolution of an all-zero input is zero too. It is when its batch norm
             takes batch statistics and has no shift; else it yields a constant and has to run.
+        shifted: whether the mixture shifts what edges put out. No node counts as zero then.
     """
-    zero = set(range(1, NUM_NODES))
+    zero = set() if shifted else set(range(1, NUM_NODES))
     terms: dict[int, list[Term]] = {node: [] for node in range(NUM_NODES)}
     for edge, (source, target) in enumerate(EDGES):  # sorted by target: sources are settled before use
         ops = [op for op in active[edge] if op != NONE]

@@ -55,11 +55,15 @@ class Skeleton(nn.Module):
 
     def logits(self, images: Tensor, mixture: Mixture) -> Tensor:
         """Class scores, shape (n, classes), of `images`, shape (n, 3, height, width)."""
-        cell_plan = plan(mixture.active, self.zeros_vanish)
-        if cell_plan[-1]:
+        shift = mixture.shift
+        cell_plan = plan(mixture.active, self.zeros_vanish, shift is not None)
+        if cell_plan[-1] or shift is not None:
             x = self.stem(images)
             own = self.classifier.weight
-            weights = Weights(mixture.weights.to(own.device, own.dtype, non_blocking=True))
+            weights = Weights(
+                mixture.weights.to(own.device, own.dtype, non_blocking=True),
+                None if shift is None else shift.to(own.device, own.dtype, non_blocking=True),
+            )
             for block in self.blocks:
                 x = block(x, cell_plan, weights) if isinstance(block, MixedCell) else block(x)
         else:  # the last cell yields zeros whatever comes in: nothing before it can reach the result

@@ -85,10 +85,13 @@ def plan(
         raise choose("data set", dataset, DATASETS)
     device = environment.choose_device(device)
     protocol = choose_protocol(protocol, dataset, device)
-    engine = PROTOCOLS[protocol].settings
-    own = settings.changed(method_class.Settings(), method_class.presets.get(protocol, {}))
+    engine, own = PROTOCOLS[protocol].settings, method_class.Settings()
+    preset = dict(method_class.presets.get(protocol, {}))
     changes = dict(changes or {})
-    for_engine = {name: changes.pop(name) for name in settings.names(engine) if name in changes}
+    preset_for_engine, for_engine = (
+        {name: values.pop(name) for name in settings.names(engine) if name in values} for values in (preset, changes)
+    )
+    engine, own = settings.changed(engine, preset_for_engine), settings.changed(own, preset)
     unknown = changes.keys() - settings.names(own)
     if unknown:
         raise BadCallError(
@@ -304,15 +307,14 @@ def train(
     if saved is not None and saved.exists():
         search.load_state_dict(checkpoint.load(saved))
     while not search.done:
-        search.run_epoch(lambda epoch, step: on_step(epoch, todo.engine.epochs, step, search.steps))
+        search.run_epoch(lambda epoch, step: on_step(epoch, todo.engine.epochs, step, search.ticks))
         if saved is not None:
             checkpoint.save(saved, search.state_dict())
     return search, {**split, "source": sets.source}
 
 
 def _finish(todo: Plan, benchmark: Benchmark, search: Search, split: dict[str, Any]) -> Record:
-    cell = search.method.cell()
-    supernet = search.evaluate(cell)
+    cell, supernet = search.result()
     return Record(
         method=todo.method,
         search_dataset=todo.dataset,

@@ -1,0 +1,109 @@
+"""What methods with a table of architecture parameters share: alpha, Adam, and paths drawn uniformly.
+
+alpha has a row for each of `EDGES` and a column for each of `OPS`. Defaults are those with which NATS-Bench and
+NAS-Bench-201 published DARTS, GDAS and SETN (`exps/NATS-algos/search-cell.py` in AutoDL-Projects).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from nasbench_stc.methods.base import Objective, OneShotMethod
+from nasbench_stc.models import Mixture
+from nasbench_stc.settings import setting
+from nasbench_stc.space import EDGES, OPS, Cell
+
+
+def uniform_path(generator: torch.Generator) -> Mixture:
+    """One operation an edge, each of the five equally likely."""
+    return Mixture.path(torch.randint(len(OPS), (len(EDGES),), generator=generator).tolist())
+
+
+@dataclass(frozen=True)
+class AlphaSettings:
+    """How alpha starts and learns."""
+
+    alpha_lr: float = setting(3e-4, "Adam's learning rate for alpha")
+    alpha_beta1: float = setting(0.5, "Adam's first momentum")
+    alpha_beta2: float = setting(0.999, "Adam's second momentum")
+    alpha_weight_decay: float = setting(1e-3, "of alpha, as part of its gradient")
+    alpha_init: float = setting(1e-3, "deviation of alpha around zero at the start")
+    uniform: float = setting(
+        0.0, "share of the epochs, at the start, in which the weights train on uniform samples and alpha rests", high=1
+    )
+
+
+class AlphaMethod(OneShotMethod):
+    """A method whose alpha learns by the validation loss under its `mixture`, and whose result is alpha's argmax.
+
+    Args:
+        settings: `AlphaSettings`, or with more fields.
+        generator: of everything random.
+        alpha: the parameters at the start, shape (6, 5); None draws them.
+    """
+
+    Settings: ClassVar[type] = AlphaSettings
+    # The short protocols have a tenth of the usual steps: weights that mean something before alpha learns, and an
+    # alpha that gets as far. The same for every method, as found for STC-NAS: see "Protocols" in the README.
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "cpu": {"uniform": 0.65, "alpha_lr": 3e-3},
+        "digits": {"uniform": 0.5, "alpha_lr": 3e-3},
+    }
+
+    def __init__(self, settings: Any, generator: torch.Generator, alpha: Tensor | None = None) -> None:
+        super().__init__(settings, generator)
+        if alpha is None:
+            alpha = settings.alpha_init * torch.randn(len(EDGES), len(OPS), generator=generator)
+        self.alpha = alpha.requires_grad_()
+        betas, decay = (settings.alpha_beta1, settings.alpha_beta2), settings.alpha_weight_decay
+        self.adam = torch.optim.Adam([self.alpha], settings.alpha_lr, betas=betas, weight_decay=decay)
+        self.begin_epoch(0, 1)
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """alpha learns after the uniform epochs; `now` is (epoch, epochs) counted from there."""
+        first = round(self.settings.uniform * epochs)
+        self.learns = epoch >= first
+        self.now = (max(epoch - first, 0), epochs - first)
+
+    def mixture(self) -> Mixture:
+        """What the supernet runs, as a function of alpha."""
+        raise NotImplementedError
+
+    def weight_mixture(self) -> Mixture:
+        """alpha's mixture, alpha a constant; before alpha learns, a uniformly drawn path."""
+        with torch.no_grad():
+            return self.mixture() if self.learns else uniform_path(self.generator)
+
+    def alpha_step(self, objective: Objective) -> Tensor:
+        """First order: Adam on the validation loss, the weights taken as they are."""
+        loss = objective.valid_loss(self.mixture())
+        if loss.requires_grad:  # else nothing that alpha weighs reaches the result
+            self.update(*torch.autograd.grad(loss, [self.alpha]))
+        return loss.detach()
+
+    def update(self, gradient: Tensor) -> None:
+        """A step of Adam along `gradient`, shape (6, 5)."""
+        self.alpha.grad = gradient
+        self.adam.step()
+
+    def cell(self) -> Cell | None:
+        """argmax of alpha on each edge."""
+        return Cell(tuple(self.alpha.argmax(dim=1).tolist()))
+
+    def snapshot(self) -> dict[str, Any]:
+        """alpha."""
+        return {"alpha": self.alpha.tolist()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """alpha and Adam's state."""
+        return {"alpha": self.alpha.detach().clone(), "adam": self.adam.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        with torch.no_grad():
+            self.alpha.copy_(state["alpha"])
+        self.adam.load_state_dict(state["adam"])

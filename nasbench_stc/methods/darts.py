@@ -1,0 +1,58 @@
+"""DARTS: every edge is a softmax-weighted sum of all operations, and alpha descends the validation loss.
+
+Liu, Simonyan & Yang, "DARTS: Differentiable architecture search", ICLR 2019. Equation numbers below are the paper's.
+Departures, all NAS-Bench-201's: `none` competes and may result, every edge is kept, alpha is not shared between
+kinds of cells (there is one), and the weights step before alpha, so that the second order's training batch is the
+one that the weights have just learned from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from nasbench_stc.methods.alpha import AlphaMethod
+from nasbench_stc.methods.base import Objective
+from nasbench_stc.models import Mixture
+
+PRESETS = AlphaMethod.presets | {"nas-bench-201": {"epochs": 50}}
+"""NAS-Bench-201 searched with DARTS for 50 epochs, with all others for 250."""
+
+
+class DARTS(AlphaMethod):
+    """First order: ξ = 0 in Eq. 6."""
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+
+    def mixture(self) -> Mixture:
+        """Eq. 2: softmax(alpha) weighs the operations of an edge."""
+        return Mixture.full(self.alpha.softmax(dim=1))
+
+
+class DARTS2(DARTS):
+    """Second order: alpha looks one step of the weights ahead. ξ is the weights' learning rate of the moment.
+
+    The step ahead is the whole step of SGD, with momentum and weight decay, as in the authors' code.
+    """
+
+    def alpha_step(self, objective: Objective) -> Tensor:
+        """Eq. 7: the gradient at w' = w - ξ ∇w L_train(w, alpha), minus ξ times a Hessian-vector product."""
+        loss = objective.train_loss(self.weight_mixture(), of_weights=True)
+        ahead = objective.descent(torch.autograd.grad(loss, objective.weights))
+        with objective.moved(ahead):
+            loss = objective.valid_loss(self.mixture(), of_weights=True)
+            of_alpha, *of_weights = torch.autograd.grad(loss, [self.alpha, *objective.weights])
+        self.update(of_alpha - objective.lr * self.hessian_vector(objective, of_weights))
+        return loss.detach()
+
+    def hessian_vector(self, objective: Objective, vector: Sequence[Tensor]) -> Tensor:
+        """Eq. 8: ∇²(alpha, w) L_train · vector by finite difference, epsilon = 0.01 / ‖vector‖; shape (6, 5)."""
+        epsilon = 1e-2 / float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(vector))))
+        ends = []
+        for sign in (1, -1):
+            with objective.moved(vector, sign * epsilon):
+                ends += torch.autograd.grad(objective.train_loss(self.mixture()), [self.alpha])
+        return (ends[0] - ends[1]) / (2 * epsilon)

@@ -1,0 +1,62 @@
+"""GDAS: one operation an edge, drawn by Gumbel-softmax, its gradient straight through.
+
+Dong & Yang, "Searching for a robust neural architecture in four GPU hours", CVPR 2019. Equation numbers below are
+the paper's. Departures, all NAS-Bench-201's: one cell is searched and no reduction cell is fixed, `none` may be drawn
+and may result, and the draw of the alpha step is not that of the weight step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nasbench_stc.methods.alpha import AlphaMethod, AlphaSettings
+from nasbench_stc.models import Mixture
+from nasbench_stc.settings import Ramp, setting
+
+
+@dataclass(frozen=True)
+class GdasSettings(AlphaSettings):
+    """alpha's settings and the temperature."""
+
+    tau_start: float = setting(10.0, "temperature of the Gumbel-softmax in the first epoch", low=1e-3)
+    tau_end: float = setting(0.1, "temperature in the last epoch; it falls linearly", low=1e-3)
+    zero_terms: bool = setting(
+        True,
+        "as the reference: the weight of an operation that was not drawn, which is zero, is added to the edge's "
+        "output, and so gets the gradient of that sum (issue 119 of AutoDL-Projects); false: it gets none",
+    )
+
+
+class GDAS(AlphaMethod):
+    """GDAS; see the module."""
+
+    Settings: ClassVar[type] = GdasSettings
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """The temperature falls."""
+        super().begin_epoch(epoch, epochs)
+        self.tau = Ramp(self.settings.tau_start, self.settings.tau_end).at(*self.now)
+
+    def mixture(self) -> Mixture:
+        """Eqs. 4 to 6: the argmax of Gumbel-softmax runs, with the weight one and the softmax's gradient."""
+        soft = gumbel_softmax(self.alpha, self.tau, self.generator)
+        drawn = soft.argmax(dim=1)
+        hard = F.one_hot(drawn, soft.shape[1]) - soft.detach() + soft
+        others = hard.sum(dim=1) - hard.gather(1, drawn[:, None])[:, 0]
+        return Mixture.path(drawn.tolist(), hard, others if self.settings.zero_terms else None)
+
+    def snapshot(self) -> dict[str, Any]:
+        """alpha and the temperature."""
+        return {**super().snapshot(), "tau": self.tau}
+
+
+def gumbel_softmax(alpha: Tensor, tau: float, generator: torch.Generator) -> Tensor:
+    """softmax((log softmax(alpha) + Gumbel noise) / tau), row by row; of the shape of `alpha`."""
+    exponential = torch.empty_like(alpha, requires_grad=False).exponential_(generator=generator)
+    gumbel = -exponential.clamp(min=torch.finfo(alpha.dtype).tiny).log()
+    return ((alpha.log_softmax(dim=1) + gumbel) / tau).softmax(dim=1)

@@ -1,0 +1,55 @@
+"""RSPS: weights learn on uniformly drawn paths; in the end the supernet chooses among random cells.
+
+Li & Talwalkar, "Random search and reproducibility for neural architecture search", UAI 2019, in the form in which
+NAS-Bench-201 and NATS-Bench published it (100 cells, a batch of 512 images each). Departures: a draw is for all cells of
+the network, as in NAS-Bench-201 (NATS-Bench draws in each anew), and the candidates are different from each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from nasbench_stc.methods.base import OneShotMethod, Rate
+from nasbench_stc.methods.selection import SelectionSettings, select
+from nasbench_stc.models import Mixture
+from nasbench_stc.settings import setting
+from nasbench_stc.space import EDGES, NONE, NUM_CELLS, NUM_NODES, OPS, Cell
+
+
+@dataclass(frozen=True)
+class RspsSettings(SelectionSettings):
+    """The selection's settings, and what is drawn."""
+
+    zero_nodes: str = setting(
+        "redrawn",
+        "a node all of whose inputs are `none` is redrawn (NATS-Bench) or kept (NAS-Bench-201)",
+        choices=("redrawn", "kept"),
+    )
+
+
+class RSPS(OneShotMethod):
+    """RSPS; see the module."""
+
+    Settings: ClassVar[type] = RspsSettings
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"nas-bench-201": {"zero_nodes": "kept"}}
+
+    def weight_mixture(self) -> Mixture:
+        """Each operation is equally likely on each edge."""
+        ops: list[int] = []
+        for node in range(1, NUM_NODES):
+            edges = sum(target == node for _, target in EDGES)
+            drawn = [NONE] * edges
+            while set(drawn) == {NONE}:
+                drawn = torch.randint(len(OPS), (edges,), generator=self.generator).tolist()
+                if self.settings.zero_nodes == "kept":
+                    break
+            ops += drawn  # edges are sorted by their target
+        return Mixture.path(ops)
+
+    def result(self, rate: Rate) -> Cell:
+        """Among random cells the one that the supernet rates best."""
+        drawn = torch.randperm(NUM_CELLS, generator=self.generator)[: self.settings.candidates]
+        return select([Cell.from_index(index) for index in drawn.tolist()], rate, self.settings.select_images)

@@ -1,0 +1,32 @@
+"""How methods end that score candidate cells with the supernet: the best of some, on validation images.
+
+As in NAS-Bench-201 and NATS-Bench (`get_best_arch` in AutoDL-Projects), with two departures. There every candidate
+is scored on a batch of its own, so that a lucky batch wins; here all are on the same images. And among equally
+accurate ones the lower loss decides, not the order. Batch norm is in the protocol's mode (`bn`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nasbench_stc.methods.base import Rate
+from nasbench_stc.settings import setting
+from nasbench_stc.space import Cell
+
+
+@dataclass(frozen=True)
+class SelectionSettings:
+    """How many cells are candidates, and on how many images they are scored."""
+
+    candidates: int = setting(100, "cells among which the supernet chooses in the end (NAS-Bench-201: 100)", low=1)
+    select_images: int = setting(512, "validation images that score a candidate: a batch, as published; 0: all")
+
+
+def select(candidates: Sequence[Cell], rate: Rate, n_images: int) -> Cell:
+    """The candidate with the highest accuracy on `n_images` validation images (0: all)."""
+    rating = rate(candidates, n_images)
+    best: int = np.lexsort((rating.loss, -rating.accuracy))[0]
+    return candidates[best]

@@ -1,0 +1,58 @@
+"""SETN: weights learn on uniformly drawn paths, alpha on the template of all; the supernet chooses among the likeliest.
+
+Dong & Yang, "One-shot neural architecture search via self-evaluated template network", ICCV 2019, in the form in which
+NAS-Bench-201 and NATS-Bench published it (`--algo setn` in `exps/NATS-algos/search-cell.py`, AutoDL-Projects). Departures
+from the paper, all theirs: the template is the softmax-weighted sum of all operations rather than a drawn one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from nasbench_stc.methods.alpha import AlphaMethod, AlphaSettings, uniform_path
+from nasbench_stc.methods.base import Rate
+from nasbench_stc.methods.selection import SelectionSettings, select
+from nasbench_stc.models import Mixture
+from nasbench_stc.space import EDGES, Cell, all_cells
+
+
+@dataclass(frozen=True)
+class SetnSettings(SelectionSettings, AlphaSettings):
+    """alpha's settings and the selection's."""
+
+
+class SETN(AlphaMethod):
+    """SETN; see the module."""
+
+    Settings: ClassVar[type] = SetnSettings
+
+    def mixture(self) -> Mixture:
+        """The template: all operations, weighed by softmax(alpha)."""
+        return Mixture.full(self.alpha.softmax(dim=1))
+
+    def weight_mixture(self) -> Mixture:
+        """A uniformly drawn path, in every epoch."""
+        return uniform_path(self.generator)
+
+    def cell(self) -> Cell | None:
+        """None before the selection."""
+        return None
+
+    def likeliest(self, n: int) -> list[Cell]:
+        """The `n` cells of the highest probability under softmax(alpha), the likeliest first."""
+        cells = all_cells()
+        log_prob = self.alpha.detach().double().log_softmax(dim=1)
+        ops = torch.tensor([cell.ops for cell in cells])
+        of_cells = log_prob[torch.arange(len(EDGES)), ops].sum(dim=1)
+        return [cells[index] for index in of_cells.argsort(descending=True, stable=True)[:n].tolist()]
+
+    def result(self, rate: Rate) -> Cell:
+        """Among the likeliest cells the one that the supernet rates best."""
+        return select(self.likeliest(self.settings.candidates), rate, self.settings.select_images)
+
+    def snapshot(self) -> dict[str, Any]:
+        """alpha and the likeliest cell."""
+        return {**super().snapshot(), "likeliest": str(super().cell())}
