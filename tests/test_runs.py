@@ -48,7 +48,7 @@ def test_a_record_holds_the_run(tmp_path):
     assert done.peak_memory["mib"] > 50
     assert (done.split["train_images"], done.split["valid_images"]) == (719, 718)
     assert {"python", "torch", "numpy"} <= done.versions.keys()
-    assert sorted(p.name for p in path_of(tmp_path).parent.iterdir()) == [".lock", "record.json"]
+    assert sorted(p.name for p in path_of(tmp_path).parent.iterdir()) == [".lock", "record.json", "supernet.pt"]
 
 
 def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
@@ -125,7 +125,7 @@ def test_a_killed_run_continues_to_the_same_end(tmp_path):
     assert not finished.exists()
     assert checkpoint.exists()
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-    assert sorted(p.name for p in folder.iterdir()) == [".lock", "record.json"]
+    assert sorted(p.name for p in folder.iterdir()) == [".lock", "record.json", "supernet.pt"]
     whole = [*COMMAND, "--seeds", "7,", "--out", str(tmp_path / "whole")]
     subprocess.run(whole, env=environment, check=True, stdout=subprocess.DEVNULL)
     assert untimed(record.read(finished)) == untimed(record.read(path_of(tmp_path / "whole")))

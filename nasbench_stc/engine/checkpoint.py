@@ -12,6 +12,8 @@ from nasbench_stc import files
 from nasbench_stc.errors import RunError
 
 FILE_NAME = "checkpoint.pt"
+SUPERNET_NAME = "supernet.pt"
+"""The weights alone, of a search that is done."""
 
 
 def save(path: Path, state: dict[str, Any]) -> None:

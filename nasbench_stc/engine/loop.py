@@ -274,13 +274,14 @@ class _Batches:
     def descent(self, gradients: Sequence[Tensor]) -> list[Tensor]:
         """By what SGD would change the weights; as NAS-Bench-201's, without Nesterov's look ahead."""
         group = self._search.sgd.param_groups[0]
-        steps = torch._foreach_add(gradients, [w.detach() for w in self.weights], alpha=group["weight_decay"])
-        for step, weight in zip(steps, self.weights, strict=True):
+        changes = []
+        for weight, gradient in zip(self.weights, gradients, strict=True):
+            change = torch.add(gradient, weight.detach(), alpha=group["weight_decay"])
             buffer = self._search.sgd.state[weight].get("momentum_buffer")
             if buffer is not None:
-                step.add_(buffer, alpha=group["momentum"])
-        torch._foreach_mul_(steps, -group["lr"])
-        return list(steps)
+                change.add_(buffer, alpha=group["momentum"])
+            changes.append(change.mul_(-group["lr"]))
+        return changes
 
     @contextmanager
     def moved(self, by: Sequence[Tensor], times: float = 1.0) -> Iterator[None]:

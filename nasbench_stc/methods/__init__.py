@@ -22,7 +22,7 @@ METHODS = {
         "STC-NAS: one sampled operation an edge, ReLU weights, JS divergence to the sample (Sun et al., 2022)",
     ),
     "rsps": Entry(
-        "nasbench_stc.methods.rsps:RSPS", "RSPS: uniform paths, best of 100 random cells (Li & Talwalkar, 2019)"
+        "nasbench_stc.methods.rsps:RSPS", "RSPS: uniform paths, then the best of random cells (Li & Talwalkar, 2019)"
     ),
     "darts": Entry(
         "nasbench_stc.methods.darts:DARTS", "DARTS, first order: softmax over all operations (Liu et al., 2019)"

@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 class Objective(Protocol):
     """The supernet on the batches of this step, as an alpha step may ask about it. Losses are mean cross-entropies."""
 
-    weights: Sequence[Tensor]
-    """The supernet's own parameters, in a fixed order."""
-    lr: float
-    """The learning rate of the weights in this step."""
+    @property
+    def weights(self) -> Sequence[Tensor]:
+        """The supernet's own parameters, in a fixed order."""
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the weights in this step."""
 
     def valid_loss(self, mixture: Mixture, of_weights: bool = False) -> Tensor:
         """On the validation batch; differentiable in the mixture, and in the weights if `of_weights`."""
@@ -89,6 +92,9 @@ class OneShotMethod(Protocol):
     """Whether an alpha step follows each weight step of this epoch; `begin_epoch` may set it."""
     closing_steps: int = 0
     """How many alpha steps follow the last weight step of every epoch, on validation images as they are."""
+
+    settings: Any
+    generator: torch.Generator
 
     def __init__(self, settings: Any, generator: torch.Generator) -> None:
         self.settings, self.generator = settings, generator

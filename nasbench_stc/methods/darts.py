@@ -41,18 +41,26 @@ class DARTS2(DARTS):
     def alpha_step(self, objective: Objective) -> Tensor:
         """Eq. 7: the gradient at w' = w - ξ ∇w L_train(w, alpha), minus ξ times a Hessian-vector product."""
         loss = objective.train_loss(self.weight_mixture(), of_weights=True)
-        ahead = objective.descent(torch.autograd.grad(loss, objective.weights))
+        ahead = objective.descent(gradients(loss, objective.weights))
         with objective.moved(ahead):
             loss = objective.valid_loss(self.mixture(), of_weights=True)
-            of_alpha, *of_weights = torch.autograd.grad(loss, [self.alpha, *objective.weights])
+            of_alpha, *of_weights = gradients(loss, [self.alpha, *objective.weights])
         self.update(of_alpha - objective.lr * self.hessian_vector(objective, of_weights))
         return loss.detach()
 
     def hessian_vector(self, objective: Objective, vector: Sequence[Tensor]) -> Tensor:
         """Eq. 8: ∇²(alpha, w) L_train · vector by finite difference, epsilon = 0.01 / ‖vector‖; shape (6, 5)."""
-        epsilon = 1e-2 / float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(vector))))
-        ends = []
+        norm = torch.stack([torch.linalg.vector_norm(part) for part in vector]).norm()
+        epsilon = 1e-2 / norm.item()
+        ends: list[Tensor] = []
         for sign in (1, -1):
             with objective.moved(vector, sign * epsilon):
-                ends += torch.autograd.grad(objective.train_loss(self.mixture()), [self.alpha])
-        return (ends[0] - ends[1]) / (2 * epsilon)
+                ends += gradients(objective.train_loss(self.mixture()), [self.alpha])
+        product: Tensor = (ends[0] - ends[1]) / (2 * epsilon)
+        return product
+
+
+def gradients(loss: Tensor, of: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Of a loss; zeros where nothing depends on a tensor, as on a bias before a norm."""
+    found: tuple[Tensor, ...] = torch.autograd.grad(loss, of, allow_unused=True, materialize_grads=True)
+    return found

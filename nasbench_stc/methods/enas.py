@@ -1,9 +1,10 @@
 """ENAS: an LSTM draws the cells, and learns by REINFORCE which of them the supernet classifies well with.
 
-Pham, Guan, Zoph, Le & Dean, "Efficient neural architecture search via parameter sharing", ICML 2018, Sec. 2.2 and 2.4, with
-the controller and the settings of NAS-Bench-201 and NATS-Bench (`Controller` and `train_controller` in AutoDL-Projects).
-Departures: the baseline moves with every sample, as in the paper (there it stands still within an epoch); the bonus for
-entropy has no gradient of its own, as in the authors' code; a reward is over a batch of the search's size (there 512).
+Pham, Guan, Zoph, Le & Dean, "Efficient neural architecture search via parameter sharing", ICML 2018, Sec. 2.2 and 2.4,
+with the controller and the settings of NAS-Bench-201 and NATS-Bench (`Controller` and `train_controller` in
+AutoDL-Projects). Departures: the baseline moves with every sample, as in the paper (there it stands still within an
+epoch); the bonus for entropy has no gradient of its own, as in the authors' code; a reward is over a batch of the
+search's size (there 512).
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ class EnasSettings(SelectionSettings):
 
 
 class Draw(NamedTuple):
-    """A cell, and how it came about."""
+    """Cells, and how they came about."""
 
-    cell: Cell
+    cells: list[Cell]
     log_prob: Tensor
-    """0-dimensional, differentiable."""
+    """Of each, shape (n,), differentiable."""
     entropy: Tensor
-    """Of the six choices together, 0-dimensional."""
+    """Of each one's six choices together, in nats, shape (n,)."""
 
 
 class Controller(nn.Module):
@@ -56,28 +57,30 @@ class Controller(nn.Module):
         super().__init__()
         size = settings.lstm_size
         self.temperature, self.tanh_constant = settings.temperature, settings.tanh_constant
-        self.start = nn.Parameter(torch.empty(1, size))
+        self.start = nn.Parameter(torch.empty(1, 1, size))
         self.lstm = nn.LSTM(size, size, num_layers=2)
         self.embedding = nn.Embedding(len(OPS), size)
         self.decode = nn.Linear(size, len(OPS))
-        layer = (self.lstm.weight_hh_l0, self.lstm.weight_ih_l0)
-        for parameter in (self.start, *layer, self.embedding.weight, self.decode.weight):
+        first_layer = [self.lstm.get_parameter(name) for name in ("weight_hh_l0", "weight_ih_l0")]
+        for parameter in (self.start, *first_layer, self.embedding.weight, self.decode.weight):
             nn.init.uniform_(parameter, -0.1, 0.1)
 
-    def forward(self, generator: torch.Generator) -> Draw:
-        """Draw a cell."""
-        told, state = self.start, None
+    def forward(self, n: int, generator: torch.Generator) -> Draw:
+        """Draw `n` cells."""
+        told, state = self.start.expand(1, n, -1), None
         ops, log_probs, entropies = [], [], []
         for _ in EDGES:
             output, state = self.lstm(told, state)
             logits = self.tanh_constant * torch.tanh(self.decode(output[0]) / self.temperature)
-            log_prob = logits.log_softmax(dim=0)
-            op = torch.multinomial(log_prob.detach().exp(), 1, generator=generator)
-            ops.append(op.item())
-            log_probs.append(log_prob[op])
-            entropies.append(-(log_prob.detach().exp() * log_prob.detach()).sum())
-            told = self.embedding(op)
-        return Draw(Cell(tuple(map(int, ops))), torch.cat(log_probs).sum(), torch.stack(entropies).sum())
+            log_prob = logits.log_softmax(dim=1)
+            probs = log_prob.detach().exp()
+            op = torch.multinomial(probs, 1, generator=generator)
+            ops.append(op)
+            log_probs.append(log_prob.gather(1, op)[:, 0])
+            entropies.append(-(probs * log_prob.detach()).sum(dim=1))
+            told = self.embedding(op.T)
+        cells = [Cell(tuple(row)) for row in torch.cat(ops, dim=1).tolist()]
+        return Draw(cells, torch.stack(log_probs).sum(dim=0), torch.stack(entropies).sum(dim=0))
 
 
 class ENAS(OneShotMethod):
@@ -85,13 +88,15 @@ class ENAS(OneShotMethod):
 
     Settings: ClassVar[type] = EnasSettings
     presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "digits": {"controller_steps": 10},  # else these would take most of the time
+        "smoke": {"controller_steps": 1},
         "nas-bench-201": {
             "controller_beta1": 0.0,
             "lr": 0.05,
             "lr_min": 0.0005,
             "weight_decay": 2.5e-4,
             "batch_size": 128,
-        }
+        },
     }
 
     def __init__(self, settings: EnasSettings, generator: torch.Generator) -> None:
@@ -99,59 +104,61 @@ class ENAS(OneShotMethod):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
             self.controller = Controller(settings)
-        betas = (settings.controller_beta1, settings.controller_beta2)
-        self.adam = torch.optim.Adam(
-            self.controller.parameters(), settings.controller_lr, betas, settings.controller_eps
-        )
+        betas, eps = (settings.controller_beta1, settings.controller_beta2), settings.controller_eps
+        self.adam = torch.optim.Adam(self.controller.parameters(), settings.controller_lr, betas, eps)
         self.closing_steps = settings.controller_steps * settings.controller_samples
         self.baseline: float | None = None
-        self._samples = 0
-        self._accuracy = self._entropy = 0.0
+        self.begin_epoch(0, 1)
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """The means over an epoch begin anew."""
-        self._samples, self._accuracy, self._entropy = 0, 0.0, 0.0
+        self._accuracies: list[float] = []
+        self._entropies: list[float] = []
 
-    def draw(self) -> Cell:
-        """A cell of the controller's."""
+    def draw(self, n: int) -> list[Cell]:
+        """`n` cells of the controller's."""
         with torch.no_grad():
-            drawn: Draw = self.controller(self.generator)
-        return drawn.cell
+            drawn: Draw = self.controller(n, self.generator)
+        return drawn.cells
 
     def weight_mixture(self) -> Mixture:
         """A path of the controller's."""
-        return Mixture.path(self.draw())
+        return Mixture.path(self.draw(1)[0])
 
     def alpha_step(self, objective: Objective) -> Tensor:
-        """A sample of REINFORCE; every `controller_samples` of them make a step of Adam."""
+        """A sample of REINFORCE; `controller_samples` of them, drawn together, make a step of Adam."""
         s = self.settings
-        drawn: Draw = self.controller(self.generator)
-        valid_loss, accuracy = objective.valid_rating(Mixture.path(drawn.cell))
-        reward = accuracy + s.entropy_weight * drawn.entropy.item()
-        if self.baseline is None:
-            self.baseline = reward
+        sample = len(self._accuracies) % s.controller_samples
+        if sample == 0:
+            self._drawn: Draw = self.controller(s.controller_samples, self.generator)
+            self._advantages: list[float] = []
+        entropy = self._drawn.entropy[sample].item()
+        valid_loss, accuracy = objective.valid_rating(Mixture.path(self._drawn.cells[sample]))
+        reward = accuracy + s.entropy_weight * entropy
+        self.baseline = reward if self.baseline is None else self.baseline
         self.baseline += (1 - s.baseline_decay) * (reward - self.baseline)
-        loss = -drawn.log_prob * (reward - self.baseline)
-        (loss / s.controller_samples).backward()  # type: ignore[no-untyped-call]
-        self._samples += 1
-        self._accuracy, self._entropy = self._accuracy + accuracy, self._entropy + drawn.entropy.item()
-        if self._samples % s.controller_samples == 0:
+        self._advantages.append(reward - self.baseline)
+        self._accuracies.append(accuracy)
+        self._entropies.append(entropy)
+        if sample + 1 == s.controller_samples:
+            loss = -(self._drawn.log_prob * torch.tensor(self._advantages)).mean()
+            self.adam.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self.controller.parameters(), s.controller_clip)
             self.adam.step()
-            self.adam.zero_grad(set_to_none=True)
         return valid_loss
 
     def result(self, rate: Rate) -> Cell:
         """Among cells of the controller's the one that the supernet rates best."""
-        drawn = dict.fromkeys(self.draw() for _ in range(self.settings.candidates))
+        drawn = dict.fromkeys(self.draw(self.settings.candidates))  # each once
         return select(list(drawn), rate, self.settings.select_images)
 
     def snapshot(self) -> dict[str, Any]:
         """Means over the epoch's samples: accuracy in percent, entropy in nats; and the baseline."""
-        n = max(self._samples, 1)
+        n = max(len(self._accuracies), 1)
         return {
-            "controller_accuracy": 100 * self._accuracy / n,
-            "entropy": self._entropy / n,
+            "controller_accuracy": 100 * sum(self._accuracies) / n,
+            "entropy": sum(self._entropies) / n,
             "baseline": self.baseline,
         }
 

@@ -1,8 +1,8 @@
 """RSPS: weights learn on uniformly drawn paths; in the end the supernet chooses among random cells.
 
 Li & Talwalkar, "Random search and reproducibility for neural architecture search", UAI 2019, in the form in which
-NAS-Bench-201 and NATS-Bench published it (100 cells, a batch of 512 images each). Departures: a draw is for all cells of
-the network, as in NAS-Bench-201 (NATS-Bench draws in each anew), and the candidates are different from each other.
+NAS-Bench-201 and NATS-Bench published it (100 cells, a batch of 512 images each). Departures: a draw is for all cells
+of the network, as in NAS-Bench-201 (NATS-Bench draws in each anew), and no candidate is drawn twice.
 """
 
 from __future__ import annotations

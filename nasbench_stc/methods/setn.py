@@ -1,8 +1,8 @@
 """SETN: weights learn on uniformly drawn paths, alpha on the template of all; the supernet chooses among the likeliest.
 
 Dong & Yang, "One-shot neural architecture search via self-evaluated template network", ICCV 2019, in the form in which
-NAS-Bench-201 and NATS-Bench published it (`--algo setn` in `exps/NATS-algos/search-cell.py`, AutoDL-Projects). Departures
-from the paper, all theirs: the template is the softmax-weighted sum of all operations rather than a drawn one.
+NAS-Bench-201 and NATS-Bench published it (`--algo setn` in `exps/NATS-algos/search-cell.py`, AutoDL-Projects).
+Departure from the paper, theirs: the template is the softmax-weighted sum of all operations rather than a drawn one.
 """
 
 from __future__ import annotations

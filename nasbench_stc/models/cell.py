@@ -27,7 +27,9 @@ class Weights:
 
     def __init__(self, weights: Tensor, shift: Tensor | None = None) -> None:
         inputs = [sum(target == node for _, target in EDGES) for node in range(NUM_NODES)]  # edges are sorted by target
-        self.shifts = (None,) * NUM_NODES if shift is None else [of_node.sum() for of_node in shift.split(inputs)]
+        self.shifts = (
+            (None,) * NUM_NODES if shift is None else [of_node.sum() for of_node in torch.split(shift, inputs)]
+        )
         self._flat = weights.reshape(-1)
         self._scalars = self._flat.unbind()
         self._scales: dict[int, tuple[Tensor, ...]] = {}

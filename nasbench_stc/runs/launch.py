@@ -278,7 +278,9 @@ def _run_in(
         return again
     if not resume:
         saved.unlink(missing_ok=True)
-    result = _finish(todo, benchmark, *train(todo, saved, data_dir, on_step))
+    search, split = train(todo, saved, data_dir, on_step)
+    result = _finish(todo, benchmark, search, split)
+    checkpoint.save(folder / checkpoint.SUPERNET_NAME, search.supernet.state_dict())  # for whoever ranks cells with it
     result.write(folder)
     saved.unlink(missing_ok=True)
     return result
