@@ -9,14 +9,16 @@ one that the weights have just learned from.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from nasbench_stc.methods.alpha import AlphaMethod
+from nasbench_stc.methods.alpha import AlphaMethod, AlphaSettings
 from nasbench_stc.methods.base import Objective
 from nasbench_stc.models import Mixture
+from nasbench_stc.settings import setting
 
 PRESETS = AlphaMethod.presets | {"nas-bench-201": {"epochs": 50}}
 """NAS-Bench-201 searched with DARTS for 50 epochs, with all others for 250."""
@@ -32,11 +34,25 @@ class DARTS(AlphaMethod):
         return Mixture.full(self.alpha.softmax(dim=1))
 
 
+@dataclass(frozen=True)
+class Darts2Settings(AlphaSettings):
+    """alpha's settings and the finite difference's."""
+
+    radius: float = setting(
+        1e-2,
+        "how far from the weights, in all, the finite difference looks (the paper's; a network of ReLUs is not smooth "
+        "on the way: the difference then has what their kinks add, which no second derivative has)",
+        low=1e-9,
+    )
+
+
 class DARTS2(DARTS):
     """Second order: alpha looks one step of the weights ahead. ξ is the weights' learning rate of the moment.
 
     The step ahead is the whole step of SGD, with momentum and weight decay, as in the authors' code.
     """
+
+    Settings: ClassVar[type] = Darts2Settings
 
     def alpha_step(self, objective: Objective) -> Tensor:
         """Eq. 7: the gradient at w' = w - ξ ∇w L_train(w, alpha), minus ξ times a Hessian-vector product."""
@@ -49,9 +65,9 @@ class DARTS2(DARTS):
         return loss.detach()
 
     def hessian_vector(self, objective: Objective, vector: Sequence[Tensor]) -> Tensor:
-        """Eq. 8: ∇²(alpha, w) L_train · vector by finite difference, epsilon = 0.01 / ‖vector‖; shape (6, 5)."""
+        """Eq. 8: ∇²(alpha, w) L_train · vector by finite difference, epsilon = radius / ‖vector‖; shape (6, 5)."""
         norm = torch.stack([torch.linalg.vector_norm(part) for part in vector]).norm()
-        epsilon = 1e-2 / norm.item()
+        epsilon = self.settings.radius / norm.item()
         ends: list[Tensor] = []
         for sign in (1, -1):
             with objective.moved(vector, sign * epsilon):
