@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--method", default="stc", show_default=True, help="What to search with; `stc-bench methods` lists them.")
+@click.option(
+    "--method",
+    default="stc",
+    show_default=True,
+    help="What to search with, one or several (stc,gdas), or all; `stc-bench methods` lists them.",
+)
 @click.option("--dataset", default="cifar10", show_default=True, help="cifar10, cifar100, ImageNet16-120 or digits.")
 @click.option("--seeds", default="3", show_default=True, help="How many (3 is 0, 1, 2), or which (777,888,999).")
 @click.option(
@@ -60,6 +65,7 @@ def search(
     resume: bool,
 ) -> None:
     """Search for a cell, once a seed, and look each one up in a benchmark."""
+    names = parse_methods(method)
     chosen = parse_seeds(seeds)
     settings = parse_changes(changes)
     from rich.console import Console
@@ -68,11 +74,12 @@ def search(
     from nasbench_stc.engine.protocol import PROTOCOLS
     from nasbench_stc.runs import launch
 
-    plans = [launch.plan(method, dataset, seed, protocol, settings, device) for seed in chosen]
+    plans = [launch.plan(name, dataset, seed, protocol, settings, device) for name in names for seed in chosen]
     opened = open_benchmark(benchmark, data_dir)
     preset = PROTOCOLS[plans[0].protocol]
     console = Console(soft_wrap=True, highlight=False)
-    console.print(f"[bold]{method}[/bold] on {dataset}, protocol [bold]{plans[0].protocol}[/bold]: {preset.about}")
+    title = f"[bold]{', '.join(names)}[/bold] on {dataset}, protocol [bold]{plans[0].protocol}[/bold]"
+    console.print(f"{title}: {preset.about}")
     at_a_time = f" ({min(jobs, len(plans))} at a time)" if min(jobs, len(plans)) > 1 else ""
     console.print(
         f"about {preset.takes}; seeds {', '.join(map(str, chosen))}{at_a_time}; device {plans[0].device}; "
@@ -81,10 +88,20 @@ def search(
     console.print(f"benchmark [bold]{opened.name}[/bold]: {opened.about}")
     for todo in plans:
         if resume and launch.is_done(todo, out):
-            console.print(f"seed {todo.seed}: done before, its record is kept (--no-resume runs it again)")
+            console.print(f"{todo.short_name}: done before, its record is kept (--no-resume runs it again)")
     with _Bars(console) as bars:
         records = launch.run_many(plans, opened, out, data_dir, resume, jobs, bars)
     _show(console, records)
+
+
+def parse_methods(text: str) -> list[str]:
+    """`"stc,gdas"` is those two, in that order; `"all"` is every method."""
+    from nasbench_stc.methods import METHODS
+
+    names = list(METHODS) if text == "all" else [name.strip() for name in text.split(",")]
+    if len(set(names)) < len(names):
+        raise BadCallError(f"--method {text!r}: a method is named twice")
+    return names
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -113,7 +130,7 @@ class _Bars(Watcher):
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         columns = (
-            TextColumn("seed {task.fields[seed]}  {task.fields[at]}"),
+            TextColumn("{task.description}  {task.fields[at]}"),
             BarColumn(),
             TextColumn("{task.percentage:3.0f}%"),
             TimeElapsedColumn(),
@@ -123,8 +140,8 @@ class _Bars(Watcher):
         self._console = console
         self._live = console.is_terminal
         self._progress = Progress(*columns, console=console, disable=not self._live)
-        self._tasks: dict[int, Any] = {}
-        self._tenths: dict[int, int] = {}
+        self._tasks: dict[str, Any] = {}
+        self._tenths: dict[str, int] = {}
 
     def __enter__(self) -> _Bars:
         self._progress.start()
@@ -134,37 +151,37 @@ class _Bars(Watcher):
         self._progress.stop()
 
     def begin(self, todo: Plan) -> None:
-        """A bar for the run's seed."""
+        """A bar for the run."""
         shown = [task for task in self._progress.tasks if task.visible]
         finished = [task.id for task in shown if task.finished]
         if finished and len(shown) + 1 >= self._console.height:  # what does not fit the terminal is not seen to move
             self._progress.update(finished[0], visible=False)
         at = f"epoch 0/{todo.engine.epochs}"
-        self._tasks[todo.seed] = self._progress.add_task("", total=None, seed=todo.seed, at=at)
-        self._tenths[todo.seed] = 0
+        self._tasks[todo.short_name] = self._progress.add_task(todo.short_name, total=None, at=at)
+        self._tenths[todo.short_name] = 0
 
     def step(self, todo: Plan, epoch: int, epochs: int, step: int, steps: int) -> None:
         """The bar moves."""
         done, total = epoch * steps + step + 1, epochs * steps
         at = f"epoch {epoch + 1}/{epochs}"
-        self._progress.update(self._tasks[todo.seed], total=total, completed=done, at=at)
+        self._progress.update(self._tasks[todo.short_name], total=total, completed=done, at=at)
         tenths = 10 * done // total
-        if not self._live and tenths > self._tenths[todo.seed]:
-            self._tenths[todo.seed] = tenths
-            self._console.print(f"seed {todo.seed}: {at}, {10 * tenths}%")
+        if not self._live and tenths > self._tenths[todo.short_name]:
+            self._tenths[todo.short_name] = tenths
+            self._console.print(f"{todo.short_name}: {at}, {10 * tenths}%")
 
     def end(self, todo: Plan) -> None:
         """The bar's run is done, if only because its record was there."""
-        task, epochs = self._tasks[todo.seed], todo.engine.epochs
+        task, epochs = self._tasks[todo.short_name], todo.engine.epochs
         total = self._progress.tasks[task].total or 1
         self._progress.update(task, total=total, completed=total, at=f"epoch {epochs}/{epochs}")
 
     def failed(self, todo: Plan, error: Exception) -> None:
         """The bar stops; why is said above."""
-        task = self._tasks[todo.seed]
+        task = self._tasks[todo.short_name]
         self._progress.update(task, total=self._progress.tasks[task].total or 1, at="failed")
         self._progress.stop_task(task)
-        self._console.print(f"seed {todo.seed}: failed: {describe(error)}", markup=False)
+        self._console.print(f"{todo.short_name}: failed: {describe(error)}", markup=False)
 
 
 def _show(console: Any, records: list[Record]) -> None:
@@ -172,11 +189,16 @@ def _show(console: Any, records: list[Record]) -> None:
     from nasbench_stc.space import Cell
 
     columns = list(records[0].scores)
-    table = options.accuracy_table(("seed", "cell"), [COLUMNS[name] for name in columns], ("search\ns",))
+    table = options.accuracy_table(("method\nseed", "cell"), [COLUMNS[name] for name in columns], ("s",))
     for record in records:
         numbers = (f"{record.scores[name]:.2f}" for name in columns)
-        table.add_row(str(record.seed), str(Cell.parse(record.cell).index), *numbers, f"{record.total_seconds:.0f}")
+        table.add_row(
+            f"{record.method} {record.seed}",
+            str(Cell.parse(record.cell).index),
+            *numbers,
+            f"{record.total_seconds:.0f}",
+        )
     console.print(table)
     for record in records:
-        console.print(f"seed {record.seed}: {record.cell}", markup=False)
+        console.print(f"{record.method} seed {record.seed}: {record.cell}", markup=False)
     console.print("`stc-bench report --table 6` puts them beside the paper's.", markup=False)

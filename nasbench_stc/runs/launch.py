@@ -55,6 +55,11 @@ class Plan:
         return {"protocol": asdict(self.engine), "method": asdict(self.method_settings)}
 
     @property
+    def short_name(self) -> str:
+        """What tells it from the others of one command."""
+        return f"{self.method} seed {self.seed}"
+
+    @property
     def folder_name(self) -> str:
         """The same for the same command, another for any other setting."""
         everything = json.dumps([self.method, self.dataset, self.seed, self.protocol, self.settings], sort_keys=True)
@@ -209,14 +214,14 @@ def is_done(todo: Plan, out: Path | None) -> bool:
 
 def _as_one(failed: Sequence[tuple[Plan, Exception]], runs: int) -> StcBenchError:
     """One error for all that failed; where every one of the runs did in the same way, as if it had been one run."""
-    seeds: dict[str, list[int]] = {}
+    names: dict[str, list[str]] = {}
     for todo, error in failed:
-        seeds.setdefault(describe(error), []).append(todo.seed)
+        names.setdefault(describe(error), []).append(todo.short_name)
     kinds = {type(error) if isinstance(error, StcBenchError) else RunError for _, error in failed}
     kind = kinds.pop() if len(kinds) == 1 else RunError
-    if len(failed) == runs and len(seeds) == 1:
-        return kind(*seeds)
-    told = (f"seed{'s' if len(of) > 1 else ''} {', '.join(map(str, of))}: {said}" for said, of in seeds.items())
+    if len(failed) == runs and len(names) == 1:
+        return kind(*names)
+    told = (f"{', '.join(of)}: {said}" for said, of in names.items())
     rest = f" ({runs - len(failed)} of {runs} runs are done, their records kept)" if len(failed) < runs else ""
     return kind("; ".join(told) + rest)
 

@@ -101,7 +101,7 @@ class _Worker:
         self.process = multiprocessing.get_context("spawn").Process(
             target=_work,
             args=(theirs, carry_out, self.todo, _Asked(benchmark, theirs), threads),
-            name=f"seed {self.todo.seed}",
+            name=self.todo.short_name,
             daemon=True,
         )
         self.process.start()
