@@ -12,8 +12,10 @@ import time
 
 import pytest
 
-from nasbench_stc.cli.search import parse_seeds
+from nasbench_stc import Cell, open_benchmark
+from nasbench_stc.cli.search import parse_methods, parse_seeds
 from nasbench_stc.errors import BadCallError
+from nasbench_stc.methods import METHODS
 
 SMOKE = ["search", "--dataset", "digits", "--protocol", "smoke", "--device", "cpu"]
 
@@ -31,15 +33,16 @@ def test_search_then_report(stc_bench, tmp_path):
     assert "benchmark analog" in out.splitlines()[2]
     records = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("*/record.json"))]
     for record in records:
-        assert f"seed {record['seed']}: {record['cell']}" in out
+        assert f"stc seed {record['seed']}: {record['cell']}" in out
         assert f"{record['scores']['cifar10-test']:.2f}" in out
     status, out, err = stc_bench("report", "--table", 6, "--results", tmp_path)
     assert (status, err) == (0, "")
-    ours = [line for line in out.splitlines() if line.startswith(" STC-NAS")]
-    assert len(ours) == 2
-    assert "89.83±0.04" in ours[0]
+    rows = [line for line in out.splitlines() if line.startswith(" STC-NAS")]
+    assert len(rows) == 4  # printed, ours, and ours minus the mean of all cells and the largest one
+    assert "89.83±0.04" in rows[0]
     mean = sum(record["scores"]["cifar10-test"] for record in records) / 2
-    assert f"{mean:.2f}" in ours[1]
+    assert f"{mean:.2f}" in rows[1]
+    assert f"{mean - open_benchmark('analog').accuracy([Cell((3,) * 6)])[0]:+.2f}" in rows[3]
 
 
 def test_search_shows_all_six_columns(stc_bench, tmp_path, table_path):
@@ -47,8 +50,22 @@ def test_search_shows_all_six_columns(stc_bench, tmp_path, table_path):
     assert status == 0
     record = json.loads(next(tmp_path.glob("*/record.json")).read_text())
     assert len(record["scores"]) == 6
-    row = next(line for line in out.splitlines() if line.split()[:1] == ["0"])
-    assert row.split()[2:8] == [f"{value:.2f}" for value in record["scores"].values()]
+    row = next(line for line in out.splitlines() if line.split()[:2] == ["stc", "0"])
+    assert row.split()[3:9] == [f"{value:.2f}" for value in record["scores"].values()]
+
+
+def test_several_methods_in_one_command(stc_bench, tmp_path):
+    status, out, err = stc_bench(*SMOKE, "--method", "rsps,darts", "--seeds", "2", "--out", tmp_path, "--jobs", "2")
+    assert (status, err) == (0, "")
+    records = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("*/record.json"))]
+    assert [(r["method"], r["seed"]) for r in records] == [("darts", 0), ("darts", 1), ("rsps", 0), ("rsps", 1)]
+    assert [r["trajectory"][-1]["cell"] for r in records] == [records[0]["cell"], records[1]["cell"], None, None]
+    for record in records:
+        assert f"{record['method']} seed {record['seed']}: {record['cell']}" in out
+    assert parse_methods("all") == list(METHODS)
+    for wrong, said in (("stc,darts9", "unknown method 'darts9'"), ("stc,stc", "named twice")):
+        status, _, err = stc_bench(*SMOKE, "--method", wrong, "--out", tmp_path)
+        assert (status, said in err) == (2, True)
 
 
 def test_report_formats_and_files(stc_bench, tmp_path):
@@ -102,7 +119,8 @@ def test_query_takes_a_cell_by_any_name(stc_bench):
 def test_methods_lists_what_there_is(stc_bench):
     status, out, _ = stc_bench("methods")
     assert status == 0
-    assert out.startswith("stc  STC-NAS")
+    assert [line.split()[0] for line in out.splitlines()] == list(METHODS)
+    assert out.startswith("stc     STC-NAS")
     out = stc_bench("methods", "stc")[1]
     assert "noise=0.3" in out
     assert "batch_size=64" in out

@@ -57,7 +57,10 @@ def test_jobs_give_the_records_of_one_at_a_time(stc_bench, tmp_path):
     for done in records:
         assert f"seed {done.seed}: epoch 2/2, 100%" in out
         assert f"seed {done.seed}: {done.cell}" in out
-    assert all({path.name for path in folder.iterdir()} == {".lock", "record.json"} for folder in tmp_path.iterdir())
+    assert all(
+        {path.name for path in folder.iterdir()} == {".lock", "record.json", "supernet.pt"}
+        for folder in tmp_path.iterdir()
+    )
 
 
 def test_a_run_that_fails_leaves_the_others(tmp_path):
@@ -68,7 +71,7 @@ def test_a_run_that_fails_leaves_the_others(tmp_path):
     diary = Diary()
     with FileLock(taken / ".lock"), pytest.raises(RunError) as caught:
         launch.run_many(plans, open_benchmark("analog"), tmp_path, jobs=2, watch=diary)
-    assert str(caught.value).startswith(f"seed 1: {taken}: another process is running this very search")
+    assert str(caught.value).startswith(f"stc seed 1: {taken}: another process is running this very search")
     assert str(caught.value).endswith("(2 of 3 runs are done, their records kept)")
     assert "in _run_in" not in str(caught.value)
     assert "workers.py" in caught.value.__cause__.__notes__[0]  # where it was raised, for --debug

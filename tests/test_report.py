@@ -21,10 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from nasbench_stc.benchmark import COLUMNS, Benchmark
+from nasbench_stc.benchmark import COLUMNS, Benchmark, open_benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.report import FORMATS, TABLES, make_table, published, render, statistics
+from nasbench_stc.report import FORMATS, TABLES, make_table, opened_for, published, render, statistics
 from nasbench_stc.report.render import Column, Row, Spread, Table
 from nasbench_stc.runs import Record
 from nasbench_stc.space import Cell
@@ -275,6 +275,57 @@ def test_versions_of_a_benchmark_are_kept_apart_and_named() -> None:
         assert f"Benchmark {name}: imported from a file (t.table, sha256 {digest * 12})" in text
 
 
+def test_what_needs_no_search_is_a_row_and_every_method_is_compared_with_it(nb201: Benchmark) -> None:
+    identity = {"name": nb201.name, "about": nb201.about, "file": nb201.path.name, "sha256": nb201.sha256}
+    skips = str(Cell((1,) * 6))
+    records = [make_record(seed, benchmark=identity, cell=str(Cell((3, 3, 3, 3, 1, 0)))) for seed in range(3)]
+    records += [make_record(seed, method="darts", benchmark=identity, cell=skips) for seed in range(3)]
+    table = make_table(6, records, [nb201])
+    sections = list(dict.fromkeys(row.section for row in table.rows[OURS:]))
+    assert sections == [
+        "Ours: nb201",
+        "Without a search: nb201",
+        "Ours minus the mean of all cells: nb201",
+        "Ours minus the largest cell: nb201",
+    ]
+    rows = {(row.section, row.values["method"]): row for row in table.rows[OURS:]}
+    mean, largest = (rows["Without a search: nb201", name].values for name in ("mean of all cells", "largest cell"))
+    # nas-bench-201.md: of all cells; the largest one is what NATS-Bench's ENAS found
+    assert mean["cifar10-test"].mean == pytest.approx(np.mean(nb201.accuracy(range(15_625))))
+    assert (largest["cifar10-valid"].mean, largest["cifar10-test"].mean) == pytest.approx((90.20, 93.76), abs=0.005)
+    own = rows["Ours: nb201", "STC-NAS"].values["cifar10-test"]
+    difference = rows["Ours minus the largest cell: nb201", "STC-NAS"].values["cifar10-test"]
+    assert difference.mean == pytest.approx(own.mean - largest["cifar10-test"].mean)
+    assert difference.interval == pytest.approx(own.interval)
+    assert [rows["Ours: nb201", name].values["skips"] for name in ("DARTS", "STC-NAS")] == ["6.0", "1.0"]
+    text = render(table, "text", 140)
+    assert f"{difference.mean:+.2f}" in text
+    assert "does not reach zero" in text
+    assert "not at hand" not in text
+    assert "not at hand" in render(make_table(6, records), "text", 140)
+
+
+def test_the_benchmarks_of_records_are_found_by_what_they_were(nb201: Benchmark, tmp_path: Path) -> None:
+    identity = {"name": nb201.name, "about": nb201.about, "file": nb201.path.name, "sha256": nb201.sha256}
+    analog = open_benchmark("analog")
+    other = {"name": "analog", "about": "", "file": "", "sha256": analog.sha256}
+    records = [
+        make_record(benchmark=identity),
+        make_record(1, benchmark=other),
+        make_record(2),
+    ]  # the last is of no file
+    found = opened_for(records, str(nb201.path), tmp_path)
+    assert [(b.name, b.sha256) for b in found] == [("analog", analog.sha256), (nb201.name, nb201.sha256)]
+    assert opened_for(records[2:], str(nb201.path), tmp_path) == []
+    assert opened_for([], "auto", tmp_path) == []
+
+
+def test_rows_are_in_the_papers_order() -> None:
+    names = ["stc", "mine", "setn", "darts2", "rsps", "darts"]
+    rows = own_rows([make_record(method=name) for name in names])
+    assert [row.values["method"] for row in rows] == ["RSPS", "DARTS", "DARTS (2nd order)", "SETN", "STC-NAS", "mine"]
+
+
 def test_changed_settings_are_named_at_the_row() -> None:
     record = make_record()
     settings = {"protocol": {**record.settings["protocol"], "epochs": 10}, "method": {"noise": 0.3, "lambda_end": 0.0}}
@@ -321,7 +372,7 @@ def test_text_fits_and_breaks_no_number(width: int) -> None:
     assert golden.split()[-6:] == numbers
     assert next(line for line in lines if line.startswith(" 95 %")).split()[2:] == ["±2.48"] * 6
     assert ("search s" in lines[4]) == (width >= 100)
-    assert ("Not shown in a width of" in text) == (width < 120)
+    assert ("Not shown in a width of" in text) == (width < 160)
 
 
 def test_text_that_cannot_fit_runs_over_whole() -> None:
@@ -338,7 +389,7 @@ def test_names_are_shown_as_they_are() -> None:
 
 def test_markdown_has_the_same_number_of_cells_in_every_row() -> None:
     lines = [line for line in render(make_table(6, three()), "markdown").splitlines() if line.startswith("|")]
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {13}
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {14}
     assert len(lines) == 2 + OURS + 4 + 2  # head, printed rows, sections, ours and its interval
 
 

@@ -16,6 +16,7 @@ from nasbench_stc import Cell, open_benchmark, search
 from nasbench_stc.benchmark.base import Key
 from nasbench_stc.benchmark.table import TableBenchmark
 from nasbench_stc.errors import BadCallError, DataError, RunError
+from nasbench_stc.methods import METHODS
 from nasbench_stc.runs import launch, read_all, record
 
 SMOKE = {"method": "stc", "dataset": "digits", "protocol": "smoke", "benchmark": "analog", "device": "cpu"}
@@ -129,6 +130,31 @@ def test_a_killed_run_continues_to_the_same_end(tmp_path):
     whole = [*COMMAND, "--seeds", "7,", "--out", str(tmp_path / "whole")]
     subprocess.run(whole, env=environment, check=True, stdout=subprocess.DEVNULL)
     assert untimed(record.read(finished)) == untimed(record.read(path_of(tmp_path / "whole")))
+
+
+def test_every_method_continues_where_it_was_killed(tmp_path):
+    """One command over the baselines, killed by SIGKILL within each in turn, against the same one left alone."""
+    names = [name for name in METHODS if name != "stc"]
+    changes = {"epochs": 6, "steps": 10, "batch_size": 32}
+    command = [*COMMAND, "--method", ",".join(names), "--seeds", "1"]
+    command += [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
+    killed, whole = [*command, "--out", str(tmp_path / "killed")], [*command, "--out", str(tmp_path / "whole")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    left = subprocess.Popen(whole, env=environment, stdout=subprocess.DEVNULL)
+    for name in names:
+        folder = tmp_path / "killed" / launch.plan(name, "digits", 0, "smoke", changes, "cpu").folder_name
+        process = subprocess.Popen(killed, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not (folder / "checkpoint.pt").exists():
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert (folder / "checkpoint.pt").exists(), f"{name} was killed before its first epoch or after its last one"
+    subprocess.run(killed, env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert left.wait() == 0
+    (one, problems), (other, _) = read_all([tmp_path / "killed"]), read_all([tmp_path / "whole"])
+    assert not problems
+    assert sorted(record.method for record in one) == sorted(names)
+    assert list(map(untimed, one)) == list(map(untimed, other))
 
 
 def test_two_processes_write_into_one_folder(tmp_path):

@@ -49,7 +49,7 @@ def report(
     data_dir: Path | None,
 ) -> None:
     """A table of the paper, with what was measured here below the published rows; or a figure."""
-    from nasbench_stc.report import make_table, render
+    from nasbench_stc.report import make_table, opened_for, render
     from nasbench_stc.runs import read_all
 
     if figure is not None and table is not None:
@@ -62,7 +62,8 @@ def report(
     for problem in problems:
         click.echo(f"left out: {problem}", err=True)
     if figure is None:
-        _deliver(render(make_table(6 if table is None else table, records), form or "text"), out)
+        opened_for_them = opened_for(records, benchmark, data_dir)
+        _deliver(render(make_table(6 if table is None else table, records, opened_for_them), form or "text"), out)
         return
     from nasbench_stc.benchmark import find_metric, open_benchmark
     from nasbench_stc.report import Inputs, chart, make_figure, style

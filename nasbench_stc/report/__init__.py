@@ -8,13 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import BadCallError, choose
 from nasbench_stc.report import pareto, table6
 from nasbench_stc.report.chart import Chart, Inputs
 from nasbench_stc.report.render import FORMATS, Table, render
+from nasbench_stc.report.yardsticks import opened_for
 from nasbench_stc.runs import Record
 
-__all__ = ["FIGURES", "FORMATS", "TABLES", "Chart", "Inputs", "Table", "make_figure", "make_table", "render"]
+__all__ = [
+    "FIGURES",
+    "FORMATS",
+    "TABLES",
+    "Chart",
+    "Inputs",
+    "Table",
+    "make_figure",
+    "make_table",
+    "opened_for",
+    "render",
+]
 
 TABLES = {6: table6.build}
 """By the paper's number."""
@@ -22,15 +35,18 @@ FIGURES = {"pareto": pareto.build}
 """By name, or the paper's number."""
 
 
-def make_table(number: int, records: Sequence[Record]) -> Table:
+def make_table(number: int, records: Sequence[Record], benchmarks: Sequence[Benchmark] = ()) -> Table:
     """The paper's table of that number, with a row for every group of `records`.
+
+    Args:
+        benchmarks: those in which the records' cells were looked up, as far as they are at hand (`opened_for`).
 
     Raises:
         BadCallError: there is no such table here.
     """
     if number not in TABLES:
         raise BadCallError(f"no table {number!r}: there is {', '.join(f'table {known}' for known in TABLES)}")
-    return TABLES[number](records)
+    return TABLES[number](records, benchmarks)
 
 
 def make_figure(name: str, inputs: Inputs) -> Chart:

@@ -43,6 +43,8 @@ class Spread:
     source: str = ""
     note: str = ""
     """Why the number is in doubt."""
+    signed: bool = False
+    """Whether it is a difference, shown with its sign and without the deviation of what it is a difference of."""
 
 
 Value = str | int | float | Spread | None
@@ -132,6 +134,8 @@ def _show(value: Value) -> str:
     if value is None:
         return MISSING
     if isinstance(value, Spread):
+        if value.signed:
+            return f"{value.mean:+.2f}"
         return f"{value.mean:.2f}" if value.std is None else f"{value.mean:.2f}±{value.std:.2f}"
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 

@@ -8,26 +8,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from nasbench_stc.benchmark import COLUMNS
+from nasbench_stc.benchmark import COLUMNS, Benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.report import statistics
 from nasbench_stc.report.published import Published, PublishedRow, load
 from nasbench_stc.report.render import Column, Row, Spread, Table
+from nasbench_stc.report.yardsticks import Yardstick, yardsticks
 from nasbench_stc.runs import Record
-from nasbench_stc.space import Cell
+from nasbench_stc.space import EDGES, OPS, Cell
 
-DISPLAY_NAMES = {"stc": "STC-NAS"}
-"""Of methods, by key; a method that is not here is shown by its key."""
+DISPLAY_NAMES = {
+    "rsps": "RSPS",
+    "darts": "DARTS",
+    "darts2": "DARTS (2nd order)",
+    "gdas": "GDAS",
+    "setn": "SETN",
+    "enas": "ENAS",
+    "snas": "SNAS",
+    "stc": "STC-NAS",
+}
+"""Of methods, by key, in the order of the rows; a method that is not here is shown by its key, after them."""
 
 _GROUPS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "ImageNet16-120": "ImageNet\n16-120"}
 _COLUMNS = (
     Column("method", "method"),
     Column("seconds", "search s", drop=1),
     Column("n", "n", drop=2),
-    Column("search_dataset", "searched\non", drop=3),
-    Column("protocol", "protocol", drop=4),
-    Column("distinct_cells", "distinct\ncells", drop=5),
+    Column("skips", f"skips\nof {len(EDGES)}", drop=3),
+    Column("search_dataset", "searched\non", drop=4),
+    Column("protocol", "protocol", drop=5),
+    Column("distinct_cells", "distinct\ncells", drop=6),
     *(Column(key, split, group=_GROUPS[dataset], spread=True) for key, (dataset, split) in COLUMNS.items()),
 )
 _TITLE = "Accuracy of the cells found on NAS-Bench-201, in percent"
@@ -35,14 +47,29 @@ _SECTIONS = {"STC-NAS": "STC-NAS paper"}
 _COMMAND = "stc-bench search --dataset cifar10 --seeds 3"
 
 
-def build(records: Sequence[Record], published: Published | None = None) -> Table:
-    """The table of `published` (None: as the paper printed it) and of the groups of `records`."""
+def build(records: Sequence[Record], benchmarks: Sequence[Benchmark] = (), published: Published | None = None) -> Table:
+    """The table of `published` (None: as the paper printed it) and of the groups of `records`.
+
+    Args:
+        benchmarks: those in which the records were looked up, as far as they are at hand: what they say of cells that
+            nobody searched for is added, and how far each group's cells are from it.
+    """
     published = published or load(6)
     groups = _groups(records)
     rows = [_published_row(row, published) for row in published.rows]
-    rows += [_own_row(group) for group in groups]
+    left: list[Mapping[str, str]] = []
+    for name, digest in dict.fromkeys(_looked_up_in(group) for group in groups):
+        members = [group for group in groups if _looked_up_in(group) == (name, digest)]
+        rows += [_own_row(group) for group in members]
+        opened = [benchmark for benchmark in benchmarks if (benchmark.name, benchmark.sha256) == (name, digest)]
+        for yardstick in yardsticks(opened[0]) if opened else ():
+            rows.append(_yardstick_row(yardstick, name))
+        for yardstick in yardsticks(opened[0]) if opened else ():
+            rows += [_difference_row(group, yardstick, name) for group in members]
+        if not opened:
+            left.append(members[0][0].benchmark)
     left_out = len(records) - sum(map(len, groups))
-    return Table(6, _TITLE, _COLUMNS, tuple(rows), _caption(groups, published, left_out))
+    return Table(6, _TITLE, _COLUMNS, tuple(rows), _caption(groups, published, left_out, left))
 
 
 def _published_row(row: PublishedRow, published: Published) -> Row:
@@ -67,8 +94,15 @@ def _groups(records: Sequence[Record]) -> list[list[Record]]:
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
         groups.setdefault(_key(record), []).append(record)
-    # The benchmark that holds most columns comes first.
-    return [_one_a_seed(groups[key]) for key in sorted(groups, key=lambda key: (-len(groups[key][0].scores), key))]
+    methods = list(DISPLAY_NAMES)
+
+    def place(key: tuple[str, ...]) -> tuple[object, ...]:
+        name, digest, method, *rest = key
+        known = methods.index(method) if method in methods else len(methods)
+        # The benchmark that holds most columns comes first.
+        return (-len(groups[key][0].scores), name, digest, known, method, *rest)
+
+    return [_one_a_seed(groups[key]) for key in sorted(groups, key=place)]
 
 
 def _key(record: Record) -> tuple[str, ...]:
@@ -97,6 +131,7 @@ def _own_row(group: Sequence[Record]) -> Row:
             "search_dataset": first.search_dataset,
             "protocol": first.protocol,
             "distinct_cells": distinct,
+            "skips": f"{statistics.mean([_skips(record) for record in group]):.1f}",
             **scores,
         },
         notes=(_note(group, distinct),),
@@ -111,6 +146,38 @@ def _own_row(group: Sequence[Record]) -> Row:
             "git_revisions": sorted({record.git_revision for record in group}),
             "settings": first.settings,
         },
+    )
+
+
+def _looked_up_in(group: Sequence[Record]) -> tuple[str, str]:
+    """Name and checksum of a group's benchmark."""
+    return group[0].benchmark["name"], group[0].benchmark["sha256"]
+
+
+def _skips(record: Record) -> int:
+    """How many edges of the cell found are `skip_connect`, to which DARTS is known to collapse."""
+    return [OPS[op] for op in Cell.parse(record.cell).ops].count("skip_connect")
+
+
+def _yardstick_row(yardstick: Yardstick, benchmark: str) -> Row:
+    scores = {key: Spread(value, source=f"looked up in {benchmark}") for key, value in yardstick.scores.items()}
+    return Row(section=f"Without a search: {benchmark}", values={"method": yardstick.name, **scores})
+
+
+def _difference_row(group: Sequence[Record], yardstick: Yardstick, benchmark: str) -> Row:
+    first = group[0]
+    source = f"{len(group)} record(s) minus the {yardstick.name}, both in {benchmark}"
+    differences = {key: [record.scores[key] - yardstick.scores[key] for record in group] for key in _held(group)}
+    return Row(
+        section=f"Ours minus the {yardstick.name}: {benchmark}",
+        values={
+            "method": DISPLAY_NAMES.get(first.method, first.method),
+            "n": len(group),
+            "search_dataset": first.search_dataset,
+            "protocol": first.protocol,
+            **{key: replace(_spread(values, source), signed=True) for key, values in differences.items()},
+        },
+        details={"source": source},
     )
 
 
@@ -138,7 +205,9 @@ def _note(group: Sequence[Record], distinct: int) -> str:
     )
 
 
-def _caption(groups: Sequence[Sequence[Record]], published: Published, left_out: int) -> tuple[str, ...]:
+def _caption(
+    groups: Sequence[Sequence[Record]], published: Published, left_out: int, not_at_hand: Sequence[Mapping[str, str]]
+) -> tuple[str, ...]:
     lines = [f"Mean ± standard deviation (ddof=0) over n independent searches; in the paper's rows n={published.runs}."]
     if any(len(group) > 1 for group in groups):
         lines.append("Below it, after 95 %: half the width of the 95 % t-interval of the mean (ddof=1).")
@@ -152,7 +221,20 @@ def _caption(groups: Sequence[Sequence[Record]], published: Published, left_out:
         return (*lines, "No run of ours is here. To make three:", _COMMAND)  # a line of its own, to be copied
     lines += [_protocol_line(name) for name in dict.fromkeys(group[0].protocol for group in groups)]
     lines += dict.fromkeys(_benchmark_line(group[0].benchmark) for group in groups)
-    lines.append("Distinct cells: isomorphic ones count as one. All settings of a row are in the formats csv and json.")
+    lines.append(
+        "Distinct cells: isomorphic ones count as one. Skips: edges of a cell found that are skip_connect, the mean "
+        "over n. All settings of a row are in the formats csv and json."
+    )
+    if len(not_at_hand) < len({_looked_up_in(group) for group in groups}):
+        lines.append(
+            "Ours minus what needs no search: the mean over n; a method is told apart from it where the 95 % interval "
+            "below does not reach zero."
+        )
+    lines += [
+        f"Not compared with the mean of all cells and the largest one: {benchmark['name']} "
+        f"({benchmark['file']}, sha256 {benchmark['sha256'][:12]}) is not at hand (--data-dir, --benchmark)."
+        for benchmark in not_at_hand
+    ]
     if left_out:
         lines.append(f"Older records of a seed that is counted already, left out: {left_out}.")
     return tuple(lines)
