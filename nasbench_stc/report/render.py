@@ -61,6 +61,8 @@ class Column:
     """0: never left out."""
     spread: bool = False
     """Whether its values are `Spread`s."""
+    digits: int = 0
+    """Significant ones of a number that is not whole; 0: two decimals."""
 
 
 @dataclass(frozen=True)
@@ -121,16 +123,18 @@ def _lines(table: Table, columns: tuple[Column, ...], marks: Mapping[str, str]) 
         if row.section != section:
             section = row.section
             yield _Line("section", (section,))
-        texts = tuple(_show(row.values.get(column.key)) for column in columns)
+        texts = tuple(_show(row.values.get(column.key), column.digits) for column in columns)
         yield _Line("row", texts, ", ".join(marks[note] for note in row.notes))
         intervals = tuple(_show_interval(row.values.get(column.key)) for column in columns)
         if any(intervals):
             yield _Line("interval", (INTERVAL_LABEL, *intervals[1:]))
 
 
-def _show(value: Value) -> str:
+def _show(value: Value, digits: int = 0) -> str:
     if value is None:
         return MISSING
+    if isinstance(value, float) and digits:
+        return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
     if isinstance(value, Spread):
         return f"{value.mean:.2f}" if value.std is None else f"{value.mean:.2f}±{value.std:.2f}"
     return f"{value:.2f}" if isinstance(value, float) else str(value)

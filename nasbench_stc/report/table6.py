@@ -17,7 +17,16 @@ from nasbench_stc.report.render import Column, Row, Spread, Table
 from nasbench_stc.runs import Record
 from nasbench_stc.space import Cell
 
-DISPLAY_NAMES = {"stc": "STC-NAS"}
+DISPLAY_NAMES = {
+    "stc": "STC-NAS",
+    "rsps": "RSPS",
+    "darts": "DARTS",
+    "darts2": "DARTS(2nd)",
+    "gdas": "GDAS",
+    "setn": "SETN",
+    "enas": "ENAS",
+    "snas": "SNAS",
+}
 """Of methods, by key; a method that is not here is shown by its key."""
 
 _GROUPS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "ImageNet16-120": "ImageNet\n16-120"}

@@ -19,6 +19,8 @@ from nasbench_stc.errors import DataError
 
 SCHEMA = 1
 PATTERN = "profile-*.json"
+REPEATS = 32
+"""Paths drawn a kind of step: enough that what paths cost (it varies by half) is known on average to a tenth."""
 SUBNET = "subnet"
 """In place of a method: the mean of stand-alone networks, which M and T of a complexity are meant of."""
 
@@ -124,7 +126,7 @@ def _point(content: dict[str, Any]) -> Point:
     costs = {kind: _made(StepCost, cost) for kind, cost in content["costs"].items()}
     for kind, cost in costs.items():
         for numbers in (cost.seconds, cost.mib):
-            if not numbers or not all(isinstance(number, float) and number > 0 for number in numbers):
+            if not numbers or not all(isinstance(number, (int, float)) and number > 0 for number in numbers):
                 raise ValueError(f"costs of {content['method']}, {kind}: no positive numbers")
     if "weights" not in costs or not content["steps"].keys() <= costs.keys():
         raise ValueError(f"{content['method']}: not all kinds of steps have costs")

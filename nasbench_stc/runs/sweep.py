@@ -18,10 +18,9 @@ from nasbench_stc.methods import load as load_method
 from nasbench_stc.methods.base import OneShotMethod
 from nasbench_stc.runs import environment, profile
 from nasbench_stc.runs.launch import Plan, plan
-from nasbench_stc.runs.profile import SUBNET, Point, Profile
+from nasbench_stc.runs.profile import REPEATS, SUBNET, Point, Profile
 
 PROTOCOL = "paper"
-REPEATS = 32
 OWN = ("cells_per_stage", "batch_size")
 """Settings of the protocol that a point has itself."""
 
