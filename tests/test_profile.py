@@ -173,7 +173,9 @@ def test_a_profile_is_read_as_it_was_written(tiny: tuple[Profile, Path]) -> None
         (lambda content: content["points"][0]["costs"].pop("weights"), "damaged"),
         (lambda content: content["points"][0]["costs"]["weights"].update(seconds=[]), "damaged"),
         (lambda content: content["points"][0]["costs"]["weights"].update(mib=["much"]), "damaged"),
+        (lambda content: content["points"][0]["costs"].pop("alpha"), "damaged"),  # the subnet's
         (lambda content: content.update(points=None), "damaged"),
+        (lambda content: content.update(protocol={}), "damaged"),
     ],
 )
 def test_damaged_and_foreign_profiles_are_refused(

@@ -303,7 +303,7 @@ def _latex_head(columns: tuple[Column, ...]) -> list[str]:
 def _escape_latex(text: str) -> str:
     text = re.sub(r"[\\{}~^&%$#_]", lambda sign: _LATEX_SIGNS.get(sign[0], f"\\{sign[0]}"), text)
     text = re.sub(r"`([^`]*)`", r"\\texttt{\1}", text.replace("--", "-{}-"))
-    return text.replace("±", r"$\pm$").replace(MISSING, "--")
+    return text.replace("±", r"$\pm$").replace("×", r"$\times$").replace(MISSING, "--")
 
 
 def _csv(table: Table) -> str:

@@ -117,6 +117,8 @@ def read(path: Path) -> Profile:
         )
     try:
         points = [_point(point) for point in content["points"]]
+        if not {"channels", "precision", "resolution"} <= content["protocol"].keys():  # a report tells them
+            raise ValueError("the protocol's settings are not whole")
         return _made(Profile, {**content, "points": points})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: damaged ({error}); delete it and profile again") from None
@@ -128,7 +130,8 @@ def _point(content: dict[str, Any]) -> Point:
         for numbers in (cost.seconds, cost.mib):
             if not numbers or not all(isinstance(number, (int, float)) and number > 0 for number in numbers):
                 raise ValueError(f"costs of {content['method']}, {kind}: no positive numbers")
-    if "weights" not in costs or not content["steps"].keys() <= costs.keys():
+    needed = {"weights", "alpha"} if content["method"] == SUBNET else {"weights"}
+    if not needed | content["steps"].keys() <= costs.keys():
         raise ValueError(f"{content['method']}: not all kinds of steps have costs")
     return _made(Point, {**content, "costs": costs})
 
