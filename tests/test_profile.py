@@ -325,7 +325,7 @@ def test_the_command_line_measures(
 ) -> None:
     costs = {"weights": cost(0.1, 100)}
     monkeypatch.setattr(sweep, "measure_method", lambda *_: measuring.Measured(costs, {"weights": 3600}))
-    monkeypatch.setattr(sweep, "measure_subnet", lambda *_: measuring.Measured(costs, {}))
+    monkeypatch.setattr(sweep, "measure_subnet", lambda *_: measuring.Measured({**costs, "alpha": cost(0.1, 90)}, {}))
     status, out, _ = stc_bench("profile", "--device", "cpu", "--batch-sizes", "16,32", "--out", tmp_path / "new")
     assert status == 0 and "36/36: snas, N=1, batch size 32" in out and "--table 3" in out
     ((found,), _) = profile.read_all([tmp_path])
