@@ -2,37 +2,33 @@
 
 Sides of a comparison are measured in turn within one process, so that what else the machine does falls on all alike.
 
-Memory of a step is that of the tensors which it allocates, at its peak, above what stood before it: on CUDA by the
-allocator's counter, on the CPU by the sum of the allocations and releases that torch's profiler records. Weights,
-momentum and images are therefore not in it; weight gradients, activations and temporaries are.
+Memory of a step is that of the tensors which it allocates, at its peak, above what stood before it, as the package's
+own `stc-bench profile` measures it: see `nasbench_stc.engine.profile.peak_memory`.
 """
 
 from __future__ import annotations
 
 import json
 import random
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nasbench_stc import files
-from nasbench_stc.data.images import DeviceImages, Images
+from nasbench_stc.engine import profile
 from nasbench_stc.engine.loop import Search
+from nasbench_stc.engine.profile import CLASSES, Step, random_images
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.methods.base import Objective, OneShotMethod
 from nasbench_stc.models import Mixture
 from nasbench_stc.runs import environment
 from nasbench_stc.space import EDGES, OPS
 
-MIB = 2**20
-Step = Callable[[], Any]
+MIB = profile.MIB
 
 
 class Size(NamedTuple):
@@ -80,12 +76,9 @@ class Ours:
         protocol = Protocol(
             channels=size.channels, cells_per_stage=size.cells_per_stage, batch_size=size.batch, precision=precision
         )
-        rng = np.random.default_rng(0)
-        pixels = rng.integers(0, 256, (4 * size.batch, 3, size.side, size.side), dtype=np.uint8)
-        images = Images(pixels, rng.integers(0, 10, len(pixels)), (120.0,) * 3, (60.0,) * 3, 2)
-        on_device = DeviceImages(images, torch.device(device))
+        images = random_images(4 * size.batch, size.side, torch.device(device))
         self.method = Chosen()
-        self.search = Search(lambda generator: self.method, protocol, on_device, on_device, 10, 0)
+        self.search = Search(lambda generator: self.method, protocol, images, images, CLASSES, 0)
         self.search.supernet.train()
         self.index = torch.arange(size.batch, device=device)
 
@@ -120,44 +113,12 @@ def full() -> tuple[tuple[int, ...], ...]:
 
 def seconds(step: Step, device: str) -> float:
     """Of one step, until the device has done it."""
-    _wait(device)
-    begin = time.perf_counter()
-    step()
-    _wait(device)
-    return time.perf_counter() - begin
+    return profile.time_step(step, torch.device(device))
 
 
 def peak_memory(step: Step, device: str) -> float:
     """MiB of tensors that a step adds at its peak (see above)."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        step()
-        return (torch.cuda.max_memory_allocated() - before) / MIB
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as recorded:
-        step()
-    events = [event for event in recorded.profiler.kineto_results.events() if event.name() == "[memory]"]
-    now = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        now += event.nbytes()
-        peak = max(peak, now)
-    return peak / MIB
-
-
-def plain_step(network: torch.nn.Module, batch: Callable[[], tuple[Tensor, Tensor]], clip: float = 5.0) -> Step:
-    """A training step of `network`, as the engine does one."""
-    sgd = torch.optim.SGD(network.parameters(), 0.025, momentum=0.9, weight_decay=3e-4)
-
-    def step() -> None:
-        images, labels = batch()
-        loss = F.cross_entropy(network(images), labels)
-        sgd.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
-        sgd.step()
-
-    return step
+    return profile.peak_memory(step, torch.device(device))
 
 
 def write(out: Path | None, device: str, figures: Mapping[str, Any]) -> None:
@@ -190,8 +151,3 @@ def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> No
         console.width = 120
     console.print(f"\n[bold]{title}[/bold]")
     console.print(table)
-
-
-def _wait(device: str) -> None:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()

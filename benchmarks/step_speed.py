@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import torch
 import torch.nn.functional as F
-from measuring import SIZES, Ours, Size, drawn_paths, full, peak_memory, plain_step, seconds, show, write
+from measuring import SIZES, Ours, Size, drawn_paths, full, peak_memory, seconds, show, write
 from rich.progress import track
 
+from nasbench_stc.engine.profile import training_step, way_back
 from nasbench_stc.models import CellNetwork
 from nasbench_stc.runs import environment
 from nasbench_stc.space import OPS, Cell
@@ -107,7 +107,8 @@ def beside_plain(size: Size, device: str, rounds: int) -> dict[str, Any]:
         cell = Cell(tuple(ops[0] for ops in active))
         network = CellNetwork(cell, size.channels, size.cells_per_stage)
         network = network.to(device, memory_format=torch.channels_last)
-        plain, share = plain_step(network, ours.batch), _way_back(network, ours)
+        protocol = ours.search.protocol
+        plain, share = training_step(network, ours.batch, protocol), way_back(network, ours.batch, protocol)
         plain()
         share()
         for name, step in (("weights", ours.weights), ("plain", plain), ("alpha", ours.alpha), ("share", share)):
@@ -120,17 +121,6 @@ def beside_plain(size: Size, device: str, rounds: int) -> dict[str, Any]:
         "search step / (plain + share)": (mean["weights"] + mean["alpha"]) / (mean["plain"] + mean["share"]),
     }
     return {"size": size._asdict(), "rounds": rounds, "seconds": mean, "ratio": ratio}
-
-
-def _way_back(network: CellNetwork, ours: Ours) -> Callable[[], None]:
-    def step() -> None:
-        images, labels = ours.batch()
-        network.requires_grad_(False)
-        loss = F.cross_entropy(network(images.requires_grad_()), labels)
-        torch.autograd.grad(loss, [images])
-        network.requires_grad_(True)
-
-    return step
 
 
 def by_precision(size: Size, device: str, rounds: int) -> dict[str, Any]:

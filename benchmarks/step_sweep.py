@@ -14,9 +14,10 @@ from typing import Any
 
 import click
 import torch
-from measuring import SIZES, Ours, peak_memory, plain_step, seconds, show, write
+from measuring import SIZES, Ours, peak_memory, seconds, show, write
 from rich.progress import track
 
+from nasbench_stc.engine.profile import training_step
 from nasbench_stc.models import CellNetwork
 from nasbench_stc.runs import environment
 from nasbench_stc.space import EDGES, OPS, Cell
@@ -32,7 +33,8 @@ def measure(batch: int, candidates: tuple[int, ...], device: str, rounds: int) -
     size = SIZES["target"]._replace(cells_per_stage=1, batch=batch)
     ours = Ours(size, device)
     network = CellNetwork(Cell((CONV,) * len(EDGES)), size.channels, size.cells_per_stage)
-    alone = plain_step(network.to(device, memory_format=torch.channels_last), ours.batch)
+    network = network.to(device, memory_format=torch.channels_last)
+    alone = training_step(network, ours.batch, ours.search.protocol)
 
     def sampled() -> None:
         ours.method.active = ((CONV,),) * len(EDGES)

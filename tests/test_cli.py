@@ -232,7 +232,8 @@ def test_seeds():
 
 
 @pytest.mark.parametrize(
-    "args", [["-h"], ["search", "-h"], ["methods"], ["query", "9930"], ["report"], ["data", "status"]]
+    "args",
+    [["-h"], ["search", "-h"], ["profile", "-h"], ["methods"], ["query", "9930"], ["report"], ["data", "status"]],
 )
 def test_looking_up_is_light(args, tmp_path):
     """No torch, and an answer in under a second (the best of three: machines that run tests are busy)."""

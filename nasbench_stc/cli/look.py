@@ -10,7 +10,7 @@ from nasbench_stc.cli import options
 
 
 @click.command()
-@click.option("--table", type=int, help="The paper's table, by its number.  [default: 6]")
+@click.option("--table", type=int, help="The paper's table, by its number: 3 or 6.  [default: 6]")
 @click.option("--figure", help="Instead of a table, a figure: pareto (accuracy against --metric).")
 @click.option("--metric", metavar="NAME", help="Of the figure; `stc-bench metrics` lists what there is.")
 @click.option("--dataset", default="cifar10", show_default=True, help="Of the figure's accuracy and metric.")
@@ -49,7 +49,7 @@ def report(
     data_dir: Path | None,
 ) -> None:
     """A table of the paper, with what was measured here below the published rows; or a figure."""
-    from nasbench_stc.report import make_table, opened_for, render
+    from nasbench_stc.report import make_table, opened_for, read_for, render
     from nasbench_stc.runs import read_all
 
     if figure is not None and table is not None:
@@ -58,12 +58,13 @@ def report(
         raise click.UsageError("--metric is of a figure: give --figure pareto, too")
     if figure is not None and form is None and out is None:
         raise click.UsageError(f"--out is missing: a file for the figure, like {figure}.pdf; or --format csv or json")
-    records, problems = read_all(results)
+    number = 6 if table is None else table
+    records, problems = read_for(number, results) if figure is None else read_all(results)
     for problem in problems:
         click.echo(f"left out: {problem}", err=True)
     if figure is None:
-        opened_for_them = opened_for(records, benchmark, data_dir)
-        _deliver(render(make_table(6 if table is None else table, records, opened_for_them), form or "text"), out)
+        benchmarks = opened_for(records, benchmark, data_dir)
+        _deliver(render(make_table(number, records, benchmarks), form or "text"), out)
         return
     from nasbench_stc.benchmark import find_metric, open_benchmark
     from nasbench_stc.report import Inputs, chart, make_figure, style

@@ -11,6 +11,7 @@ import click
 from nasbench_stc import __version__
 from nasbench_stc.cli.data import data, doctor
 from nasbench_stc.cli.look import methods, report
+from nasbench_stc.cli.profile import profile
 from nasbench_stc.cli.query import metrics, query
 from nasbench_stc.cli.search import search
 from nasbench_stc.errors import OfficialPickleWarning, StcBenchError, describe
@@ -29,7 +30,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (search, report, query, metrics, methods, data, doctor):
+for command in (search, profile, report, query, metrics, methods, data, doctor):
     cli.add_command(command)
 
 

@@ -6,15 +6,17 @@ module, a pure function from `Inputs` to a `Chart`, which draws itself; only tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import BadCallError, choose
-from nasbench_stc.report import pareto, table6
+from nasbench_stc.report import pareto, table3, table6
 from nasbench_stc.report.chart import Chart, Inputs
 from nasbench_stc.report.render import FORMATS, Table, render
 from nasbench_stc.report.yardsticks import opened_for
-from nasbench_stc.runs import Record
+from nasbench_stc.runs import profile, read_all
 
 __all__ = [
     "FIGURES",
@@ -26,27 +28,53 @@ __all__ = [
     "make_figure",
     "make_table",
     "opened_for",
+    "read_for",
     "render",
 ]
 
-TABLES = {6: table6.build}
+
+class Maker(NamedTuple):
+    """A table of the paper: how what it is made of is read, and how it is made."""
+
+    read: Callable[[Iterable[Path]], tuple[Sequence[Any], list[str]]]
+    """The records below folders, and one sentence for each file that could not be read."""
+    build: Callable[..., Table]
+    """From what `read` gives, and the benchmarks where it `looks_up`."""
+    looks_up: bool = False
+
+
+TABLES = {3: Maker(profile.read_all, table3.build), 6: Maker(read_all, table6.build, looks_up=True)}
 """By the paper's number."""
 FIGURES = {"pareto": pareto.build}
 """By name, or the paper's number."""
 
 
-def make_table(number: int, records: Sequence[Record], benchmarks: Sequence[Benchmark] = ()) -> Table:
-    """The paper's table of that number, with a row for every group of `records`.
+def make_table(number: int, records: Sequence[Any], benchmarks: Sequence[Benchmark] = ()) -> Table:
+    """The paper's table of that number, with rows for `records`: of searches, or for table 3 profiles.
 
     Args:
-        benchmarks: those in which the records' cells were looked up, as far as they are at hand (`opened_for`).
+        benchmarks: those in which the cells found were looked up, as far as they are at hand (`opened_for`).
 
     Raises:
         BadCallError: there is no such table here.
     """
+    maker = _maker(number)
+    return maker.build(records, benchmarks) if maker.looks_up else maker.build(records)
+
+
+def read_for(number: int, folders: Iterable[Path]) -> tuple[Sequence[Any], list[str]]:
+    """The records below `folders` that the table of that number is made of, and what could not be read.
+
+    Raises:
+        BadCallError: there is no such table here.
+    """
+    return _maker(number).read(folders)
+
+
+def _maker(number: int) -> Maker:
     if number not in TABLES:
         raise BadCallError(f"no table {number!r}: there is {', '.join(f'table {known}' for known in TABLES)}")
-    return TABLES[number](records, benchmarks)
+    return TABLES[number]
 
 
 def make_figure(name: str, inputs: Inputs) -> Chart:

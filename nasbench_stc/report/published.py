@@ -56,19 +56,97 @@ class Published:
     rows: tuple[PublishedRow, ...]
 
 
+@dataclass(frozen=True)
+class PublishedFigure:
+    """One printed number that is no score."""
+
+    value: float
+    source: str
+    note: str = ""
+    """Why the printed number is in doubt; empty where nothing speaks against it."""
+
+
+@dataclass(frozen=True)
+class PublishedCost:
+    """One printed row of what a search costs."""
+
+    cells: int | None
+    """L, of the supernet; None where the row is of no network in particular."""
+    method: str
+    batch_size: int | None
+    memory_gb: PublishedFigure | None
+    gpu_days: PublishedFigure | None
+    memory_complexity: str
+    time_complexity: str
+    source: str
+
+
+@dataclass(frozen=True)
+class PublishedCosts:
+    """One printed table of what searches cost."""
+
+    reference: str
+    about: str
+    """In what space and on what device."""
+    rows: tuple[PublishedCost, ...]
+
+
 @cache
 def load(number: int = 6) -> Published:
-    """The printed table `number` of the STC-NAS paper.
+    """The printed table `number` of the STC-NAS paper, one of scores.
 
     Raises:
         DataError: the file that comes with the package is missing or damaged.
     """
     name = f"table{number}.json"
+    return parse(_content(name), name)
+
+
+@cache
+def load_costs(number: int = 3) -> PublishedCosts:
+    """The printed table `number` of the STC-NAS paper, one of costs.
+
+    Raises:
+        DataError: the file that comes with the package is missing or damaged.
+    """
+    name = f"table{number}.json"
+    return parse_costs(_content(name), name)
+
+
+def _content(name: str) -> Any:
     try:
-        content = json.loads((resources.files(__package__) / "published" / name).read_text(encoding="utf-8"))
+        return json.loads((resources.files(__package__) / "published" / name).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"published numbers {name}: cannot be read ({error}); install the package again") from None
-    return parse(content, name)
+
+
+def parse_costs(content: Any, name: str) -> PublishedCosts:
+    """The printed table in `content`, as read from JSON; `name` is for messages.
+
+    Raises:
+        DataError: something is missing, unknown, or no cost.
+    """
+    where = name
+    try:
+        rows = []
+        for row in content["rows"]:
+            where = f"{name}, row {row['method']} of L={row['cells']}"
+            figures = {key: _figure(row[key]) for key in ("memory_gb", "gpu_days")}
+            rows.append(PublishedCost(**{**row, **figures}))
+            if not row["source"]:
+                raise ValueError("has no source")
+        return PublishedCosts(content["reference"], content["about"], tuple(rows))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"published numbers {where}: damaged ({error})") from None
+
+
+def _figure(content: Mapping[str, Any] | None) -> PublishedFigure | None:
+    if content is None:
+        return None
+    figure = PublishedFigure(**content)
+    if figure.value <= 0 or not figure.source:
+        raise ValueError(f"{figure.value} is not above zero, or has no source")
+    return figure
 
 
 def parse(content: Any, name: str) -> Published:

@@ -63,6 +63,8 @@ class Column:
     """0: never left out."""
     spread: bool = False
     """Whether its values are `Spread`s."""
+    digits: int = 0
+    """Significant ones of a number that is not whole; 0: two decimals."""
 
 
 @dataclass(frozen=True)
@@ -123,16 +125,18 @@ def _lines(table: Table, columns: tuple[Column, ...], marks: Mapping[str, str]) 
         if row.section != section:
             section = row.section
             yield _Line("section", (section,))
-        texts = tuple(_show(row.values.get(column.key)) for column in columns)
+        texts = tuple(_show(row.values.get(column.key), column.digits) for column in columns)
         yield _Line("row", texts, ", ".join(marks[note] for note in row.notes))
         intervals = tuple(_show_interval(row.values.get(column.key)) for column in columns)
         if any(intervals):
             yield _Line("interval", (INTERVAL_LABEL, *intervals[1:]))
 
 
-def _show(value: Value) -> str:
+def _show(value: Value, digits: int = 0) -> str:
     if value is None:
         return MISSING
+    if isinstance(value, float) and digits:
+        return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
     if isinstance(value, Spread):
         if value.signed:
             return f"{value.mean:+.2f}"
@@ -303,7 +307,7 @@ def _latex_head(columns: tuple[Column, ...]) -> list[str]:
 def _escape_latex(text: str) -> str:
     text = re.sub(r"[\\{}~^&%$#_]", lambda sign: _LATEX_SIGNS.get(sign[0], f"\\{sign[0]}"), text)
     text = re.sub(r"`([^`]*)`", r"\\texttt{\1}", text.replace("--", "-{}-"))
-    return text.replace("±", r"$\pm$").replace(MISSING, "--")
+    return text.replace("±", r"$\pm$").replace("×", r"$\times$").replace(MISSING, "--")
 
 
 def _csv(table: Table) -> str:

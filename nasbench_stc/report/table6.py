@@ -22,7 +22,7 @@ from nasbench_stc.space import EDGES, OPS, Cell
 DISPLAY_NAMES = {
     "rsps": "RSPS",
     "darts": "DARTS",
-    "darts2": "DARTS (2nd order)",
+    "darts2": "DARTS(2nd)",
     "gdas": "GDAS",
     "setn": "SETN",
     "enas": "ENAS",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nasbench_stc.benchmark import COLUMNS, Benchmark, open_benchmark
 from nasbench_stc.errors import StcBenchError
@@ -35,14 +36,16 @@ def yardsticks(benchmark: Benchmark) -> tuple[Yardstick, ...]:
     )
 
 
-def opened_for(records: Iterable[Record], source: str, data_dir: str | Path | None = None) -> list[Benchmark]:
+def opened_for(records: Sequence[Any], source: str, data_dir: str | Path | None = None) -> list[Benchmark]:
     """The benchmarks in which the records' cells were looked up, as far as they are at hand with the whole space.
 
     Args:
-        records: of which the benchmarks are wanted.
+        records: of searches; others were looked up nowhere.
         source, data_dir: as for `open_benchmark`; the records' own names are tried after it.
     """
-    wanted = {(record.benchmark["name"], record.benchmark["sha256"]) for record in records}
+    wanted = {
+        (record.benchmark["name"], record.benchmark["sha256"]) for record in records if isinstance(record, Record)
+    }
     found: dict[tuple[str, str], Benchmark] = {}
     for candidate in dict.fromkeys([source, *sorted(name for name, _ in wanted)]):
         if wanted <= found.keys():

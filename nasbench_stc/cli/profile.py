@@ -1,0 +1,104 @@
+"""`stc-bench profile`: what searches cost in memory and time, measured point by point with a progress bar."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nasbench_stc.errors import BadCallError
+from nasbench_stc.runs.profile import REPEATS
+
+if TYPE_CHECKING:
+    from nasbench_stc.runs.profile import Profile
+
+
+@click.command()
+@click.option("--methods", default="all", show_default=True, help="all, or names (stc,gdas,darts).")
+@click.option("--batch-sizes", default="64", show_default=True, help="Images a step: one, or several (16,32,64).")
+@click.option("--cells-per-stage", default="5,1", show_default=True, help="Depths: N is L = 3 N + 2 cells.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, or auto.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Folder of records."
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=2),
+    default=REPEATS,
+    show_default=True,
+    help="Measured steps of each kind where they draw paths; where all are alike, a few.",
+)
+def profile(methods: str, batch_sizes: str, cells_per_stage: str, device: str, out: Path, repeats: int) -> None:
+    """Measure what a method's steps cost at the sizes of the protocol paper, for `stc-bench report --table 3`.
+
+    Points that were measured before are kept: after an interruption the same command continues. Let nothing else run
+    meanwhile; OMP_NUM_THREADS sets the threads.
+    """
+    from nasbench_stc.methods import METHODS
+
+    names = list(METHODS) if methods == "all" else _parts(methods)
+    if not names or len(set(names)) < len(names):
+        raise BadCallError(f"--methods {methods!r}: give all, or names, each once (stc,gdas,darts)")
+    batches, depths = _numbers("--batch-sizes", batch_sizes), _numbers("--cells-per-stage", cells_per_stage)
+    # The profiler that counts memory on a CPU would speak to stderr twice a step.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from nasbench_stc.runs.sweep import sweep
+
+    console = Console(soft_wrap=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=None)
+
+        def on_point(what: str, done: int, of: int) -> None:
+            progress.update(task, description=what, completed=done, total=of)
+            if not console.is_terminal and done < of:
+                console.print(f"{done + 1}/{of}: {what}")
+
+        found, path = sweep(names, batches, depths, out, device, repeats, on_point)
+    _show(console, found)
+    console.print(f"{path}: {len(found.points)} points. `stc-bench report --table 3` puts them beside the paper's.")
+
+
+def _show(console: Any, found: Profile) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    heads = ("method", "L", "batch\nsize", "peak\nMiB", "weight\nstep s", "alpha\nstep s", "search h,\nextrapolated")
+    for head in heads:
+        table.add_column(head, justify="left" if head == "method" else "right", no_wrap=True)
+    for point in found.points:
+        alpha = point.costs.get("alpha", point.costs.get("closing"))
+        seconds = point.search_seconds
+        table.add_row(
+            point.method,
+            str(point.cells),
+            str(point.batch_size),
+            f"{point.peak_mib:.0f}",
+            f"{point.costs['weights'].typical_seconds:.3f}",
+            f"{alpha.typical_seconds:.3f}" if alpha else "–",
+            f"{seconds / 3600:.2f}" if seconds else "–",
+        )
+    console.print(table)
+    console.print(f"{found.device}, {found.threads} thread(s)")
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    """`"5,1"` is [5, 1]."""
+    try:
+        numbers = [int(part) for part in _parts(text)]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 1 or len(set(numbers)) < len(numbers):
+        raise BadCallError(f"{option} {text!r}: give whole numbers above zero, each once, with commas between")
+    return numbers

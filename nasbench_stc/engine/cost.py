@@ -1,0 +1,29 @@
+"""What a kind of step was measured to cost, as plain values: made by `profile`, kept in records, read without torch."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """One kind of step; the lists have a value a measured step."""
+
+    seconds: list[float]
+    mib: list[float]
+    """At the peak, of other steps than the timed ones, for to record memory takes time. See `profile.peak_mib`."""
+    operations: float
+    """That ran on an edge, `none` counted: one on a path, all five in a mixture of all."""
+    drawn: bool
+    """Whether the steps differ in what they run, so that one of them says little."""
+
+    @property
+    def typical_seconds(self) -> float:
+        """Of a step: where they differ the mean, which a long search adds up to; where they are alike the median."""
+        return statistics.mean(self.seconds) if self.drawn else statistics.median(self.seconds)
+
+    @property
+    def mean_mib(self) -> float:
+        """MiB at the peak, mean over the steps."""
+        return statistics.mean(self.mib)

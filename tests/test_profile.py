@@ -1,0 +1,332 @@
+"""What searches cost: the measurement, the sweep that keeps it, and Table 3, which puts it beside the paper's."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nasbench_stc.engine import profile as measuring
+from nasbench_stc.engine.cost import StepCost
+from nasbench_stc.errors import DataError, RunError
+from nasbench_stc.report import FORMATS, make_table, published, render, table3
+from nasbench_stc.runs import profile, sweep
+from nasbench_stc.runs.profile import SUBNET, Point, Profile
+from nasbench_stc.space import NONE, OPS, flops
+
+PUBLISHED = 11
+SMALL = {"channels": 4, "resolution": 8}
+METHODS = ("rsps", "stc", "darts", "setn", "enas")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Profile, Path]:
+    """A real sweep of a small supernet."""
+    return sweep.sweep(METHODS, [8], [1], tmp_path_factory.mktemp("results"), "cpu", repeats=8, changes=SMALL)
+
+
+def cost(seconds: float, mib: float, operations: float = 1.0) -> StepCost:
+    return StepCost([seconds, 3 * seconds], [mib, 3 * mib], operations, drawn=operations == 1)
+
+
+def point(method: str, times: float, operations: float = 1.0, depth: int = 5, batch: int = 64) -> Point:
+    """A point that costs `times` what the subnet does."""
+    steps = {} if method == SUBNET else {"weights": 19500, "alpha": 19500}
+    costs = {"weights": cost(0.1 * times, 100 * times, operations), "alpha": cost(0.05 * times, 80 * times, operations)}
+    return Point(method, depth, batch, {}, costs, steps, "unknown", "2026-01-01T00:00:00+00:00")
+
+
+def made_up(*points: Point) -> Profile:
+    protocol = {"resolution": 0, "channels": 16, "precision": "float32"}
+    return Profile("CPU: a_processor 100%", 1, {"torch": "2.6"}, protocol, 32, list(points))
+
+
+def usual() -> Profile:
+    return made_up(
+        *(
+            point(method, times, operations, depth)
+            for depth in (5, 1)
+            for method, times, operations in ((SUBNET, 1, 1), ("stc", 1.1, 1), ("gdas", 0.9, 1), ("darts", 3, 5))
+        )
+    )
+
+
+# The measurement
+
+
+def test_single_paths_cost_less_than_all_operations(tiny: tuple[Profile, Path]) -> None:
+    by_method = {point.method: point for point in tiny[0].points}
+    assert list(by_method) == [SUBNET, *METHODS]
+    assert {name: point.costs.keys() for name, point in by_method.items()} == {
+        SUBNET: {"weights", "alpha"},
+        "rsps": {"weights"},
+        "stc": {"weights", "alpha"},
+        "darts": {"weights", "alpha"},
+        "setn": {"weights", "alpha"},
+        "enas": {"weights", "closing"},
+    }
+    operations = {
+        (name, kind): cost.operations for name, point in by_method.items() for kind, cost in point.costs.items()
+    }
+    assert {key for key, ran in operations.items() if ran != 1} == {
+        ("darts", "weights"),
+        ("darts", "alpha"),
+        ("setn", "alpha"),
+    }
+    for name in ("rsps", "stc", SUBNET, "enas"):
+        assert by_method["darts"].peak_mib > 1.3 * by_method[name].peak_mib
+    darts, stc = by_method["darts"].costs, by_method["stc"].costs
+    assert darts["weights"].typical_seconds > 1.3 * stc["weights"].typical_seconds
+    assert stc["weights"].drawn and len(stc["weights"].seconds) == len(stc["weights"].mib) == 8
+    assert not darts["weights"].drawn and len(darts["weights"].seconds) == 4 and len(darts["weights"].mib) == 1
+
+
+def test_a_search_has_as_many_steps_as_the_protocol_says(tiny: tuple[Profile, Path]) -> None:
+    steps = {point.method: point.steps for point in tiny[0].points}
+    assert steps[SUBNET] == {}
+    assert steps["rsps"] == {"weights": 50 * (25_000 // 8)}
+    assert steps["stc"] == {"weights": 156_250, "alpha": 156_250}
+    assert steps["enas"] == {"weights": 156_250, "closing": 50 * 50 * 20}
+    uniform = measuring.measure_method(  # alpha rests in half of the epochs, and is measured in the others
+        lambda generator: sweep.load_method("stc")(
+            replace(sweep.load_method("stc").Settings(), uniform=0.5), generator
+        ),
+        replace(sweep.plan("stc", protocol="smoke", device="cpu").engine, batch_size=4),
+        torch.device("cpu"),
+        2,
+    )
+    assert uniform.steps == {"weights": 6, "alpha": 3}
+
+
+def test_the_subnet_has_each_operation_equally_often() -> None:
+    ops = np.array([cell.ops for cell in measuring.subnet_cells()])
+    assert ops.shape == (measuring.SUBNETS, 6)
+    for edge in ops.T:
+        assert sorted(edge) == sorted([op for op in range(len(OPS)) if op != NONE] * 2)
+    assert measuring.subnet_cells() == measuring.subnet_cells()
+    all_operations = 7.78305 + 6 * (3.93216 + 35.38944)  # the official files' skeleton and convolutions
+    assert table3.counted_ratio(5) == pytest.approx(all_operations / flops(measuring.subnet_cells()).mean())
+    assert 1 < table3.counted_ratio(1) < table3.counted_ratio(5) < 4
+
+
+# The sweep and its record
+
+
+def test_a_killed_sweep_continues_and_another_adds(
+    tiny: tuple[Profile, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done, path = tiny
+    killed = replace(done, points=done.points[:2])
+    killed.write(tmp_path)
+    measured: list[str] = []
+    measure = sweep.measure_method
+
+    def counting(*args: Any) -> Any:
+        measured.append("one")
+        return measure(*args)
+
+    monkeypatch.setattr(sweep, "measure_method", counting)
+    told: list[str] = []
+    again, where = sweep.sweep(
+        ["rsps", "stc"], [8], [1], tmp_path, "cpu", 8, lambda what, *_: told.append(what), changes=SMALL
+    )
+    assert where.name == path.name and measured == ["one"]
+    assert again.points[:2] == killed.points and again.points[2].method == "stc"
+    assert told == [*(f"{name}, N=1, batch size 8" for name in (SUBNET, "rsps", "stc")), "done"]
+    assert profile.read(where) == again
+    assert sorted(found.name for found in tmp_path.iterdir()) == [where.name]  # and no lock
+
+
+def test_what_fails_is_named_and_the_rest_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def out_of_memory(*args: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\nmuch")
+
+    monkeypatch.setattr(sweep, "measure_method", out_of_memory)
+    with pytest.raises(RunError, match=r"stc, N=1, batch size 8: CUDA out of memory.*\(1 of 2 points are in"):
+        sweep.sweep(["stc"], [8], [1], tmp_path, "cpu", 8, changes=SMALL)
+    ((kept,), problems) = profile.read_all([tmp_path])
+    assert [point.method for point in kept.points] == [SUBNET] and not problems
+
+
+def test_a_profile_is_read_as_it_was_written(tiny: tuple[Profile, Path]) -> None:
+    assert profile.read(tiny[1]) == tiny[0]
+    assert replace(tiny[0], threads=99).file_name != tiny[0].file_name
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda content: content.update(schema=99), "schema 99"),
+        (lambda content: content.pop("schema"), "no profile"),
+        (lambda content: content.pop("threads"), r"damaged.*threads"),
+        (lambda content: content["points"][0].pop("method"), "damaged"),
+        (lambda content: content["points"][0]["costs"].pop("weights"), "damaged"),
+        (lambda content: content["points"][0]["costs"]["weights"].update(seconds=[]), "damaged"),
+        (lambda content: content["points"][0]["costs"]["weights"].update(mib=["much"]), "damaged"),
+        (lambda content: content["points"][0]["costs"].pop("alpha"), "damaged"),  # the subnet's
+        (lambda content: content.update(points=None), "damaged"),
+        (lambda content: content.update(protocol={}), "damaged"),
+    ],
+)
+def test_damaged_and_foreign_profiles_are_refused(
+    damage: Callable[[dict[str, Any]], object], says: str, tmp_path: Path
+) -> None:
+    path = usual().write(tmp_path)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    damage(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(DataError, match=says):
+        profile.read(path)
+    found, problems = profile.read_all([tmp_path])
+    assert not found and len(problems) == 1
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(DataError, match="no JSON"):
+        profile.read(path)
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--methods", "stc,nonesuch"], "unknown method 'nonesuch': choose from stc"),
+        (["--methods", "stc,stc"], "each once"),
+        (["--batch-sizes", "1,x"], "--batch-sizes '1,x'"),
+        (["--cells-per-stage", "0"], "--cells-per-stage '0'"),
+        (["--batch-sizes", "1"], "batch_size=1"),
+    ],
+)
+def test_bad_calls_say_what_is_wrong(
+    stc_bench: Callable[..., tuple[int, str, str]], args: list[str], says: str
+) -> None:
+    status, _, err = stc_bench("profile", *args)
+    assert status == 2 and says in err
+
+
+# Table 3
+
+
+@pytest.mark.parametrize(
+    ("cells", "method", "batch_size", "memory", "days", "complexities"),
+    [
+        (8, "DARTS", 64, 9.4, 0.75, ("O(nM)", "O(nT)")),
+        (8, "GDAS", 256, 6.8, 0.18, ("O(M)", "O(T)")),
+        (8, "STC-NAS", 64, 1.8, 0.142, ("O(M)", "O(T)")),
+        (8, "STC-NAS", 256, 5.5, 0.059, ("O(M)", "O(T)")),
+        (20, "SNAS", 96, 83, 15.6, ("O(nM)", "O(nT)")),
+        (20, "STC-NAS", 96, 12, 0.22, ("O(M)", "O(T)")),
+    ],
+)
+def test_golden_rows(
+    cells: int, method: str, batch_size: int, memory: float, days: float, complexities: tuple[str, str]
+) -> None:
+    rows = published.load_costs(3).rows
+    assert len(rows) == PUBLISHED
+    row = next(row for row in rows if (row.cells, row.method, row.batch_size) == (cells, method, batch_size))
+    assert row.memory_gb and row.gpu_days
+    assert (row.memory_gb.value, row.gpu_days.value) == (memory, days)
+    assert (row.memory_complexity, row.time_complexity) == complexities
+    assert all("Table 3" in figure.source for figure in (row.memory_gb, row.gpu_days))
+
+
+@pytest.mark.parametrize("damage", ["no source", "no cost", "unknown key"])
+def test_damaged_published_costs_are_refused(damage: str) -> None:
+    text = Path(published.__file__).with_suffix("").joinpath("table3.json").read_text(encoding="utf-8")
+    content = json.loads(text)
+    row = content["rows"][1]
+    if damage == "no source":
+        row["gpu_days"]["source"] = ""
+    elif damage == "no cost":
+        row["memory_gb"]["value"] = 0
+    else:
+        row["memory"] = 1
+    with pytest.raises(DataError, match=r"table3\.json, row DARTS of L=8: damaged"):
+        published.parse_costs(content, "table3.json")
+
+
+def test_a_point_is_a_row_beside_the_subnet() -> None:
+    rows = make_table(3, [usual()]).rows[PUBLISHED:]
+    assert [(row.section, row.values["method"]) for row in rows] == [
+        (f"Ours, L={cells}", method) for cells in (17, 5) for method in ("Subnet", "STC-NAS", "GDAS", "DARTS")
+    ]
+    stc, darts = rows[1].values, rows[3].values
+    assert stc["memory"] == pytest.approx(220 / 1024)  # the mean of drawn steps, of the kind that needs most
+    assert stc["highest"] == pytest.approx(330 / 1024)
+    assert (stc["weights_seconds"], stc["alpha_seconds"]) == (pytest.approx(0.22), pytest.approx(0.11))
+    assert stc["search_days"] == pytest.approx(19500 * 0.33 / 86_400)
+    assert [stc[f"{kind}_ratio"] for kind in ("memory", "weights", "alpha")] == pytest.approx([1.1] * 3)
+    assert (stc["memory_complexity"], stc["time_complexity"], stc["agrees"]) == ("O(M)", "O(T)", "yes")
+    assert (darts["memory_complexity"], darts["time_complexity"], darts["agrees"]) == ("O(nM)", "O(nT)", "yes")
+    assert rows[0].values["agrees"] is None and rows[0].values["search_days"] is None
+
+
+def test_growth_that_is_not_as_claimed_is_named() -> None:
+    subnet, cheap, dear = point(SUBNET, 1), point("darts", 1.2, 5), point("stc", 3)
+    setn = replace(
+        point("setn", 1), costs={"weights": cost(0.1, 100), "alpha": cost(0.15, 300, 5)}
+    )  # claimed by nobody: by what runs
+    rows = make_table(3, [made_up(subnet, cheap, dear, setn)]).rows[PUBLISHED:]
+    assert [row.values["agrees"] for row in rows] == [
+        None,
+        "not memory, weights, alpha",
+        "not memory, weights, alpha",
+        "yes",
+    ]
+    assert (rows[3].values["memory_complexity"], rows[3].values["time_complexity"]) == ("O(nM)", "O(T)+O(nT)")
+    without = make_table(3, [made_up(dear)]).rows[-1].values
+    assert without["agrees"] is None and "memory_ratio" not in without
+
+
+def test_the_caption_says_how_it_was_measured() -> None:
+    caption = " ".join(make_table(3, [usual()]).caption)
+    for phrase in ("EXTRAPOLATED", "profiler", "allocator", "3.65 at L=17, 2.81 at L=5", "1.91 at L=17", "V100"):
+        assert phrase in caption
+    assert "5.2 times the memory and 5.3 times the days at L=8" in caption
+    assert make_table(3, []).caption[-1] == "stc-bench profile --methods stc,gdas,darts --batch-sizes 16,32,64"
+    assert len(make_table(3, []).rows) == PUBLISHED
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("profiles", [[], [usual()]], ids=["none", "one"])
+def test_every_format_has_the_numbers(form: str, profiles: list[Profile]) -> None:
+    text = render(make_table(3, profiles), form)
+    assert text.endswith("\n") and text == render(make_table(3, profiles), form)
+    assert all(number in text for number in ("0.142", "0.059", "9.4"))
+    if form == "text":
+        assert max(map(len, text.splitlines())) <= 100
+    if form == "csv" and profiles:
+        ours = list(csv.DictReader(io.StringIO(text)))[-1]
+        assert ours["device"] == "CPU: a_processor 100%" and float(ours["search_seconds_extrapolated"]) > 0
+        assert json.loads(ours["costs"])["weights"]["seconds"] == [pytest.approx(0.3), pytest.approx(0.9)]
+
+
+def test_the_commands_meet(tiny: tuple[Profile, Path]) -> None:
+    """The report reads what the sweep wrote, and does not import torch."""
+    code = (
+        "import sys; from nasbench_stc.cli.main import cli; cli(sys.argv[1:], standalone_mode=False); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    args = ["report", "--table", "3", "--results", str(tiny[1].parent)]
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
+    assert "Ours, L=5" in done.stdout and "8x8" in done.stdout
+    assert any(line.split()[:1] == ["SETN"] and "O(T)+O(nT)" in line for line in done.stdout.splitlines())
+
+
+def test_the_command_line_measures(
+    stc_bench: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    costs = {"weights": cost(0.1, 100)}
+    monkeypatch.setattr(sweep, "measure_method", lambda *_: measuring.Measured(costs, {"weights": 3600}))
+    monkeypatch.setattr(sweep, "measure_subnet", lambda *_: measuring.Measured({**costs, "alpha": cost(0.1, 90)}, {}))
+    status, out, _ = stc_bench("profile", "--device", "cpu", "--batch-sizes", "16,32", "--out", tmp_path / "new")
+    assert status == 0 and "36/36: snas, N=1, batch size 32" in out and "--table 3" in out
+    ((found,), _) = profile.read_all([tmp_path])
+    assert len(found.points) == 36 and found.repeats == profile.REPEATS
