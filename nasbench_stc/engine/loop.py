@@ -236,7 +236,11 @@ class _Batches:
 
     def __init__(self, search: Search, valid: Batch) -> None:
         self._search, self._valid = search, valid
-        self.weights = tuple(search.supernet.parameters())
+
+    @property
+    def weights(self) -> Sequence[Tensor]:
+        """The supernet's parameters."""
+        return tuple(self._search.supernet.parameters())
 
     @property
     def lr(self) -> float:
