@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import BadCallError, choose
-from nasbench_stc.report import pareto, table6
+from nasbench_stc.report import pareto, ranking, table6
 from nasbench_stc.report.chart import Chart, Inputs
 from nasbench_stc.report.render import FORMATS, Table, render
-from nasbench_stc.runs import Record
+from nasbench_stc.runs import Ranking, Record
 
-__all__ = ["FIGURES", "FORMATS", "TABLES", "Chart", "Inputs", "Table", "make_figure", "make_table", "render"]
+__all__ = [
+    "FIGURES",
+    "FORMATS",
+    "TABLES",
+    "Chart",
+    "Inputs",
+    "Table",
+    "make_figure",
+    "make_ranking_table",
+    "make_table",
+    "render",
+]
 
 TABLES = {6: table6.build}
 """By the paper's number."""
@@ -31,6 +43,15 @@ def make_table(number: int, records: Sequence[Record]) -> Table:
     if number not in TABLES:
         raise BadCallError(f"no table {number!r}: there is {', '.join(f'table {known}' for known in TABLES)}")
     return TABLES[number](records)
+
+
+def make_ranking_table(rankings: Sequence[Ranking], benchmark: Benchmark) -> Table:
+    """How well supernets rank cells, beside what counting parameters gives.
+
+    Raises:
+        BadCallError, DataError: the benchmark does not hold what the cells are compared with.
+    """
+    return ranking.build(rankings, benchmark)
 
 
 def make_figure(name: str, inputs: Inputs) -> Chart:
