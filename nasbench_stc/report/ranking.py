@@ -70,7 +70,7 @@ def _section(ranking: Ranking, name: str, truth: NDArray[np.float64]) -> list[Ro
     classes = len({cell.isomorphism_class for cell in cells})
     note = (
         f"{len(cells):,} cells of {classes:,} isomorphism classes, not merged; rated on {ranking.images:,} validation "
-        f"images, {1e3 * ranking.seconds / len(cells):.1f} ms a cell on {ranking.device} ({ranking.threads} threads)."
+        f"images, {1e3 * ranking.seconds / len(cells):.1f} ms a cell on {ranking.device} (threads: {ranking.threads})."
     )
     slices = {"all": np.full(len(cells), True), "best tenth": statistics.best(truth, BEST)}
     scores = {
