@@ -70,7 +70,7 @@ def kendall_interval(
 
     Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13. It says how far tau-b depends on which cells
     were looked at, nothing of other supernets. A resample is n counts w; the concordant minus the discordant pairs of
-    all resamples are then products w' S w with one matrix S of signs, for 500 cells 80 times as fast as one by one.
+    all resamples are then products w' S w with one matrix S of signs, 70 times as fast as one by one for 500 cells.
     Resamples in which all of x or y are equal have no tau-b and are left out.
     """
     n = len(x)
@@ -78,10 +78,11 @@ def kendall_interval(
         return math.nan, math.nan
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
     weights = counts.astype(np.float32)  # of which whole numbers up to 2^24 are exact
+    ranks = [np.unique(values, return_inverse=True)[1].astype(np.float32) for values in (x, y)]
     pairs = np.zeros(resamples)
     for start in range(0, n, _BLOCK):  # S is symmetric: each block of rows against itself and those to its right
         rows = slice(start, min(start + _BLOCK, n))
-        signs = (np.sign(x[rows, None] - x[None, start:]) * np.sign(y[rows, None] - y[None, start:])).astype(np.float32)
+        signs = np.sign(ranks[0][rows, None] - ranks[0][start:]) * np.sign(ranks[1][rows, None] - ranks[1][start:])
         signs[:, : len(signs)] /= 2
         pairs += 2 * np.einsum("ri,ri->r", counts[:, rows], weights[:, start:] @ signs.T)
     untied = [n**2 - _squares(counts, values) for values in (x, y)]
