@@ -1,6 +1,9 @@
 """What the speed benchmarks count and measure with, on cases that can be told by hand."""
 
+import json
+
 import measuring
+import ranking_cost
 import step_floor
 import step_speed
 import torch
@@ -62,3 +65,17 @@ def test_step_speed_says_what_it_measured(monkeypatch, tmp_path):
     assert done.exit_code == 0, done.output
     assert "all mixed" in done.output
     assert (tmp_path / "f.json").read_text().count('"mib_mean"') == 2
+
+
+def test_ranking_cost_says_what_it_measured(monkeypatch, tmp_path):
+    monkeypatch.setattr(ranking_cost, "SIZES", {"cpu": SIZE})
+    threads = torch.get_num_threads()
+    args = ["--device", "cpu", "--rounds", "1", "--cells", "20", "--no-all", "--batch", "4"]
+    try:
+        done = CliRunner().invoke(ranking_cost.main, [*args, "--out", str(tmp_path / "f.json")])
+    finally:
+        torch.set_num_threads(threads)
+    assert done.exit_code == 0, done.output
+    (found,) = json.loads((tmp_path / "f.json").read_text())["figures"]
+    assert found["different paths"] <= found["cells"] == 20
+    assert found["ratio"] > 0

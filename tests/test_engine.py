@@ -151,7 +151,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     path = tmp_path / "checkpoint.pt"
     checkpoint.save(path, search().state_dict())
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(RunError, match=r"checkpoint\.pt: cannot be continued from.*--no-resume"):
+    with pytest.raises(RunError, match=r"checkpoint\.pt: cannot be read.*--no-resume"):
         checkpoint.load(path)
 
 

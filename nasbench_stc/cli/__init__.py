@@ -1,4 +1,4 @@
-"""The command line: thin click commands over the public functions. Only `search` and `doctor` import torch."""
+"""The command line: thin click commands over the public functions. Only `search`, `rank` and `doctor` import torch."""
 
 from nasbench_stc.cli.main import main
 

@@ -32,5 +32,5 @@ def load(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged files
-        raise RunError(f"{path}: cannot be continued from ({error}). Start the run anew with --no-resume") from None
+        raise RunError(f"{path}: cannot be read ({error}). Start the run anew with --no-resume") from None
     return state

@@ -78,10 +78,7 @@ class Search:
             "augmentation": torch.Generator(self.device).manual_seed(augmentation),
             "method": torch.Generator().manual_seed(method),
         }
-        with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU: the same on every device
-            torch.manual_seed(init)
-            supernet = Supernet(protocol.channels, protocol.cells_per_stage, classes, protocol.bn == "running")
-        self.supernet = supernet.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.supernet = build_supernet(protocol, classes, self.device, init)
         self.method = make_method(self.generators["method"])
         self.sgd = torch.optim.SGD(
             self.supernet.parameters(),
@@ -226,6 +223,15 @@ class Search:
         p = self.protocol
         done = step / (p.epochs * self.steps)
         self.sgd.param_groups[0]["lr"] = p.lr_min + (p.lr - p.lr_min) * (1 + math.cos(math.pi * done)) / 2
+
+
+def build_supernet(protocol: Protocol, classes: int, device: torch.device, seed: int) -> Supernet:
+    """The protocol's supernet on the device, its weights drawn from `seed`."""
+    with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU: the same on every device
+        torch.manual_seed(seed)
+        supernet = Supernet(protocol.channels, protocol.cells_per_stage, classes, protocol.bn == "running")
+    supernet.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return supernet
 
 
 class _Batches:

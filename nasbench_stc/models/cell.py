@@ -6,9 +6,9 @@ are computed once a node, weights are applied where a pass happens anyway, and s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from nasbench_stc.models.mixture import Plan, Term
 from nasbench_stc.models.ops import AVG_POOL, KERNELS, Norm, ReLUConvBN, WeightedSum, avg_pool
 from nasbench_stc.space import EDGES, NUM_NODES, OPS
+
+T = TypeVar("T")
 
 
 class Weights:
@@ -105,3 +107,59 @@ class MixedCell(nn.Module):
             total = WeightedSum.apply(sources, pooled, total, *scalars, *values)  # type: ignore[no-untyped-call]
         assert total is not None
         return total
+
+
+class SharedCell:
+    """A mixed cell on one input, asked for path after path without gradients; what neighbours share is computed once.
+
+    Kept are each node and the output of each convolution as they were last, and what they were computed from: of
+    paths in the order of their plans (see `in_order`), every convolution runs once for each value of its input, and
+    most paths cost no more than sums. That is at most 22 tensors of the input's size.
+
+    Args:
+        cell: whose batch norms are in evaluation mode.
+        x: node 0; shape (n, channels, height, width).
+        weights: by which convolutions are scaled; all ones.
+    """
+
+    def __init__(self, cell: MixedCell, x: Tensor, weights: Weights) -> None:
+        self._cell, self._input, self._weights = cell, Node(x, frozen=True), weights
+        self._kept: dict[Hashable, tuple[Hashable, Any]] = {}
+
+    def __call__(self, plan: Plan) -> Tensor:
+        """Node 3, not to be changed in place."""
+        nodes = [self._input]
+        made_of: list[Hashable] = [()]  # what tells a node's value: its terms, and what their sources are made of
+        for node, terms in enumerate(plan[1:], start=1):
+            if terms is None:
+                nodes.append(self._input)  # nobody looks at it
+                made_of.append(None)
+                continue
+            origin = tuple((term.edge, term.op, made_of[term.source]) for term in terms)
+            nodes.append(self._last(node, origin, self._node, terms, nodes, made_of))
+            made_of.append(origin)
+        return nodes[-1].value
+
+    def _node(self, terms: Sequence[Term], nodes: Sequence[Node], made_of: Sequence[Hashable]) -> Node:
+        if not terms:
+            return Node(torch.zeros_like(self._input.value), frozen=True)
+        total, *others = (self._output(term, nodes[term.source], made_of[term.source]) for term in terms)
+        for number, output in enumerate(others):
+            total = total.add_(output) if number else total + output  # the first summand is kept for other paths
+        return Node(total, frozen=True)
+
+    def _output(self, term: Term, source: Node, made_of: Hashable) -> Tensor:
+        if term.op not in KERNELS:
+            return source.pooled if term.op == AVG_POOL else source.value
+        convolution = self._cell.edges[term.edge][OPS[term.op]]
+        scale = self._weights.scale(term, source.value.shape[1])
+        output: Tensor = self._last((term.edge, term.op), made_of, convolution.after_relu, source.rectified, scale)
+        return output
+
+    def _last(self, what: Hashable, made_of: Hashable, compute: Callable[..., T], *arguments: Any) -> T:
+        """What `compute` gave when it was last asked for `what`, if that was made of the same."""
+        if what not in self._kept or self._kept[what][0] != made_of:
+            self._kept.pop(what, None)  # room for the next
+            self._kept[what] = made_of, compute(*arguments)
+        value: T = self._kept[what][1]
+        return value

@@ -6,7 +6,7 @@ edge, DARTS all five, and the supernet computes what is active and can reach the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -84,3 +84,11 @@ def plan(active: Active, zeros_vanish: bool, shifted: bool = False) -> Plan:
         tuple(sorted(terms[node], key=lambda term: term.op not in KERNELS)) if node in needed else None
         for node in range(NUM_NODES)
     )
+
+
+def in_order(plans: Iterable[Plan]) -> list[Plan]:
+    """Plans of paths, such that those with the same node 1 stand together, and among them those with the same node 2.
+
+    That is the lexicographic order of their operations, as far as these reach the result.
+    """
+    return sorted(plans, key=lambda plan: [terms or () for terms in plan])

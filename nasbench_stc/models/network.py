@@ -6,12 +6,13 @@ Stem; N cells at C channels; reduction; N at 2C; reduction; N at 4C; batch norm,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+import torch
 from torch import Tensor, nn
 
-from nasbench_stc.models.cell import MixedCell, Weights
-from nasbench_stc.models.mixture import Mixture, plan
+from nasbench_stc.models.cell import MixedCell, SharedCell, Weights
+from nasbench_stc.models.mixture import Mixture, Plan, plan
 from nasbench_stc.models.ops import STANDARD_NORM, Norm
 from nasbench_stc.space import EDGES, OPS, Cell
 
@@ -57,20 +58,45 @@ class Skeleton(nn.Module):
         """Class scores, shape (n, classes), of `images`, shape (n, 3, height, width)."""
         shift = mixture.shift
         cell_plan = plan(mixture.active, self.zeros_vanish, shift is not None)
-        if cell_plan[-1] or shift is not None:
-            x = self.stem(images)
-            own = self.classifier.weight
-            weights = Weights(
-                mixture.weights.to(own.device, own.dtype, non_blocking=True),
-                None if shift is None else shift.to(own.device, own.dtype, non_blocking=True),
-            )
-            for block in self.blocks:
-                x = block(x, cell_plan, weights) if isinstance(block, MixedCell) else block(x)
-        else:  # the last cell yields zeros whatever comes in: nothing before it can reach the result
-            n, _, height, width = images.shape
-            x = images.new_zeros(n, self.classifier.in_features, height // 4, width // 4)
+        if not cell_plan[-1] and shift is None:
+            return self._scores(self._nothing(images))
+        own = self.classifier.weight
+        weights = Weights(
+            mixture.weights.to(own.device, own.dtype, non_blocking=True),
+            None if shift is None else shift.to(own.device, own.dtype, non_blocking=True),
+        )
+        return self._scores(_through(self.blocks, self.stem(images), cell_plan, weights))
+
+    def path_logits(self, images: Tensor, plans: Iterable[Plan]) -> Iterator[Tensor]:
+        """`logits` of `images` under path after path, every operation counting fully; in evaluation, without gradients.
+
+        The stem is computed once, and so is what neighbours among `plans` have in common in the first cell. After that
+        cell every path has features of its own.
+        """
+        own = self.classifier.weight
+        weights = Weights(torch.ones(len(EDGES), len(OPS), device=own.device, dtype=own.dtype))
+        first, *others = self.blocks
+        assert isinstance(first, MixedCell)
+        shared = SharedCell(first, self.stem(images), weights)
+        for path in plans:
+            last = _through(others, shared(path), path, weights) if path[-1] else self._nothing(images)
+            yield self._scores(last)
+
+    def _nothing(self, images: Tensor) -> Tensor:
+        """What the last cell yields where no operation reaches its output: zeros, whatever comes in."""
+        n, _, height, width = images.shape
+        return images.new_zeros(n, self.classifier.in_features, height // 4, width // 4)
+
+    def _scores(self, x: Tensor) -> Tensor:
+        """Class scores of what the last cell yields."""
         scores: Tensor = self.classifier(self.head_norm(x).relu().mean(dim=(2, 3)))
         return scores
+
+
+def _through(blocks: Iterable[nn.Module], x: Tensor, plan: Plan, weights: Weights) -> Tensor:
+    for block in blocks:
+        x = block(x, plan, weights) if isinstance(block, MixedCell) else block(x)
+    return x
 
 
 class Supernet(Skeleton):

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import BadCallError, choose
-from nasbench_stc.report import pareto, table3, table6
+from nasbench_stc.report import pareto, ranking, table3, table6
 from nasbench_stc.report.chart import Chart, Inputs
 from nasbench_stc.report.render import FORMATS, Table, render
 from nasbench_stc.report.yardsticks import opened_for
-from nasbench_stc.runs import profile, read_all
+from nasbench_stc.runs import Ranking, profile, read_all
 
 __all__ = [
     "FIGURES",
@@ -26,6 +26,7 @@ __all__ = [
     "Inputs",
     "Table",
     "make_figure",
+    "make_ranking_table",
     "make_table",
     "opened_for",
     "read_for",
@@ -75,6 +76,15 @@ def _maker(number: int) -> Maker:
     if number not in TABLES:
         raise BadCallError(f"no table {number!r}: there is {', '.join(f'table {known}' for known in TABLES)}")
     return TABLES[number]
+
+
+def make_ranking_table(rankings: Sequence[Ranking], benchmark: Benchmark) -> Table:
+    """How well supernets rank cells, beside what counting parameters gives.
+
+    Raises:
+        BadCallError, DataError: the benchmark does not hold what the cells are compared with.
+    """
+    return ranking.build(rankings, benchmark)
 
 
 def make_figure(name: str, inputs: Inputs) -> Chart:

@@ -63,8 +63,8 @@ class Column:
     """0: never left out."""
     spread: bool = False
     """Whether its values are `Spread`s."""
-    digits: int = 0
-    """Significant ones of a number that is not whole; 0: two decimals."""
+    form: str = ".2f"
+    """How floats are written, but for CSV and JSON, as of `format`."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ class Row:
 class Table:
     """A table. The first column names the row; rows of one section stand together."""
 
-    number: int
+    number: int | None
+    """The paper's; None of a table that it does not have."""
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
@@ -125,27 +126,29 @@ def _lines(table: Table, columns: tuple[Column, ...], marks: Mapping[str, str]) 
         if row.section != section:
             section = row.section
             yield _Line("section", (section,))
-        texts = tuple(_show(row.values.get(column.key), column.digits) for column in columns)
+        texts = tuple(_show(row.values.get(column.key), column.form) for column in columns)
         yield _Line("row", texts, ", ".join(marks[note] for note in row.notes))
         intervals = tuple(_show_interval(row.values.get(column.key)) for column in columns)
         if any(intervals):
             yield _Line("interval", (INTERVAL_LABEL, *intervals[1:]))
 
 
-def _show(value: Value, digits: int = 0) -> str:
+def _show(value: Value, form: str) -> str:
     if value is None:
         return MISSING
-    if isinstance(value, float) and digits:
-        return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
     if isinstance(value, Spread):
         if value.signed:
             return f"{value.mean:+.2f}"
         return f"{value.mean:.2f}" if value.std is None else f"{value.mean:.2f}±{value.std:.2f}"
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    return f"{value:{form}}" if isinstance(value, float) else str(value)
 
 
 def _show_interval(value: Value) -> str:
     return f"±{value.interval:.2f}" if isinstance(value, Spread) and value.interval is not None else ""
+
+
+def _named(table: Table) -> str:
+    return table.title if table.number is None else f"Table {table.number}. {table.title}"
 
 
 def _marks(table: Table) -> dict[str, str]:
@@ -173,7 +176,7 @@ def _text(table: Table, width: int) -> str:
             break
     Console(file=out, width=needed, color_system=None, markup=False, highlight=False, emoji=False).print(grid)
     lines = [
-        *_wrap(f"Table {table.number}. {table.title}", width),
+        *_wrap(_named(table), width),
         "",
         *(line.rstrip() for line in out.getvalue().splitlines()),
         "",
@@ -237,7 +240,7 @@ def _title(column: Column) -> str:
 
 def _markdown(table: Table) -> str:
     marks = _marks(table)
-    lines = [f"**Table {table.number}. {_escape_markdown(table.title)}**", ""]
+    lines = [f"**{_escape_markdown(_named(table))}**", ""]
     lines.append("| " + " | ".join(_heading(column) for column in table.columns) + " |")
     lines.append("|" + "|".join(["---", *["---:"] * (len(table.columns) - 1)]) + "|")
     for line in _lines(table, table.columns, marks):

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from filelock import FileLock, Timeout
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from nasbench_stc import files, settings
 from nasbench_stc.benchmark import COLUMNS, Benchmark, open_benchmark
 from nasbench_stc.data import DATASETS
-from nasbench_stc.data.images import DeviceImages
+from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.data.readers import read as read_images
 from nasbench_stc.data.splits import search_split
 from nasbench_stc.engine import checkpoint
@@ -295,29 +295,49 @@ def train(
     todo: Plan, saved: Path | None, data_dir: str | Path | None, on_step: OnStep
 ) -> tuple[Search, dict[str, Any]]:
     """All epochs, from the checkpoint `saved` on if there is one; the search and how its images were split."""
-    sets = read_images(todo.dataset, files.data_dir(data_dir))
-    for_weights, for_alpha, split = search_split(sets, todo.engine.split, todo.seed)
-    if todo.engine.resolution:
-        for_weights, for_alpha = (part.shrink(todo.engine.resolution) for part in (for_weights, for_alpha))
+    images = read_halves(todo.dataset, todo.engine, todo.seed, data_dir)
     device = torch.device(todo.device)
 
     def make_method(generator: torch.Generator) -> OneShotMethod:
         return load_method(todo.method)(todo.method_settings, generator)
 
     batch = todo.engine.batch_size
-    if batch > min(len(for_weights), len(for_alpha)):
-        raise BadCallError(
-            f"batch_size={batch} is more than the {min(len(for_weights), len(for_alpha))} images for weights or alpha"
-        )
-    train_images, valid_images = DeviceImages(for_weights, device), DeviceImages(for_alpha, device)
-    search = Search(make_method, todo.engine, train_images, valid_images, sets.classes, todo.seed)
+    fewest = min(len(images.for_weights), len(images.for_alpha))
+    if batch > fewest:
+        raise BadCallError(f"batch_size={batch} is more than the {fewest} images for weights or alpha")
+    train_images, valid_images = DeviceImages(images.for_weights, device), DeviceImages(images.for_alpha, device)
+    search = Search(make_method, todo.engine, train_images, valid_images, images.classes, todo.seed)
     if saved is not None and saved.exists():
         search.load_state_dict(checkpoint.load(saved))
     while not search.done:
         search.run_epoch(lambda epoch, step: on_step(epoch, todo.engine.epochs, step, search.ticks))
         if saved is not None:
             checkpoint.save(saved, search.state_dict())
-    return search, {**split, "source": sets.source}
+    return search, images.split
+
+
+class Halves(NamedTuple):
+    """What a search learns from, in the protocol's resolution."""
+
+    for_weights: Images
+    for_alpha: Images
+    """The validation images."""
+    split: dict[str, Any]
+    """How they were split, their numbers, a checksum of which is where, and their files."""
+    classes: int
+
+
+def read_halves(dataset: str, engine: Protocol, seed: int, data_dir: str | Path | None) -> Halves:
+    """The images of a search on `dataset` under that protocol and seed: always the same.
+
+    Raises:
+        BadCallError, DataError: they are not there, damaged, or do not have that resolution.
+    """
+    sets = read_images(dataset, files.data_dir(data_dir))
+    for_weights, for_alpha, split = search_split(sets, engine.split, seed)
+    if engine.resolution:
+        for_weights, for_alpha = (part.shrink(engine.resolution) for part in (for_weights, for_alpha))
+    return Halves(for_weights, for_alpha, {**split, "source": sets.source}, sets.classes)
 
 
 def _finish(todo: Plan, benchmark: Benchmark, search: Search, split: dict[str, Any]) -> Record:

@@ -73,30 +73,45 @@ def read(path: Path) -> Record:
     Raises:
         DataError: it cannot be read, is damaged, or has another schema.
     """
-    try:
-        content = json.loads(path.read_text())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise DataError(f"{path}: damaged, no JSON ({error})") from None
-    if not isinstance(content, dict) or "schema" not in content:
-        raise DataError(f"{path}: no record of a run (it has no schema)")
-    if content["schema"] != SCHEMA:
-        raise DataError(
-            f"{path}: has record schema {content['schema']}, this version reads {SCHEMA}; run the search again"
-        )
-    missing = {item.name for item in fields(Record)} - content.keys()
-    unknown = content.keys() - {item.name for item in fields(Record)}
-    if missing or unknown:
-        raise DataError(
-            f"{path}: damaged (missing: {sorted(missing) or 'nothing'}; unknown: {sorted(unknown) or 'nothing'})"
-        )
-    record = Record(**content)
+    record = Record(**fields_of(path, Record, "record of a run", SCHEMA, "run the search again"))
     try:
         Cell.parse(record.cell)
     except BadCallError as error:
         raise DataError(f"{path}: damaged: {error}") from None
     return record
+
+
+def fields_of(path: Path, of: type, what: str, schema: int, remedy: str) -> dict[str, Any]:
+    """What the JSON file at `path` says of each field of the dataclass `of`.
+
+    Args:
+        path: of the file.
+        of: the dataclass.
+        what: it is, in few words.
+        schema: that this version reads.
+        remedy: what to do where the file has another one.
+
+    Raises:
+        DataError: it cannot be read, is damaged, or has another schema.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise DataError(f"{path}: damaged, no JSON ({error}); {remedy}") from None
+    if not isinstance(content, dict) or "schema" not in content:
+        raise DataError(f"{path}: no {what} (it has no schema)")
+    if content["schema"] != schema:
+        raise DataError(f"{path}: has record schema {content['schema']}, this version reads {schema}; {remedy}")
+    names = {item.name for item in fields(of)}
+    missing, unknown = names - content.keys(), content.keys() - names
+    if missing or unknown:
+        raise DataError(
+            f"{path}: damaged (missing: {sorted(missing) or 'nothing'}; unknown: {sorted(unknown) or 'nothing'}); "
+            f"{remedy}"
+        )
+    return content
 
 
 def read_all(folders: Iterable[Path]) -> tuple[list[Record], list[str]]:

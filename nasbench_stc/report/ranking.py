@@ -1,0 +1,131 @@
+"""How well supernets rank cells: Kendall's tau-b with a benchmark, beside what counting parameters gives.
+
+Four scores put the cells in an order: the supernet's accuracy, its loss (the lower the better), and parameters and
+FLOPs. The latter two are one row: both rise with the number of 3x3 convolutions, and among equal ones with that of 1x1
+convolutions, so that in this space they order cells alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_stc.benchmark import COLUMNS, Benchmark
+from nasbench_stc.errors import DataError
+from nasbench_stc.report import statistics
+from nasbench_stc.report.render import Column, Row, Table, Value
+from nasbench_stc.report.table6 import DISPLAY_NAMES
+from nasbench_stc.runs import Ranking
+from nasbench_stc.space import DATASETS, Cell, params
+
+BEST = 0.1
+"""Share of the cells that make up the best slice: over the whole space tau-b is dominated by the bad tail."""
+
+_COLUMNS = (
+    Column("score", "cells in order of"),
+    Column("slice", "among"),
+    Column("tau_b", "tau-b"),
+    Column("low", "from"),
+    Column("high", "to"),
+    Column("p", "p", form=".1g"),
+    Column("n", "n"),
+    Column("ties", "ties"),
+    Column("benchmark_ties", "benchmark's\nties"),
+)
+
+
+def build(rankings: Sequence[Ranking], benchmark: Benchmark) -> Table:
+    """A section for each ranking and each of the benchmark's accuracies that it is compared with.
+
+    Raises:
+        DataError: the benchmark holds no accuracy of the searched data set, nor of CIFAR-10, or lacks cells.
+    """
+    rows = [
+        row
+        for ranking in rankings
+        for name in _compared_with(ranking.search_dataset, benchmark)
+        for row in _section(ranking, name, benchmark.accuracy(np.array(ranking.cells), *COLUMNS[name]))
+    ]
+    return Table(None, f"How well supernets rank cells of {benchmark.name}", _COLUMNS, tuple(rows), _caption(benchmark))
+
+
+def _compared_with(dataset: str, benchmark: Benchmark) -> list[str]:
+    """The report columns of the searched data set; where the benchmark has none of it, those of CIFAR-10."""
+    held = {(key.dataset, key.split) for key in benchmark.holds()}
+    for candidate in (dataset, DATASETS[0]):
+        names = [name for name, which in COLUMNS.items() if which[0] == candidate and which in held]
+        if names:
+            return names
+    raise DataError(f"benchmark {benchmark.name} holds neither {dataset} nor {DATASETS[0]}; take another --benchmark")
+
+
+def _section(ranking: Ranking, name: str, truth: NDArray[np.float64]) -> list[Row]:
+    cells = [Cell.from_index(index) for index in ranking.cells]
+    method = DISPLAY_NAMES.get(ranking.method, ranking.method)
+    changed = "".join(f", {key}={value}" for key, value in ranking.changes.items())
+    section = f"{method} on {ranking.search_dataset}, {ranking.protocol}{changed}, seed {ranking.seed}: {name}"
+    classes = len({cell.isomorphism_class for cell in cells})
+    note = (
+        f"{len(cells):,} cells of {classes:,} isomorphism classes, not merged; rated on {ranking.images:,} validation "
+        f"images, {1e3 * ranking.seconds / len(cells):.1f} ms a cell on {ranking.device} (threads: {ranking.threads})."
+    )
+    slices = {"all": np.full(len(cells), True), "best tenth": statistics.best(truth, BEST)}
+    scores = {
+        "supernet accuracy": np.array(ranking.accuracy),
+        "supernet -loss": -np.array(ranking.loss),
+        "parameters, FLOPs": params(cells),
+    }
+    details = {
+        "method": ranking.method,
+        "search_dataset": ranking.search_dataset,
+        "protocol": ranking.protocol,
+        "seed": ranking.seed,
+        "compared_with": name,
+        "supernet_sha256": ranking.supernet_sha256,
+        "images": ranking.images,
+        "isomorphism_classes": classes,
+    }
+    return [
+        Row(
+            section,
+            {"score": score, "slice": name_of_slice, **_compared(values[chosen], truth[chosen])},
+            (note,),
+            details,
+        )
+        for name_of_slice, chosen in slices.items()
+        for score, values in scores.items()
+    ]
+
+
+def _compared(values: statistics.Numbers, truth: NDArray[np.float64]) -> dict[str, Value]:
+    found = statistics.kendall(values, truth)
+    low, high = statistics.kendall_interval(values, truth)
+    return {
+        "tau_b": _known(found.tau),
+        "low": _known(low),
+        "high": _known(high),
+        "p": _known(found.p),
+        "n": found.n,
+        "ties": found.ties_x,
+        "benchmark_ties": found.ties_y,
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _caption(benchmark: Benchmark) -> tuple[str, ...]:
+    return (
+        "Kendall's tau-b with the benchmark's accuracy that each section ends with; a data set that the benchmark does "
+        "not hold is compared with CIFAR-10. From, to: the 95 % percentile bootstrap interval over cells (1,000 "
+        "resamples); it says nothing of other supernets. p: two-sided, of no association.",
+        "Best tenth: the cells with the best accuracy in the benchmark, those equal to the last of them included.",
+        "Ties: how many cells share their score with another cell; the benchmark's ties: their accuracy there. "
+        "Parameters and FLOPs order the cells of this space alike. Cells that compute the same are counted each, as "
+        "the benchmark trained each; `--cells classes` takes one of each class.",
+        f"Benchmark {benchmark.name}: {benchmark.about} ({benchmark.path.name}, sha256 {benchmark.sha256[:12]}).",
+    )

@@ -1,0 +1,126 @@
+"""The record of a ranking: what a finished run's supernet says of many cells. Nothing here imports torch.
+
+It lies in the run's folder, beside the supernet, and is written whole or not at all. It holds no number of a
+benchmark: those are looked up when it is reported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_stc import files
+from nasbench_stc.benchmark.base import as_indices
+from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.runs import record
+from nasbench_stc.space import NUM_CELLS, Cell, all_cells
+
+SCHEMA = 1
+CELLS_SEED = 201
+"""Draws the cells of a sample: always the same ones, set aside for this."""
+
+CellChoice = str | int | Sequence[Cell]
+"""How many cells (a sample), `classes`, `all`, or the cells themselves."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Cells under a supernet's weights. All values are plain (JSON) ones; lists have one entry a cell."""
+
+    method: str
+    search_dataset: str
+    seed: int
+    protocol: str
+    changes: dict[str, object]
+    """Settings of the run that differ from the protocol's and the method's own, by name."""
+    supernet_sha256: str
+    cells: list[int]
+    """Official indices."""
+    images: int
+    """How many of the run's validation images: the first ones."""
+    loss: list[float]
+    """Mean cross-entropy, nats."""
+    accuracy: list[float]
+    """Percent right."""
+    seconds: float
+    """Of rating all cells."""
+    device: str
+    threads: int
+    versions: dict[str, str]
+    git_revision: str
+    finished: str
+    """UTC, ISO 8601."""
+    schema: int = SCHEMA
+
+    @property
+    def file_name(self) -> str:
+        """The same for the same cells and images of the same supernet."""
+        return file_name(self.cells, self.images, self.supernet_sha256)
+
+    def write(self, folder: Path) -> Path:
+        """Write it into `folder`, whole or not at all, a line a field."""
+        path = folder / self.file_name
+        lines = (f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in asdict(self).items())
+        files.write_atomic(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
+        return path
+
+
+def file_name(cells: Sequence[int], images: int, supernet_sha256: str) -> str:
+    """Of the ranking of those cells (official indices) on so many images by that supernet."""
+    everything = json.dumps([list(cells), images, supernet_sha256])
+    return f"ranking-{hashlib.sha256(everything.encode()).hexdigest()[:8]}.json"
+
+
+def read(path: Path) -> Ranking:
+    """The ranking in the file at `path`.
+
+    Raises:
+        DataError: it cannot be read, is damaged, or has another schema.
+    """
+    remedy = "rank again with --no-resume"
+    found = Ranking(**record.fields_of(path, Ranking, "ranking", SCHEMA, remedy))
+    try:
+        as_indices(found.cells)
+        whole = len(found.cells) == len(found.loss) == len(found.accuracy)
+    except (TypeError, BadCallError):
+        whole = False
+    if not whole:
+        raise DataError(f"{path}: damaged (not one loss and one accuracy for each cell); {remedy}")
+    return found
+
+
+def choose_cells(which: CellChoice) -> NDArray[np.int64]:
+    """Official indices, int64.
+
+    Args:
+        which: a number draws so many, always the same; `classes` takes of each isomorphism class the cell with the
+            smallest index; `all` takes all; cells are taken as they are.
+
+    Raises:
+        BadCallError: it is none of these, or no cell at all.
+    """
+    if which == "all":
+        return np.arange(NUM_CELLS)
+    if which == "classes":
+        first: dict[str, int] = {}
+        for index, cell in enumerate(all_cells()):
+            first.setdefault(cell.isomorphism_class, index)
+        return np.array(list(first.values()))
+    if not isinstance(which, (str, int)):
+        chosen = as_indices(which)
+        if not chosen.size:
+            raise BadCallError("no cells to rank were given")
+        return chosen
+    try:
+        count = int(which)
+    except ValueError:
+        count = 0
+    if not 1 <= count <= NUM_CELLS:
+        raise BadCallError(f"--cells {which}: give how many (1 to {NUM_CELLS}), classes, or all")
+    return np.sort(np.random.default_rng(CELLS_SEED).choice(NUM_CELLS, count, replace=False))

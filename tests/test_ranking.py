@@ -1,0 +1,251 @@
+"""Ranking cells: the fast way has the slow way's numbers, the statistics are the published ones, nothing is redone."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from nasbench_stc import Cell, open_benchmark, rank_cells, search
+from nasbench_stc.data.images import DeviceImages, Images
+from nasbench_stc.engine.evaluation import rate, scores
+from nasbench_stc.errors import BadCallError, DataError, RunError
+from nasbench_stc.models import Mixture, Supernet
+from nasbench_stc.report import make_ranking_table, render, statistics
+from nasbench_stc.runs import rank, ranking
+from nasbench_stc.space import NUM_CELLS, all_cells, flops, params
+
+
+def images(n=24):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (n, 3, 8, 8), dtype=np.uint8)
+    return DeviceImages(Images(pixels, rng.integers(0, 10, n), (120.0,) * 3, (60.0,) * 3, 1), torch.device("cpu"))
+
+
+def supernet(running, cells_per_stage=1):
+    torch.manual_seed(0)
+    net = Supernet(4, cells_per_stage, 10, running).to(memory_format=torch.channels_last)
+    for _ in range(2):  # statistics that are not those of a new batch norm
+        net(images().plain(torch.arange(24))[0], Mixture.full(torch.rand(6, 5)))
+    return net
+
+
+def one_by_one(net, cells, batches, precision="float32"):
+    """Loss and accuracy of each cell by the supernet's own forward pass."""
+    net.eval()
+    found = []
+    for cell in cells:
+        loss, right, n = 0.0, 0, 0
+        for batch, labels in batches:
+            with torch.inference_mode():
+                logits = scores(net, batch, Mixture.path(cell), precision)
+                loss += torch.nn.functional.cross_entropy(logits, labels, reduction="sum").item()
+                right += int((logits.argmax(dim=1) == labels).sum())
+                n += len(labels)
+        found.append((loss / n, 100 * right / n))
+    return np.array(found).T
+
+
+def sample(n):
+    return [Cell.from_index(index) for index in ranking.choose_cells(n)]
+
+
+@pytest.mark.parametrize("running", [False, True])
+@pytest.mark.parametrize("cells_per_stage", [1, 2])
+def test_together_is_as_one_by_one(running, cells_per_stage):
+    net = supernet(running, cells_per_stage)
+    nothing, dead_ends = Cell((0,) * 6), [Cell((3, op, 3, 1, 0, 0)) for op in range(5)]
+    cells = [*sample(120), nothing, *dead_ends, nothing, Cell((0, 0, 3, 0, 2, 3))]
+    together = rate(net, cells, images(), 10, 20)
+    loss, accuracy = one_by_one(net, cells, list(images().batches(10, 20)))
+    np.testing.assert_allclose(together.loss, loss, rtol=0, atol=1e-5)
+    assert (together.accuracy == accuracy).mean() > 0.98  # but for near ties
+
+
+def test_together_is_as_one_by_one_in_double_precision():
+    net, valid = supernet(False).double(), images()
+    valid._scale, valid._shift = valid._scale.double(), valid._shift.double()
+    cells = sample(80)
+    together = rate(net, cells, valid, 12)
+    loss, accuracy = one_by_one(net, cells, list(valid.batches(12)))
+    np.testing.assert_allclose(together.loss, loss, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(together.accuracy, accuracy)
+
+
+def test_together_in_bfloat16():
+    net, cells = supernet(False), sample(20)
+    together = rate(net, cells, images(), 24, precision="bfloat16")
+    loss, _ = one_by_one(net, cells, list(images().batches(24)), "bfloat16")
+    np.testing.assert_allclose(together.loss, loss, rtol=0.02)
+
+
+def test_what_cells_share_is_computed_once():
+    net, calls = supernet(False), []
+    first = net.blocks[0]
+    for edge, convolutions in enumerate(first.edges):
+        for name, convolution in convolutions.items():
+            original = convolution.after_relu
+            convolution.after_relu = lambda *arguments, at=(edge, name), original=original: (
+                calls.append(at),
+                original(*arguments),
+            )[1]
+    told = []
+    rate(net, all_cells()[::5], images(4), 4, tick=told.append)
+    per_edge = [sum(edge == at for edge, _ in calls) for at in range(6)]
+    assert per_edge[0] == per_edge[1] == per_edge[3] == 2  # of node 0
+    assert max(per_edge[2], per_edge[4]) <= 2 * 5  # of each value of node 1
+    assert per_edge[5] <= 2 * 125
+    assert told == sorted(told)
+    assert told[-1] == NUM_CELLS // 5
+
+
+def test_figure_5_of_the_paper():
+    truth = np.arange(1, 9)
+    for other, tau, p in (((3, 1, 2, 6, 8, 5, 7, 4), 0.357, 0.275), ((2, 3, 5, 4, 1, 6, 7, 8), 0.643, 0.031)):
+        found = statistics.kendall(np.array(other), truth)
+        assert (round(found.tau, 3), round(found.p, 3)) == (tau, p)
+        assert (found.n, found.ties_x, found.ties_y) == (8, 0, 0)
+
+
+def test_ties_are_counted():
+    found = statistics.kendall(np.array([1, 1, 2, 3, 3, 3]), np.arange(6))
+    assert (found.ties_x, found.ties_y) == (5, 0)
+    assert np.isnan(statistics.kendall(np.ones(4), np.arange(4)).tau)
+    assert all(map(np.isnan, statistics.kendall_interval(np.ones(4), np.arange(4))))
+
+
+@pytest.mark.parametrize("block", [16, 1024])
+def test_the_interval_is_that_of_resamples_one_by_one(block, monkeypatch):
+    monkeypatch.setattr(statistics, "_BLOCK", block)
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 12, 60).astype(float)
+    y = np.round(x + rng.normal(0, 4, 60))
+    drawn = np.random.default_rng(0).multinomial(60, np.full(60, 1 / 60), size=300)
+    taus = [stats.kendalltau(np.repeat(x, counts), np.repeat(y, counts)).statistic for counts in drawn]
+    found = statistics.kendall_interval(x, y, resamples=300)
+    assert found == pytest.approx(np.quantile(taus, [0.025, 0.975]), abs=1e-9)
+    theirs = stats.bootstrap(
+        (x, y),
+        lambda a, b: stats.kendalltau(a, b).statistic,
+        paired=True,
+        vectorized=False,
+        n_resamples=1000,
+        method="percentile",
+        random_state=2,
+    ).confidence_interval
+    assert statistics.kendall_interval(x, y) == pytest.approx(theirs, abs=0.04)  # other draws
+
+
+def test_the_best_tenth_has_those_equal_to_its_last():
+    assert statistics.best(np.arange(30.0)).sum() == 3
+    assert statistics.best(np.array([1.0, 2, 2, 2, 0, 0, 0, 0, 0, 0])).sum() == 3
+    assert statistics.best(np.array([5.0])).all()
+
+
+def test_parameters_and_flops_order_cells_alike():
+    cells = all_cells()
+    for dataset in ("cifar10", "ImageNet16-120"):
+        by = np.lexsort((flops(cells, dataset), params(cells, dataset)))
+        assert (np.diff(flops(cells, dataset)[by]) >= 0).all()
+
+
+def test_which_cells():
+    assert ranking.choose_cells("500").tolist() == ranking.choose_cells(500).tolist()
+    assert len(set(ranking.choose_cells(500).tolist())) == 500
+    assert ranking.choose_cells("all").tolist() == list(range(NUM_CELLS))
+    classes = ranking.choose_cells("classes")
+    assert len(classes) == 6466
+    assert len({Cell.from_index(index).isomorphism_class for index in classes}) == 6466
+    assert classes[0] == 0  # the smallest index of its class
+    assert ranking.choose_cells([Cell.from_index(9930)]).tolist() == [9930]
+    for wrong in ("some", "0", 15626, []):
+        with pytest.raises(BadCallError):
+            ranking.choose_cells(wrong)
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """A finished search."""
+    out = tmp_path_factory.mktemp("results")
+    search("rsps", "digits", protocol="smoke", benchmark="analog", device="cpu", out=out)
+    (folder,) = out.iterdir()
+    return folder
+
+
+def test_the_command_writes_a_ranking_and_takes_it_the_next_time(run_folder, stc_bench, monkeypatch):
+    args = ("rank", run_folder.parent, "--cells", 30, "--images", 100, "--benchmark", "analog", "--device", "cpu")
+    status, out, err = stc_bench(*args)
+    assert (status, err) == (0, "")
+    assert "rsps on digits, smoke, seed 0: cifar10-test" in out
+    (path,) = run_folder.glob("ranking-*.json")
+    found = ranking.read(path)
+    assert (len(found.cells), found.images, found.seed) == (30, 100, 0)
+    # The very weights and images of the run: the cell it found has the loss that its record says.
+    done = json.loads((run_folder / "record.json").read_text())
+    again = rank_cells(run_folder, [Cell.parse(done["cell"])], images=0, device="cpu")
+    assert again.loss == pytest.approx([done["supernet"]["loss"]], abs=1e-6)
+    assert again.accuracy == pytest.approx([done["supernet"]["accuracy"]], abs=1e-4)
+    monkeypatch.setattr(rank, "rate", None)  # would fail if it were called
+    assert stc_bench(*args)[:2] == (0, out)
+    status, out, _ = stc_bench(*args, "--format", "json")
+    rows = json.loads(out)["rows"]
+    assert [row["slice"] for row in rows] == ["all"] * 3 + ["best tenth"] * 3
+    truth = open_benchmark("analog").accuracy(np.array(found.cells))
+    assert rows[1]["tau_b"] == pytest.approx(stats.kendalltau(-np.array(found.loss), truth).statistic)
+    assert rows[1]["low"] < rows[1]["tau_b"] < rows[1]["high"]
+    assert stc_bench(*args, "--no-resume")[0] == 1
+
+
+def test_a_ranking_that_says_nothing_is_shown_as_such(run_folder):
+    same = rank_cells(run_folder, 20, images=64, device="cpu")
+    constant = ranking.Ranking(**{**vars(same), "accuracy": [10.0] * 20})
+    table = make_ranking_table([constant], open_benchmark("analog"))
+    assert table.rows[0].values["tau_b"] is None
+    for form in ("text", "markdown", "latex", "csv"):
+        assert "supernet accuracy" in render(table, form, 100)
+
+
+def test_what_is_missing_or_damaged_is_said(run_folder, stc_bench, tmp_path):
+    folder = tmp_path / "results" / "run"
+    folder.mkdir(parents=True)
+    status, _, err = stc_bench("rank", tmp_path / "results", "--benchmark", "analog")
+    assert status == 2
+    assert "no finished run below it has a supernet.pt; run the search again with --no-resume" in err
+    (folder / "record.json").write_bytes((run_folder / "record.json").read_bytes())
+    status, _, err = stc_bench("rank", folder, "--benchmark", "analog")
+    assert status == 1
+    assert "the run left no supernet.pt to rank cells with; run the search again with --no-resume" in err
+    whole = (run_folder / "supernet.pt").read_bytes()
+    (folder / "supernet.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RunError, match=r"supernet\.pt: cannot be read.*--no-resume"):
+        rank_cells(folder, 5, device="cpu")
+    torch.save(Supernet(8, 1, 10).state_dict(), folder / "supernet.pt")
+    with pytest.raises(RunError, match="no supernet of this run's protocol"):
+        rank_cells(folder, 5, device="cpu")
+    assert sorted(path.name for path in folder.iterdir()) == ["record.json", "supernet.pt"]
+    (folder / "supernet.pt").write_bytes(whole)
+    rank_cells(folder, 5, device="cpu")
+    (path,) = folder.glob("ranking-*.json")
+    content = json.loads(path.read_text())
+    for damaged in ("{", json.dumps(content | {"loss": [1.0]}), json.dumps(content | {"schema": 0})):
+        path.write_text(damaged)
+        with pytest.raises(DataError, match="rank again with --no-resume"):
+            rank_cells(folder, 5, device="cpu")
+    assert rank_cells(folder, 5, device="cpu", resume=False).loss == content["loss"]
+
+
+def test_reading_and_reporting_a_ranking_does_without_torch(run_folder):
+    rank_cells(run_folder, 20, images=64, device="cpu")
+    code = (
+        "import sys, pathlib\n"
+        "from nasbench_stc import open_benchmark\n"
+        "from nasbench_stc.report import make_ranking_table, render\n"
+        "from nasbench_stc.runs import ranking\n"
+        "paths = pathlib.Path(sys.argv[1]).glob('ranking-*.json')\n"
+        "print(render(make_ranking_table([ranking.read(path) for path in paths], open_benchmark('analog'))))\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code, run_folder], check=True, stdout=subprocess.DEVNULL)
