@@ -179,7 +179,7 @@ def test_the_command_writes_a_ranking_and_takes_it_the_next_time(run_folder, stc
     args = ("rank", run_folder.parent, "--cells", 30, "--images", 100, "--benchmark", "analog", "--device", "cpu")
     status, out, err = stc_bench(*args)
     assert (status, err) == (0, "")
-    assert "rsps on digits, smoke, seed 0: cifar10-test" in out
+    assert "RSPS on digits, smoke, seed 0: cifar10-test" in out
     (path,) = run_folder.glob("ranking-*.json")
     found = ranking.read(path)
     assert (len(found.cells), found.images, found.seed) == (30, 100, 0)
