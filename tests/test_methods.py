@@ -67,6 +67,23 @@ def test_darts_mixes_by_softmax():
     torch.testing.assert_close(mixture.weights, method.alpha.detach().softmax(dim=1))
 
 
+def test_dartss_mixture_in_the_supernet_is_the_plain_sum_over_all_edges_and_operations():
+    torch.manual_seed(4)
+    network = Supernet(4, 2, 10).train()
+    x, y = torch.randn(16, 3, 8, 8), torch.randint(0, 10, (16,))
+    method = make(DARTS, alpha_init=1.0)
+    tensors = [method.alpha, *network.parameters()]
+    found = []
+    for forward in (network, lambda images, mixture: plain.logits(network, images, mixture)):
+        logits = forward(x, method.mixture())
+        loss = F.cross_entropy(logits, y)
+        gradients = torch.autograd.grad(loss, tensors, allow_unused=True, materialize_grads=True)
+        found.append([logits, *gradients])
+    assert found[0][1].abs().min() > 0  # softmax ties all alphas of an edge together
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
 @pytest.fixture
 def double():
     before = torch.get_default_dtype()
