@@ -13,7 +13,8 @@ import time
 import pytest
 
 from nasbench_stc import Cell, open_benchmark
-from nasbench_stc.cli.search import parse_methods, parse_seeds
+from nasbench_stc.cli import options
+from nasbench_stc.cli.search import parse_seeds
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.methods import METHODS
 
@@ -62,8 +63,8 @@ def test_several_methods_in_one_command(stc_bench, tmp_path):
     assert [r["trajectory"][-1]["cell"] for r in records] == [records[0]["cell"], records[1]["cell"], None, None]
     for record in records:
         assert f"{record['method']} seed {record['seed']}: {record['cell']}" in out
-    assert parse_methods("all") == list(METHODS)
-    for wrong, said in (("stc,darts9", "unknown method 'darts9'"), ("stc,stc", "named twice")):
+    assert options.method_names("--method", "all") == list(METHODS)
+    for wrong, said in (("stc,darts9", "unknown method 'darts9'"), ("stc,stc", "each once")):
         status, _, err = stc_bench(*SMOKE, "--method", wrong, "--out", tmp_path)
         assert (status, said in err) == (2, True)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from nasbench_stc.errors import BadCallError
+
 data_dir = click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
@@ -19,6 +21,16 @@ benchmark = click.option(
     show_default=True,
     help="What scores a cell: a path, nb201, analog, analog:CONDITION, or auto (the best at hand).",
 )
+
+
+def method_names(option: str, text: str) -> list[str]:
+    """`"stc,gdas"` is those two, in that order; `"all"` is every method. `option` is for the message."""
+    from nasbench_stc.methods import METHODS
+
+    names = list(METHODS) if text == "all" else [part.strip() for part in text.split(",") if part.strip()]
+    if not names or len(set(names)) < len(names):
+        raise BadCallError(f"{option} {text!r}: give all, or names, each once (stc,gdas,darts)")
+    return names
 
 
 def accuracy_table(before: Iterable[str], columns: Iterable[tuple[str, str]], after: Iterable[str]) -> Any:

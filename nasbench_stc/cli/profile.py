@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nasbench_stc.cli import options
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.runs.profile import REPEATS
 
@@ -36,11 +37,7 @@ def profile(methods: str, batch_sizes: str, cells_per_stage: str, device: str, o
     Points that were measured before are kept: after an interruption the same command continues. Let nothing else run
     meanwhile; OMP_NUM_THREADS sets the threads.
     """
-    from nasbench_stc.methods import METHODS
-
-    names = list(METHODS) if methods == "all" else _parts(methods)
-    if not names or len(set(names)) < len(names):
-        raise BadCallError(f"--methods {methods!r}: give all, or names, each once (stc,gdas,darts)")
+    names = options.method_names("--methods", methods)
     batches, depths = _numbers("--batch-sizes", batch_sizes), _numbers("--cells-per-stage", cells_per_stage)
     # The profiler that counts memory on a CPU would speak to stderr twice a step.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -89,14 +86,10 @@ def _show(console: Any, found: Profile) -> None:
     console.print(f"{found.device}, {found.threads} thread(s)")
 
 
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
 def _numbers(option: str, text: str) -> list[int]:
     """`"5,1"` is [5, 1]."""
     try:
-        numbers = [int(part) for part in _parts(text)]
+        numbers = [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 1 or len(set(numbers)) < len(numbers):

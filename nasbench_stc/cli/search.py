@@ -65,7 +65,7 @@ def search(
     resume: bool,
 ) -> None:
     """Search for a cell, once a seed, and look each one up in a benchmark."""
-    names = parse_methods(method)
+    names = options.method_names("--method", method)
     chosen = parse_seeds(seeds)
     settings = parse_changes(changes)
     from rich.console import Console
@@ -92,16 +92,6 @@ def search(
     with _Bars(console) as bars:
         records = launch.run_many(plans, opened, out, data_dir, resume, jobs, bars)
     _show(console, records)
-
-
-def parse_methods(text: str) -> list[str]:
-    """`"stc,gdas"` is those two, in that order; `"all"` is every method."""
-    from nasbench_stc.methods import METHODS
-
-    names = list(METHODS) if text == "all" else [name.strip() for name in text.split(",")]
-    if len(set(names)) < len(names):
-        raise BadCallError(f"--method {text!r}: a method is named twice")
-    return names
 
 
 def parse_seeds(text: str) -> list[int]:
