@@ -28,6 +28,7 @@ bench: .venv/test
 	$(BENCH)/step_floor.py --out $(BENCH_OUT)/step_floor.json
 	$(BENCH)/step_speed.py $(if $(PEER),--peer $(PEER)) --out $(BENCH_OUT)/step_speed.json
 	$(BENCH)/step_sweep.py --out $(BENCH_OUT)/step_sweep.json
+	$(BENCH)/ranking_cost.py --no-all --out $(BENCH_OUT)/ranking_cost-500.json
 	$(BENCH)/table_speed.py --out $(BENCH_OUT)/table_speed-500.json
 
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
