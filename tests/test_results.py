@@ -54,7 +54,7 @@ def test_the_records_scores_are_the_tables(records, nb201):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_readme_quotes_the_records(records, method):
-    (line,) = re.findall(rf"^\| {re.escape(DISPLAY_NAMES[method])} \|.*$", README, re.MULTILINE)
+    (line,) = re.findall(rf"^\| \*\*{re.escape(DISPLAY_NAMES[method])}\*\* \|.*$", README, re.MULTILINE)
     ours = of(method, records)
     for dataset in ("cifar10", "cifar100", "ImageNet16-120"):
         values = [record.scores[f"{dataset}-test"] for record in ours]
