@@ -78,7 +78,7 @@ PROTOCOLS = {
     "digits": Preset(
         Protocol(channels=8, cells_per_stage=1, epochs=60, batch_size=32, lr=0.1),
         "a small supernet (C=8, N=1) for the embedded 8x8 images",
-        "half a minute a seed on two CPU cores",
+        "10 seconds to a minute a seed on a CPU core, by method",
     ),
     "nats-bench": Preset(
         Protocol(epochs=100, nesterov=True, weight_decay=5e-4, grad_clip=0.0),
