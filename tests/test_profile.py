@@ -19,6 +19,7 @@ import torch
 from nasbench_stc.engine import profile as measuring
 from nasbench_stc.engine.cost import StepCost
 from nasbench_stc.errors import DataError, RunError
+from nasbench_stc.methods import load as load_method
 from nasbench_stc.report import FORMATS, make_table, published, render, table3
 from nasbench_stc.runs import profile, sweep
 from nasbench_stc.runs.profile import SUBNET, Point, Profile
@@ -98,9 +99,7 @@ def test_a_search_has_as_many_steps_as_the_protocol_says(tiny: tuple[Profile, Pa
     assert steps["stc"] == {"weights": 156_250, "alpha": 156_250}
     assert steps["enas"] == {"weights": 156_250, "closing": 50 * 50 * 20}
     uniform = measuring.measure_method(  # alpha rests in half of the epochs, and is measured in the others
-        lambda generator: sweep.load_method("stc")(
-            replace(sweep.load_method("stc").Settings(), uniform=0.5), generator
-        ),
+        lambda generator: load_method("stc")(replace(load_method("stc").Settings(), uniform=0.5), generator),
         replace(sweep.plan("stc", protocol="smoke", device="cpu").engine, batch_size=4),
         torch.device("cpu"),
         2,

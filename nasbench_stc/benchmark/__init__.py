@@ -3,8 +3,8 @@
 `open_benchmark` finds one by name or path; `find_metrics` what else is known of each cell. Nothing here imports torch.
 """
 
-from nasbench_stc.benchmark.base import COLUMNS, Benchmark, column
+from nasbench_stc.benchmark.base import COLUMNS, Benchmark, column, held_columns
 from nasbench_stc.benchmark.metrics import Metric, find_metric, find_metrics
 from nasbench_stc.benchmark.sources import open_benchmark
 
-__all__ = ["COLUMNS", "Benchmark", "Metric", "column", "find_metric", "find_metrics", "open_benchmark"]
+__all__ = ["COLUMNS", "Benchmark", "Metric", "column", "find_metric", "find_metrics", "held_columns", "open_benchmark"]

@@ -188,6 +188,12 @@ class Benchmark(Protocol):
         return self.lookup(np.arange(NUM_CELLS), key)
 
 
+def held_columns(benchmark: Benchmark) -> dict[str, tuple[str, str]]:
+    """Those of `COLUMNS` that the benchmark holds."""
+    held = {(key.dataset, key.split) for key in benchmark.holds()}
+    return {name: which for name, which in COLUMNS.items() if which in held}
+
+
 def as_indices(cells: Cells) -> NDArray[np.int64]:
     """The official indices of `cells`, int64.
 

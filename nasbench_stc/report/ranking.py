@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_stc.benchmark import COLUMNS, Benchmark
+from nasbench_stc.benchmark import COLUMNS, Benchmark, held_columns
 from nasbench_stc.errors import DataError
 from nasbench_stc.report import statistics
 from nasbench_stc.report.render import Column, Row, Table, Value
@@ -54,9 +54,9 @@ def build(rankings: Sequence[Ranking], benchmark: Benchmark) -> Table:
 
 def _compared_with(dataset: str, benchmark: Benchmark) -> list[str]:
     """The report columns of the searched data set; where the benchmark has none of it, those of CIFAR-10."""
-    held = {(key.dataset, key.split) for key in benchmark.holds()}
+    held = held_columns(benchmark)
     for candidate in (dataset, DATASETS[0]):
-        names = [name for name, which in COLUMNS.items() if which[0] == candidate and which in held]
+        names = [name for name, which in held.items() if which[0] == candidate]
         if names:
             return names
     raise DataError(f"benchmark {benchmark.name} holds neither {dataset} nor {DATASETS[0]}; take another --benchmark")

@@ -62,10 +62,9 @@ def build(records: Sequence[Record], benchmarks: Sequence[Benchmark] = (), publi
         members = [group for group in groups if _looked_up_in(group) == (name, digest)]
         rows += [_own_row(group) for group in members]
         opened = [benchmark for benchmark in benchmarks if (benchmark.name, benchmark.sha256) == (name, digest)]
-        for yardstick in yardsticks(opened[0]) if opened else ():
-            rows.append(_yardstick_row(yardstick, name))
-        for yardstick in yardsticks(opened[0]) if opened else ():
-            rows += [_difference_row(group, yardstick, name) for group in members]
+        to_beat = yardsticks(opened[0]) if opened else ()
+        rows += [_yardstick_row(yardstick, name) for yardstick in to_beat]
+        rows += [_difference_row(group, yardstick, name) for yardstick in to_beat for group in members]
         if not opened:
             left.append(members[0][0].benchmark)
     left_out = len(records) - sum(map(len, groups))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nasbench_stc.benchmark import COLUMNS, Benchmark, open_benchmark
+from nasbench_stc.benchmark import Benchmark, held_columns, open_benchmark
 from nasbench_stc.errors import StcBenchError
 from nasbench_stc.runs import Record
 from nasbench_stc.space import NUM_CELLS, OPS, Cell
@@ -27,8 +27,7 @@ class Yardstick:
 
 def yardsticks(benchmark: Benchmark) -> tuple[Yardstick, ...]:
     """The mean of all 15,625 cells (which is what a uniformly drawn cell scores on average), and the largest cell."""
-    held = {(key.dataset, key.split) for key in benchmark.holds()}
-    columns = {name: which for name, which in COLUMNS.items() if which in held}
+    columns = held_columns(benchmark)
     every = range(NUM_CELLS)
     return (
         Yardstick("mean of all cells", {c: float(benchmark.accuracy(every, *of).mean()) for c, of in columns.items()}),

@@ -16,7 +16,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from nasbench_stc import files, settings
-from nasbench_stc.benchmark import COLUMNS, Benchmark, open_benchmark
+from nasbench_stc.benchmark import Benchmark, held_columns, open_benchmark
 from nasbench_stc.data import DATASETS
 from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.data.readers import read as read_images
@@ -53,6 +53,10 @@ class Plan:
     def settings(self) -> dict[str, dict[str, Any]]:
         """Every setting, by part."""
         return {"protocol": asdict(self.engine), "method": asdict(self.method_settings)}
+
+    def make_method(self, generator: torch.Generator) -> OneShotMethod:
+        """The method, which draws everything random from `generator`."""
+        return load_method(self.method)(self.method_settings, generator)
 
     @property
     def short_name(self) -> str:
@@ -298,15 +302,12 @@ def train(
     images = read_halves(todo.dataset, todo.engine, todo.seed, data_dir)
     device = torch.device(todo.device)
 
-    def make_method(generator: torch.Generator) -> OneShotMethod:
-        return load_method(todo.method)(todo.method_settings, generator)
-
     batch = todo.engine.batch_size
     fewest = min(len(images.for_weights), len(images.for_alpha))
     if batch > fewest:
         raise BadCallError(f"batch_size={batch} is more than the {fewest} images for weights or alpha")
     train_images, valid_images = DeviceImages(images.for_weights, device), DeviceImages(images.for_alpha, device)
-    search = Search(make_method, todo.engine, train_images, valid_images, images.classes, todo.seed)
+    search = Search(todo.make_method, todo.engine, train_images, valid_images, images.classes, todo.seed)
     if saved is not None and saved.exists():
         search.load_state_dict(checkpoint.load(saved))
     while not search.done:
@@ -367,8 +368,7 @@ def _finish(todo: Plan, benchmark: Benchmark, search: Search, split: dict[str, A
 
 def scores(cell: Cell, benchmark: Benchmark) -> dict[str, float]:
     """Percent by report column at the benchmark's full budget, for the columns that it holds."""
-    held = {(key.dataset, key.split) for key in benchmark.holds()}
-    return {name: float(benchmark.accuracy([cell], *which)[0]) for name, which in COLUMNS.items() if which in held}
+    return {name: float(benchmark.accuracy([cell], *which)[0]) for name, which in held_columns(benchmark).items()}
 
 
 def _identity(benchmark: Benchmark) -> dict[str, str]:

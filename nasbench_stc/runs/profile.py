@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from nasbench_stc import files
 from nasbench_stc.engine.cost import StepCost
 from nasbench_stc.errors import DataError
+from nasbench_stc.runs.record import fields_of, read_below
 
 SCHEMA = 1
 PATTERN = "profile-*.json"
@@ -103,23 +104,12 @@ def read(path: Path) -> Profile:
     Raises:
         DataError: it cannot be read, is damaged, or has another schema.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise DataError(f"{path}: damaged, no JSON ({error})") from None
-    if not isinstance(content, dict) or "schema" not in content:
-        raise DataError(f"{path}: no profile (it has no schema)")
-    if content["schema"] != SCHEMA:
-        raise DataError(
-            f"{path}: has profile schema {content['schema']}, this version reads {SCHEMA}; delete it and profile again"
-        )
+    content = fields_of(path, Profile, "profile", SCHEMA, "delete it and profile again")
     try:
         points = [_point(point) for point in content["points"]]
         if not {"channels", "precision", "resolution"} <= content["protocol"].keys():  # a report tells them
             raise ValueError("the protocol's settings are not whole")
-        return _made(Profile, {**content, "points": points})
+        return Profile(**{**content, "points": points})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: damaged ({error}); delete it and profile again") from None
 
@@ -146,11 +136,4 @@ def _made(kind: type[T], content: dict[str, Any]) -> T:
 
 def read_all(folders: Iterable[Path]) -> tuple[list[Profile], list[str]]:
     """All profiles below `folders`, sorted by path, and one sentence for each file that could not be read."""
-    profiles, problems = [], []
-    paths = {path.resolve(): path for folder in folders for path in Path(folder).rglob(PATTERN)}
-    for path in sorted(paths.values()):
-        try:
-            profiles.append(read(path))
-        except DataError as error:
-            problems.append(str(error))
-    return profiles, problems
+    return read_below(folders, PATTERN, read)

@@ -6,14 +6,16 @@ One run is one folder with one `record.json`, written whole or not at all.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nasbench_stc import files
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.space import Cell
+
+T = TypeVar("T")
 
 SCHEMA = 1
 FILE_NAME = "record.json"
@@ -103,7 +105,7 @@ def fields_of(path: Path, of: type, what: str, schema: int, remedy: str) -> dict
     if not isinstance(content, dict) or "schema" not in content:
         raise DataError(f"{path}: no {what} (it has no schema)")
     if content["schema"] != schema:
-        raise DataError(f"{path}: has record schema {content['schema']}, this version reads {schema}; {remedy}")
+        raise DataError(f"{path}: is a {what} of schema {content['schema']}, this version reads {schema}; {remedy}")
     names = {item.name for item in fields(of)}
     missing, unknown = names - content.keys(), content.keys() - names
     if missing or unknown:
@@ -116,11 +118,16 @@ def fields_of(path: Path, of: type, what: str, schema: int, remedy: str) -> dict
 
 def read_all(folders: Iterable[Path]) -> tuple[list[Record], list[str]]:
     """All records below `folders`, sorted by path, and one sentence for each file that could not be read."""
-    records, problems = [], []
-    paths = {path.resolve(): path for folder in folders for path in Path(folder).rglob(FILE_NAME)}
+    return read_below(folders, FILE_NAME, read)
+
+
+def read_below(folders: Iterable[Path], pattern: str, read: Callable[[Path], T]) -> tuple[list[T], list[str]]:
+    """What `read` makes of each file below `folders` whose name is as `pattern`, sorted by path; see `read_all`."""
+    found, problems = [], []
+    paths = {path.resolve(): path for folder in folders for path in Path(folder).rglob(pattern)}
     for path in sorted(paths.values()):
         try:
-            records.append(read(path))
+            found.append(read(path))
         except DataError as error:
             problems.append(str(error))
-    return records, problems
+    return found, problems

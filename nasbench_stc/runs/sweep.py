@@ -14,8 +14,6 @@ from filelock import FileLock, Timeout
 
 from nasbench_stc.engine.profile import Measured, measure_method, measure_subnet, subnet_cells
 from nasbench_stc.errors import BadCallError, RunError
-from nasbench_stc.methods import load as load_method
-from nasbench_stc.methods.base import OneShotMethod
 from nasbench_stc.runs import environment, profile
 from nasbench_stc.runs.launch import Plan, plan
 from nasbench_stc.runs.profile import REPEATS, SUBNET, Point, Profile
@@ -52,13 +50,10 @@ class _Todo(NamedTuple):
     def measure(self, repeats: int) -> Point:
         engine, device = self.plan.engine, torch.device(self.plan.device)
 
-        def make_method(generator: torch.Generator) -> OneShotMethod:
-            return load_method(self.method)(self.plan.method_settings, generator)
-
         measured: Measured = (
             measure_subnet(engine, device, repeats)
             if self.method == SUBNET
-            else measure_method(make_method, engine, device, repeats)
+            else measure_method(self.plan.make_method, engine, device, repeats)
         )
         return Point(
             method=self.method,
