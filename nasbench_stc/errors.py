@@ -23,6 +23,10 @@ class RunError(StcBenchError):
     """A search could not be run or continued."""
 
 
+class MethodError(RunError):
+    """A method made a mistake: it raised an error, or said what cannot be. The message names it and the step."""
+
+
 class OfficialPickleWarning(UserWarning):
     """An official benchmark file is opened, whose API unpickles what it reads. Python shows it once."""
 

@@ -1,0 +1,85 @@
+"""What a black-box method has to say: which cell to train next (`ask`), and what it learns from the answer (`tell`).
+
+Nothing is trained: a benchmark answers, and a clock counts the seconds that it says the training took. The engine owns
+the benchmark, the clock and the files; a method owns its search. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+
+from nasbench_stc.methods.base import NoSettings
+from nasbench_stc.space import EDGES, NUM_CELLS, NUM_NODES, OPS, Cell
+
+
+class Query(NamedTuple):
+    """What a method asks: how well a cell does after a training, or by a training-free score."""
+
+    cell: Cell
+    epochs: int | None = None
+    """Of the training, one of the method's `budgets`; None: the protocol's usual one."""
+    score: str = ""
+    """Instead of a training the score of that name, of the untrained network."""
+
+
+class BlackBoxMethod(Protocol):
+    """A method that asks for the accuracy of one cell after the other; to be subclassed. One instance lives for one run.
+
+    A method says at least what it asks for (`ask`). The cell that results is the best that it was told of, by the
+    largest training that it asked for. The clock may end the run after any answer.
+
+    Args:
+        settings: an instance of the method's `Settings`.
+        generator: from which it draws everything random.
+        budgets: epochs of the trainings that it may ask for, ascending; None is a training of unknown length.
+    """
+
+    Settings: ClassVar[type] = NoSettings
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    """Settings that differ from the defaults under a protocol, by its name: the method's own, or the protocol's."""
+
+    settings: Any
+    generator: np.random.Generator
+    budgets: tuple[int | None, ...]
+
+    def __init__(self, settings: Any, generator: np.random.Generator, budgets: tuple[int | None, ...]) -> None:
+        self.settings, self.generator, self.budgets = settings, generator, budgets
+
+    def ask(self) -> Cell | Query | None:
+        """What to try next; a cell alone is asked for by the usual training. None ends the run."""
+        raise NotImplementedError
+
+    def tell(self, query: Query, value: float) -> None:
+        """The answer to the last query: validation accuracy in percent, or the score (higher is better)."""
+
+
+def random_cell(generator: np.random.Generator) -> Cell:
+    """Each of the 15,625 cells is equally likely."""
+    return Cell.from_index(int(generator.integers(NUM_CELLS)))
+
+
+_INPUTS = [[edge for edge, (_, target) in enumerate(EDGES) if target == node] for node in range(1, NUM_NODES)]
+
+
+def mutated(cell: Cell, generator: np.random.Generator) -> Cell:
+    """The cell with another operation on one edge.
+
+    As in NATS-Bench (`mutate_topology_func`), first a node is drawn, then one of its inputs, then one of the four other
+    operations: an edge into node 1 changes more often than one into node 3.
+    """
+    inputs = _INPUTS[generator.integers(len(_INPUTS))]
+    edge = inputs[generator.integers(len(inputs))]
+    ops = list(cell.ops)
+    ops[edge] = (ops[edge] + 1 + int(generator.integers(len(OPS) - 1))) % len(OPS)
+    return Cell(tuple(ops))
+
+
+def neighbours(cell: Cell) -> Iterator[Cell]:
+    """The 24 cells that differ from `cell` on one edge."""
+    for edge, own in enumerate(cell.ops):
+        for op in range(len(OPS)):
+            if op != own:
+                yield Cell((*cell.ops[:edge], op, *cell.ops[edge + 1 :]))

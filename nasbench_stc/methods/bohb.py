@@ -1,0 +1,108 @@
+"""BOHB: Hyperband whose cells are drawn near good ones, by the ratio of two densities.
+
+Falkner, Klein & Hutter, "BOHB: robust and efficient hyperparameter optimization at scale", ICML 2018, with the settings
+of NATS-Bench (`bohb.py`, `run-all.sh`: 4 samples, no random fraction, bandwidth at least 0.3) and HpBandSter's defaults.
+For each length of training kernel densities are fitted to the best 15 % and to the rest of the cells that had it; of
+the cells drawn around good ones, the one with the highest ratio of densities is tried. The model of the longest training
+that has one decides. (A tree-structured Parzen estimator: this, without Hyperband, is what Optuna's TPE does.)
+
+Departure: HpBandSter's bandwidths are those of a normal distribution, applied to the numbers of the operations, and may
+exceed 1, where the kernel of Aitchison & Aitken, "Multivariate binary discrimination by the kernel method", Biometrika
+1976, is negative. Here they end where it is uniform, at (c - 1) / c for c operations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_stc.methods.blackbox import Query, random_cell
+from nasbench_stc.methods.hyperband import Hyperband, HyperbandSettings
+from nasbench_stc.settings import setting
+from nasbench_stc.space import EDGES, OPS, Cell
+
+_FEWEST = len(EDGES) + 1  # cells that a density is fitted to
+_UNIFORM = (len(OPS) - 1) / len(OPS)
+_TINY = 1e-32
+
+
+@dataclass(frozen=True)
+class BohbSettings(HyperbandSettings):
+    """Hyperband's, and the model's."""
+
+    longest: int = setting(12, "epochs of a training at most (NATS-Bench's); 0: of the longest that may be asked for")
+    samples: int = setting(4, "cells drawn around good ones, of which one is tried (NATS-Bench's)", low=1)
+    random_fraction: float = setting(0.0, "share of cells that are drawn uniformly all the same (NATS-Bench's)", high=1)
+    top: float = setting(0.15, "share of cells that count as good (HpBandSter's)", high=1)
+    min_bandwidth: float = setting(0.3, "of the kernel on an edge, at least (NATS-Bench's)", high=1)
+
+
+class Density:
+    """A product of kernels, one an edge, averaged over cells.
+
+    Args:
+        ops: the cells' operations, shape (n, 6).
+        min_bandwidth: of each kernel, at least.
+    """
+
+    def __init__(self, ops: NDArray[np.int64], min_bandwidth: float) -> None:
+        self.ops = ops
+        spread = 1.06 * ops.std(axis=0) * len(ops) ** (-1 / (4 + len(EDGES)))
+        self.bandwidth = np.clip(spread, min_bandwidth, _UNIFORM)
+
+    def __call__(self, ops: NDArray[np.int64]) -> NDArray[np.float64]:
+        """At cells given by their operations, shape (m, 6): shape (m,)."""
+        same = ops[:, None] == self.ops
+        kernels = np.where(same, 1 - self.bandwidth, self.bandwidth / (len(OPS) - 1))
+        found: NDArray[np.float64] = kernels.prod(axis=2).mean(axis=1)
+        return found
+
+    def draw(self, number: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        """Operations of cells near those of the density, shape (number, 6): each edge may take any operation instead."""
+        around = self.ops[generator.integers(len(self.ops), size=number)]
+        others = generator.integers(len(OPS), size=around.shape)
+        kept = generator.random(around.shape) < 1 - self.bandwidth
+        return np.where(kept, around, others)
+
+
+class BOHB(Hyperband):
+    """BOHB; see the module."""
+
+    Settings: ClassVar[type] = BohbSettings
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.told: dict[int | None, tuple[list[tuple[int, ...]], list[float]]] = {}
+        self.models: dict[int | None, tuple[Density, Density]] = {}
+
+    def draw(self) -> Cell:
+        """Of cells near good ones the one with the highest ratio of densities; a random one while there is no model."""
+        if not self.models or self.generator.random() < self.settings.random_fraction:
+            return random_cell(self.generator)
+        good, bad = self.models[max(self.models, key=lambda epochs: epochs or 0)]
+        drawn = good.draw(self.settings.samples, self.generator)
+        ratio = np.maximum(good(drawn), _TINY) / np.maximum(bad(drawn), _TINY)
+        return Cell(tuple(drawn[ratio.argmax()].tolist()))
+
+    def tell(self, query: Query, value: float) -> None:
+        """The models of that length of training learn, unless there are some of a longer one."""
+        cells, values = self.told.setdefault(query.epochs, ([], []))
+        cells.append(query.cell.ops)
+        values.append(value)
+        if all((query.epochs or 0) >= (longer or 0) for longer in self.models):
+            self._fit(query.epochs, np.array(cells), np.array(values))
+        super().tell(query, value)
+
+    def _fit(self, epochs: int | None, ops: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        number = max(_FEWEST, int(self.settings.top * len(ops)))
+        if len(ops) - number < _FEWEST:
+            return
+        order = np.argsort(-values, kind="stable")
+        parts = ops[order[:number]], ops[order[number:]]
+        self.models[epochs] = (
+            Density(parts[0], self.settings.min_bandwidth),
+            Density(parts[1], self.settings.min_bandwidth),
+        )

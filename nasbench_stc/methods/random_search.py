@@ -1,0 +1,14 @@
+"""Random search: cells drawn uniformly, again and again, until the clock ends it; `random_wo_share.py` in NATS-Bench."""
+
+from __future__ import annotations
+
+from nasbench_stc.methods.blackbox import BlackBoxMethod, random_cell
+from nasbench_stc.space import Cell
+
+
+class RandomSearch(BlackBoxMethod):
+    """Random search; a cell may be drawn twice."""
+
+    def ask(self) -> Cell:
+        """Any cell."""
+        return random_cell(self.generator)
