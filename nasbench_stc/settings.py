@@ -46,9 +46,9 @@ def _value(item: Any, value: Any) -> Any:
     try:
         parsed = _BOOLEANS[str(value).lower()] if kind is bool else kind(value)
     except (ValueError, TypeError, KeyError):
-        meant = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        meant = {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, kind.__name__)
         raise BadCallError(f"setting {item.name}={value!r}: expected {meant}") from None
-    choices, low, high = (item.metadata[key] for key in ("choices", "low", "high"))
+    choices, low, high = (item.metadata.get(key, usual) for key, usual in _ANYTHING.items())
     if choices and parsed not in choices:
         raise choose(f"value of setting {item.name}:", str(parsed), choices)
     if kind in (int, float) and not low <= parsed <= high:  # NaN fails, too
@@ -57,6 +57,7 @@ def _value(item: Any, value: Any) -> Any:
     return parsed
 
 
+_ANYTHING: dict[str, Any] = {"choices": (), "low": -math.inf, "high": math.inf}  # of a field not made by `setting`
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 

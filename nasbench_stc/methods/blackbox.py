@@ -26,7 +26,7 @@ class Query(NamedTuple):
 
 
 class BlackBoxMethod(Protocol):
-    """A method that asks for the accuracy of one cell after the other; to be subclassed. One instance lives for one run.
+    """A method that asks for the accuracy of one cell after the other; to be subclassed. An instance lives for one run.
 
     A method says at least what it asks for (`ask`). The cell that results is the best that it was told of, by the
     largest training that it asked for. The clock may end the run after any answer.
@@ -44,6 +44,9 @@ class BlackBoxMethod(Protocol):
     settings: Any
     generator: np.random.Generator
     budgets: tuple[int | None, ...]
+
+    scored: ClassVar[bool] = False
+    """Whether it may ask for training-free scores: these need images, which accuracies do not."""
 
     def __init__(self, settings: Any, generator: np.random.Generator, budgets: tuple[int | None, ...]) -> None:
         self.settings, self.generator, self.budgets = settings, generator, budgets

@@ -1,10 +1,13 @@
 """BOHB: Hyperband whose cells are drawn near good ones, by the ratio of two densities.
 
-Falkner, Klein & Hutter, "BOHB: robust and efficient hyperparameter optimization at scale", ICML 2018, with the settings
-of NATS-Bench (`bohb.py`, `run-all.sh`: 4 samples, no random fraction, bandwidth at least 0.3) and HpBandSter's defaults.
-For each length of training kernel densities are fitted to the best 15 % and to the rest of the cells that had it; of
-the cells drawn around good ones, the one with the highest ratio of densities is tried. The model of the longest training
-that has one decides. (A tree-structured Parzen estimator: this, without Hyperband, is what Optuna's TPE does.)
+Falkner, Klein & Hutter, "BOHB: robust and efficient hyperparameter optimization at scale", ICML 2018, with NATS-Bench's
+settings (`bohb.py`, `run-all.sh`: 4 samples, no random fraction, bandwidths from 0.3, trainings of 12 epochs at most)
+and HpBandSter's defaults. For each length of training kernel densities are fitted to the best 15 % and to the rest of
+the cells that had it; of the cells drawn around good ones, the one with the highest ratio of densities is tried. The
+model of the longest training that has one decides.
+
+A benchmark without the epochs of its short training (the table of means) leaves one rung of 12 epochs. Then this is
+BOHB's model without Hyperband, a tree-structured Parzen estimator.
 
 Departure: HpBandSter's bandwidths are those of a normal distribution, applied to the numbers of the operations, and may
 exceed 1, where the kernel of Aitchison & Aitken, "Multivariate binary discrimination by the kernel method", Biometrika
@@ -61,7 +64,7 @@ class Density:
         return found
 
     def draw(self, number: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        """Operations of cells near those of the density, shape (number, 6): each edge may take any operation instead."""
+        """Operations of cells near those of the density, shape (number, 6): an edge may take any operation instead."""
         around = self.ops[generator.integers(len(self.ops), size=number)]
         others = generator.integers(len(OPS), size=around.shape)
         kept = generator.random(around.shape) < 1 - self.bandwidth

@@ -1,7 +1,7 @@
 """Successive halving and Hyperband: many cells get short trainings, the best of them longer ones.
 
-Jamieson & Talwalkar, "Non-stochastic best arm identification", AISTATS 2016; Li et al., "Hyperband", JMLR 2018, with the
-brackets of BOHB's authors (HpBandSter), which NATS-Bench ran (`bohb.py`: trainings of 1, 4 and 12 epochs, eta 3).
+Jamieson & Talwalkar, "Non-stochastic best arm identification", AISTATS 2016; Li et al., "Hyperband", JMLR 2018, with
+the brackets of BOHB's authors (HpBandSter), which NATS-Bench ran (`bohb.py`: trainings of 1, 4 and 12 epochs, eta 3).
 
 Here trainings have the lengths that the benchmark holds. Where it holds the epochs of the protocol's usual training,
 that is the longest, and the rungs are its thirds, as published; else the rungs are its trainings (12 and 200 epochs in

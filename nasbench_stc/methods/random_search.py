@@ -1,4 +1,4 @@
-"""Random search: cells drawn uniformly, again and again, until the clock ends it; `random_wo_share.py` in NATS-Bench."""
+"""Random search: cells drawn uniformly until the clock ends it (NATS-Bench's `random_wo_share.py`)."""
 
 from __future__ import annotations
 

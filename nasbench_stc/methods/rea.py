@@ -32,7 +32,8 @@ class REA(BlackBoxMethod):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.population: deque[tuple[float, Cell]] = deque(maxlen=self.settings.population)  # a new one ousts the oldest
+        # A new one ousts the oldest.
+        self.population: deque[tuple[float, Cell]] = deque(maxlen=self.settings.population)
 
     def ask(self) -> Cell | Query:
         """A random cell until the population is full, then a child."""
@@ -64,6 +65,7 @@ class AREA(REA):
     """Assisted regularized evolution: its first population are the best by a training-free score of a random pool."""
 
     Settings: ClassVar[type] = AreaSettings
+    scored = True
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

@@ -25,6 +25,7 @@ class TrainingFree(BlackBoxMethod):
     """The best of random cells, none drawn twice, by the score that a subclass names."""
 
     Settings: ClassVar[type] = TrainingFreeSettings
+    scored = True
     score: ClassVar[str]
 
     def __init__(self, *args: Any) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from filelock import FileLock, Timeout
 
 from nasbench_stc import files, settings
 from nasbench_stc.benchmark import Benchmark, held_columns, open_benchmark
@@ -28,6 +27,7 @@ from nasbench_stc.errors import BadCallError, RunError, StcBenchError, choose, d
 from nasbench_stc.methods import load as load_method
 from nasbench_stc.methods.base import OneShotMethod
 from nasbench_stc.runs import environment, record, workers
+from nasbench_stc.runs.folder import locked
 from nasbench_stc.runs.record import Record
 from nasbench_stc.runs.watch import Watcher
 from nasbench_stc.space import Cell
@@ -241,41 +241,14 @@ def run(
     """Carry out a plan: its folder below `out` holds a checkpoint while it runs and the record when it is done."""
     if out is None:
         return _finish(todo, benchmark, *train(todo, None, data_dir, on_step))
-    folder, new = out / todo.folder_name, not out.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise RunError(
-            f"{folder}: another process is running this very search; wait for it, or use another --out"
-        ) from None
-    except OSError as error:
-        raise BadCallError(f"--out {out}: cannot be written ({error.strerror or error})") from None
-    try:
+    folder = out / todo.folder_name
+    with locked(folder):
         return _run_in(folder, todo, benchmark, data_dir, resume, on_step)
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be written ({error.strerror or error}); what was done is kept") from error
-    finally:
-        _leave(folder, lock, new)
-
-
-def _leave(folder: Path, lock: FileLock, new: bool) -> None:
-    """Release the lock; a folder in which nothing came to be goes, and the one around it if it is `new`."""
-    with suppress(OSError):  # another process may be using the folder by now
-        if {path.name for path in folder.iterdir()} <= {".lock"}:
-            (folder / ".lock").unlink(missing_ok=True)
-            folder.rmdir()
-            if new:
-                folder.parent.rmdir()
-    lock.release()
 
 
 def _run_in(
     folder: Path, todo: Plan, benchmark: Benchmark, data_dir: str | Path | None, resume: bool, on_step: OnStep
 ) -> Record:
-    for left_over in folder.glob(".*.partial"):
-        left_over.unlink()
     kept, saved = folder / record.FILE_NAME, folder / checkpoint.FILE_NAME
     if resume and kept.exists():
         done = record.read(kept)

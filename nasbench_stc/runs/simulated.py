@@ -1,0 +1,232 @@
+"""The record of many simulated runs: one file for all seeds of a method under the same settings.
+
+It holds every query of every run, packed; not what was answered, for that the benchmark (whose checksum is here) says
+again. More seeds are added to the same file; it is written whole or not at all. Reports read a run of it as a `Record`,
+like that of any other search.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasbench_stc import files
+from nasbench_stc.benchmark.base import as_indices
+from nasbench_stc.engine.simulation import Incumbent, Run
+from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.runs import record
+from nasbench_stc.runs.record import Record
+from nasbench_stc.space import Cell
+
+SCHEMA = 1
+FILE_NAME = "runs.json"
+
+
+@dataclass(frozen=True)
+class SimulatedRun(Record):
+    """One run as a record. Its trajectory has an entry each time that the best cell changed: evaluation, seconds, cell.
+
+    `seconds` are `simulated` (by the benchmark's clock) and `scores` (of training-free scores, measured).
+    """
+
+    clock: str = "seconds"
+    """In what the run's budget was: `seconds`, or `evaluations` where the benchmark has no times."""
+    told: str = ""
+    """What the method was told of a cell."""
+    evaluations: int = 0
+    """How many answers it got."""
+
+
+@dataclass(frozen=True)
+class SimulatedRuns:
+    """What `runs.json` says. All values are plain (JSON) ones; lists have one entry a run, in the order of `seeds`."""
+
+    method: str
+    origin: str
+    """Of a method that is not ours: its package and version, or its file and checksum; else empty."""
+    search_dataset: str
+    protocol: str
+    settings: dict[str, dict[str, Any]]
+    """Every setting by part: `protocol`, `method`, and for methods that ask for them `scores`."""
+    changes: dict[str, Any]
+    """Those of them that differ from the protocol's and the method's own, by name."""
+    benchmark: dict[str, str]
+    """`name`, `about`, `file` and `sha256` of what answered and gave the scores."""
+    told: str
+    """What the method was told of a cell."""
+    clock: str
+    """In what the budget was: `seconds`, or `evaluations` where the benchmark has no times."""
+    seeds: list[int]
+    """Ascending."""
+    seconds: list[float]
+    """Simulated."""
+    scoring: list[float]
+    """Seconds that training-free scores took, measured on the session's device."""
+    incumbents: list[list[list[float]]]
+    """Each time that the best cell changed: [of which answer, simulated seconds, cell]. The last cell is the result."""
+    scores: dict[str, dict[str, float]]
+    """Percent by column and by cell, of the cells that result."""
+    queries: dict[str, Any]
+    """Every query of every run, packed; see `runs`."""
+    sessions: list[dict[str, Any]]
+    """What made them: `seeds`, `versions`, `device`, `git_revision`, `finished`."""
+    schema: int = SCHEMA
+
+    def write(self, folder: Path) -> Path:
+        """Write `runs.json` into `folder`, whole or not at all, a line a field."""
+        lines = (f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in asdict(self).items())
+        path = folder / FILE_NAME
+        files.write_atomic(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
+        return path
+
+    def runs(self) -> dict[int, Run]:
+        """All runs by seed, with every query."""
+        whole = _unpacked(self.queries)
+        found, start = {}, 0
+        ends = np.cumsum(self.queries["lengths"]).tolist()
+        for place, (seed, end) in enumerate(zip(self.seeds, ends, strict=True)):
+            part = slice(start, end)
+            incumbents = [Incumbent(int(n), seconds, int(cell)) for n, seconds, cell in self.incumbents[place]]
+            found[seed] = Run(
+                whole.cells[part],
+                whole.asked[part],
+                whole.seeds[part],
+                incumbents,
+                self.seconds[place],
+                self.scoring[place],
+            )
+            start = end
+        return found
+
+    def records(self, seeds: Iterable[int] | None = None) -> list[SimulatedRun]:
+        """The runs as records, in the order of `seeds` (None: all)."""
+        places = {seed: place for place, seed in enumerate(self.seeds)}
+        sessions = {seed: session for session in self.sessions for seed in session["seeds"]}
+        names = {cell: str(Cell.from_index(cell)) for cell in {int(c) for run in self.incumbents for *_, c in run}}
+        clock = f"the clock of {self.benchmark['name']}" if any(self.seconds) or self.clock == "evaluations" else ""
+        return [
+            self._record(places[seed], sessions[seed], names, clock) for seed in (self.seeds if seeds is None else seeds)
+        ]
+
+    def _record(
+        self, place: int, session: Mapping[str, Any], names: Mapping[int, str], clock: str
+    ) -> SimulatedRun:
+        incumbents = [(int(n), seconds, int(cell)) for n, seconds, cell in self.incumbents[place]]
+        cell = incumbents[-1][2]
+        versions = {**session["versions"], **({self.method: self.origin} if self.origin else {})}
+        return SimulatedRun(
+            method=self.method,
+            search_dataset=self.search_dataset,
+            seed=self.seeds[place],
+            protocol=self.protocol,
+            settings=self.settings,
+            changes=self.changes,
+            cell=names[cell],
+            trajectory=[{"evaluation": n, "seconds": seconds, "cell": names[c]} for n, seconds, c in incumbents],
+            supernet={},
+            scores={column: values[str(cell)] for column, values in self.scores.items()},
+            benchmark=self.benchmark,
+            seconds={"simulated": self.seconds[place], "scores": self.scoring[place]},
+            peak_memory={},
+            split={},
+            versions=versions,
+            device=clock or session["device"],
+            threads=session["threads"],
+            git_revision=session["git_revision"],
+            finished=session["finished"],
+            clock=self.clock,
+            told=self.told,
+            evaluations=self.queries["lengths"][place],
+        )
+
+
+def with_runs(
+    kept: SimulatedRuns, runs: Mapping[int, Run], scores: dict[str, dict[str, float]], session: dict[str, Any]
+) -> SimulatedRuns:
+    """`kept` and the runs of a session; of a seed that it has already the new one takes the place.
+
+    Args:
+        runs: by seed.
+        scores: percent by column and cell, of their results.
+        session: what made them, without `seeds`.
+    """
+    everything = {**kept.runs(), **runs}
+    seeds = sorted(everything)
+    ordered = [everything[seed] for seed in seeds]
+    sessions = [{**old, "seeds": [seed for seed in old["seeds"] if seed not in runs]} for old in kept.sessions]
+    return replace(
+        kept,
+        seeds=seeds,
+        seconds=[round(run.seconds, 3) for run in ordered],
+        scoring=[round(run.scoring, 3) for run in ordered],
+        incumbents=[[[n, round(seconds, 3), cell] for n, seconds, cell in run.incumbents] for run in ordered],
+        scores={column: {**kept.scores.get(column, {}), **values} for column, values in scores.items()},
+        queries=_packed(ordered),
+        sessions=[*(old for old in sessions if old["seeds"]), {**session, "seeds": sorted(runs)}],
+    )
+
+
+def read(path: Path) -> SimulatedRuns:
+    """The runs in the file at `path`.
+
+    Raises:
+        DataError: it cannot be read, is damaged, or has another schema.
+    """
+    remedy = "remove it, and run the search again"
+    found = SimulatedRuns(**record.fields_of(path, SimulatedRuns, "record of simulated runs", SCHEMA, remedy))
+    try:
+        records = found.records()
+        as_indices(_unpacked(found.queries).cells)
+        whole = len(records) == len(found.seeds) and sum(found.queries["lengths"]) == len(_unpacked(found.queries).cells)
+    except (BadCallError, KeyError, TypeError, ValueError, IndexError, AttributeError, zlib.error) as error:
+        raise DataError(f"{path}: damaged ({type(error).__name__}: {error}); {remedy}") from None
+    if not whole:
+        raise DataError(f"{path}: damaged (its queries are not those of its runs); {remedy}")
+    return found
+
+
+def _packed(runs: Sequence[Run]) -> dict[str, Any]:
+    """The queries of all runs, one after the other: `asked` and `seeds` by their place among the values that occur."""
+    cells = [cell for run in runs for cell in run.cells]
+    asked = [what for run in runs for what in run.asked]
+    seeds = [seed for run in runs for seed in run.seeds]
+    kinds, training_seeds = (sorted(set(values), key=str) for values in (asked, seeds))
+    return {
+        "lengths": [len(run.cells) for run in runs],
+        "kinds": kinds,
+        "training_seeds": training_seeds,
+        "cells": _pack(cells, "<u2"),
+        "asked": _pack([kinds.index(what) for what in asked], "u1"),
+        "seeds": _pack([training_seeds.index(seed) for seed in seeds], "u1"),
+    }
+
+
+def _unpacked(queries: Mapping[str, Any]) -> Run:
+    """All of them as if of one run."""
+    return Run(
+        _unpack(queries["cells"], "<u2"),
+        [queries["kinds"][place] for place in _unpack(queries["asked"], "u1")],
+        [queries["training_seeds"][place] for place in _unpack(queries["seeds"], "u1")],
+    )
+
+
+def _pack(numbers: Sequence[int], kind: str) -> str:
+    """As text: base64 of zlib of the numbers."""
+    return base64.b64encode(zlib.compress(np.array(numbers, dtype=kind).tobytes(), 9)).decode()
+
+
+def _unpack(text: str, kind: str) -> list[int]:
+    try:
+        content = zlib.decompress(base64.b64decode(text, validate=True))
+    except binascii.Error as error:
+        raise ValueError(f"no base64: {error}") from None
+    numbers: list[int] = np.frombuffer(content, dtype=kind).tolist()
+    return numbers
