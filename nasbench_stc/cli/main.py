@@ -14,6 +14,7 @@ from nasbench_stc.cli.look import methods, report
 from nasbench_stc.cli.profile import profile
 from nasbench_stc.cli.query import metrics, query
 from nasbench_stc.cli.rank import rank
+from nasbench_stc.cli.score import score
 from nasbench_stc.cli.search import search
 from nasbench_stc.errors import OfficialPickleWarning, StcBenchError, describe
 
@@ -27,12 +28,13 @@ def cli(debug: bool) -> None:
     \b
     stc-bench search --dataset cifar10 --seeds 3     search for cells and look them up
     stc-bench rank results                           how well their supernets rank cells
+    stc-bench score --cells 500                      how well scores without training do
     stc-bench report --table 6                       the paper's table, with ours below
     stc-bench query 9930                             what a cell scores
     """
 
 
-for command in (search, rank, profile, report, query, metrics, methods, data, doctor):
+for command in (search, rank, score, profile, report, query, metrics, methods, data, doctor):
     cli.add_command(command)
 
 

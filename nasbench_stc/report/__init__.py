@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import BadCallError, choose
-from nasbench_stc.report import pareto, ranking, table3, table6
+from nasbench_stc.report import pareto, ranking, scores, table3, table6
 from nasbench_stc.report.chart import Chart, Inputs
 from nasbench_stc.report.render import FORMATS, Table, render
+from nasbench_stc.report.scores import Scores
 from nasbench_stc.report.yardsticks import opened_for
 from nasbench_stc.runs import Ranking, profile, read_all
 
@@ -24,9 +25,12 @@ __all__ = [
     "TABLES",
     "Chart",
     "Inputs",
+    "Scores",
     "Table",
+    "make_agreement_table",
     "make_figure",
     "make_ranking_table",
+    "make_score_table",
     "make_table",
     "opened_for",
     "read_for",
@@ -85,6 +89,20 @@ def make_ranking_table(rankings: Sequence[Ranking], benchmark: Benchmark) -> Tab
         BadCallError, DataError: the benchmark does not hold what the cells are compared with.
     """
     return ranking.build(rankings, benchmark)
+
+
+def make_score_table(found: Scores) -> Table:
+    """Training-free scores, a row for each cell."""
+    return scores.build_values(found)
+
+
+def make_agreement_table(found: Scores, benchmark: Benchmark) -> Table:
+    """How well training-free scores rank cells.
+
+    Raises:
+        BadCallError, DataError: the benchmark does not hold what the cells are compared with.
+    """
+    return scores.build_agreement(found, benchmark)
 
 
 def make_figure(name: str, inputs: Inputs) -> Chart:

@@ -24,7 +24,7 @@ from nasbench_stc.space import DATASETS, Cell, params
 BEST = 0.1
 """Share of the cells that make up the best slice: over the whole space tau-b is dominated by the bad tail."""
 
-_COLUMNS = (
+TAU_COLUMNS = (
     Column("score", "cells in order of"),
     Column("slice", "among"),
     Column("tau_b", "tau-b"),
@@ -46,13 +46,15 @@ def build(rankings: Sequence[Ranking], benchmark: Benchmark) -> Table:
     rows = [
         row
         for ranking in rankings
-        for name in _compared_with(ranking.search_dataset, benchmark)
+        for name in compared_with(ranking.search_dataset, benchmark)
         for row in _section(ranking, name, benchmark.accuracy(np.array(ranking.cells), *COLUMNS[name]))
     ]
-    return Table(None, f"How well supernets rank cells of {benchmark.name}", _COLUMNS, tuple(rows), _caption(benchmark))
+    return Table(
+        None, f"How well supernets rank cells of {benchmark.name}", TAU_COLUMNS, tuple(rows), _caption(benchmark)
+    )
 
 
-def _compared_with(dataset: str, benchmark: Benchmark) -> list[str]:
+def compared_with(dataset: str, benchmark: Benchmark) -> list[str]:
     """The report columns of the searched data set; where the benchmark has none of it, those of CIFAR-10."""
     held = held_columns(benchmark)
     for candidate in (dataset, DATASETS[0]):
@@ -72,7 +74,6 @@ def _section(ranking: Ranking, name: str, truth: NDArray[np.float64]) -> list[Ro
         f"{len(cells):,} cells of {classes:,} isomorphism classes, not merged; rated on {ranking.images:,} validation "
         f"images, {1e3 * ranking.seconds / len(cells):.1f} ms a cell on {ranking.device} (threads: {ranking.threads})."
     )
-    slices = {"all": np.full(len(cells), True), "best tenth": statistics.best(truth, BEST)}
     scores = {
         "supernet accuracy": np.array(ranking.accuracy),
         "supernet -loss": -np.array(ranking.loss),
@@ -91,16 +92,22 @@ def _section(ranking: Ranking, name: str, truth: NDArray[np.float64]) -> list[Ro
     return [
         Row(
             section,
-            {"score": score, "slice": name_of_slice, **_compared(values[chosen], truth[chosen])},
+            {"score": score, "slice": name_of_slice, **tau_values(values[chosen], truth[chosen])},
             (note,),
             details,
         )
-        for name_of_slice, chosen in slices.items()
+        for name_of_slice, chosen in slices(truth).items()
         for score, values in scores.items()
     ]
 
 
-def _compared(values: statistics.Numbers, truth: NDArray[np.float64]) -> dict[str, Value]:
+def slices(truth: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
+    """Which cells tau-b is of, by the slice's name: all, and those with the best accuracy in the benchmark."""
+    return {"all": np.full(len(truth), True), "best tenth": statistics.best(truth, BEST)}
+
+
+def tau_values(values: statistics.Numbers, truth: NDArray[np.float64]) -> dict[str, Value]:
+    """What `TAU_COLUMNS` show of a score's order beside the benchmark's."""
     found = statistics.kendall(values, truth)
     low, high = statistics.kendall_interval(values, truth)
     return {

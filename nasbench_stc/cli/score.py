@@ -1,0 +1,100 @@
+"""`stc-bench score`: cells scored without training, and how well that agrees with a benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nasbench_stc.cli import options
+
+
+@click.command()
+@click.argument("cells", nargs=-1, metavar="[CELL...]")
+@click.option(
+    "--cells",
+    "sample",
+    help="Instead of CELL: how many (the same sample as `rank`), classes (one of each), or all; compared with the "
+    "benchmark.",
+)
+@click.option(
+    "--score",
+    "names",
+    default="all",
+    show_default=True,
+    help="params, flops, naswot, synflow, jacob_cov, snip, grad_norm: some of them (naswot,synflow), or all.",
+)
+@click.option("--dataset", default="cifar10", show_default=True, help="cifar10, cifar100, ImageNet16-120 or digits.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of weights and mini-batch.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="channels, cells_per_stage, batch_size, resolution, init.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "latex", "csv", "json"]),
+    default="text",
+    show_default=True,
+)
+@options.benchmark
+@options.data_dir
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, or auto.")
+def score(
+    cells: tuple[str, ...],
+    sample: str | None,
+    names: str,
+    dataset: str,
+    seed: int,
+    changes: tuple[str, ...],
+    form: str,
+    benchmark: str,
+    data_dir: Path | None,
+    device: str,
+) -> None:
+    """What an untrained network and one mini-batch say of cells; with --cells, how well that ranks them.
+
+    CELL is an official string, an index 0-15624, or six digits 0-4 (operations in the order none, skip_connect,
+    nor_conv_1x1, nor_conv_3x3, avg_pool_3x3). Parameters and FLOPs need no images.
+    """
+    import time
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from nasbench_stc.benchmark import open_benchmark
+    from nasbench_stc.cli.search import parse_changes
+    from nasbench_stc.models.scores import SCORES
+    from nasbench_stc.report import Scores, make_agreement_table, make_score_table, render
+    from nasbench_stc.runs import environment
+    from nasbench_stc.runs.ranking import choose_cells
+    from nasbench_stc.runs.score import make_scorer, score_cells, score_names
+    from nasbench_stc.space import Cell
+
+    if bool(cells) == (sample is not None):
+        raise click.UsageError("give either cells, or --cells for a sample of them")
+    asked = score_names(names)
+    chosen = [Cell.parse(text) for text in cells] or [Cell.from_index(i) for i in choose_cells(sample or "")]
+    opened = None if sample is None else open_benchmark(benchmark, data_dir)
+    scorer = make_scorer(dataset, seed, None, data_dir, device, **parse_changes(changes))
+    console = Console(stderr=True)
+    begin = time.perf_counter()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+        bar = bars.add_task(f"{len(chosen):,} cells", total=len(chosen))
+        values = score_cells(scorer, asked, chosen, lambda done, _: bars.update(bar, completed=done))
+    found = Scores(
+        cells=chosen,
+        values=values,
+        about={name: SCORES[name].about for name in asked},
+        dataset=dataset,
+        seed=seed,
+        settings=asdict(scorer.scoring),
+        seconds=time.perf_counter() - begin,
+        device=environment.device_name(str(scorer.device)),
+    )
+    table = make_score_table(found) if opened is None else make_agreement_table(found, opened)
+    click.echo(render(table, form).rstrip("\n"))
