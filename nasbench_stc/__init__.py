@@ -9,8 +9,8 @@ from nasbench_stc.benchmark import open_benchmark
 from nasbench_stc.space import Cell
 
 if TYPE_CHECKING:
-    from nasbench_stc.runs.launch import search
     from nasbench_stc.runs.rank import rank_cells
+    from nasbench_stc.runs.search import search
 
 __all__ = ["Cell", "open_benchmark", "rank_cells", "search"]
 __version__ = "0.1.0"
@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     # These import torch, which queries and reports do without.
     if name == "search":
-        from nasbench_stc.runs.launch import search
+        from nasbench_stc.runs.search import search
 
         return search
     if name == "rank_cells":

@@ -28,6 +28,47 @@ def names(settings: Any) -> tuple[str, ...]:
     return tuple(item.name for item in fields(settings))
 
 
+def distributed(parts: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Several settings by part, each `changed` by those of `values` that are its own; the first one that has a name.
+
+    Raises:
+        BadCallError: a name that no part has, or as `changed`.
+    """
+    owner: dict[str, str] = {}
+    for part, own in parts.items():
+        owner = {**dict.fromkeys(names(own), part), **owner}
+    for name in values:
+        if name not in owner:
+            raise BadCallError(
+                f"unknown setting {name!r}: "
+                + "; ".join(f"{part} has {', '.join(names(own)) or 'none'}" for part, own in parts.items())
+            )
+    return {
+        part: changed(own, {name: value for name, value in values.items() if owner[name] == part})
+        for part, own in parts.items()
+    }
+
+
+def differing(usual: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of `asked` that differ from those of `usual`, both settings by part, by name."""
+    return {
+        name: value
+        for part, own in asked.items()
+        for name, value, _ in described(own)
+        if value != getattr(usual[part], name)
+    }
+
+
+def check_seed(seed: Any) -> None:
+    """That it is a seed.
+
+    Raises:
+        BadCallError: it is not.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise BadCallError(f"seed {seed!r}: it has to be a whole number, not negative")
+
+
 def changed(settings: S, values: Mapping[str, Any]) -> S:
     """`settings` with `values` in place, each a value of the field's type or text that says one.
 

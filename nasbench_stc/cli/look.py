@@ -98,18 +98,55 @@ def _write(out: Path, content: bytes) -> None:
 @click.command()
 @click.argument("name", required=False)
 def methods(name: str | None) -> None:
-    """What can be searched with; with NAME, its settings and the reason for each default."""
-    from nasbench_stc.methods import METHODS, load
+    """What can be searched with; with NAME, its settings and the reason for each default.
 
-    if name is None:
-        width = max(map(len, METHODS))
-        for key, entry in METHODS.items():
-            click.echo(f"{key:<{width}}  {entry.about}")
+    NAME may be a class in a file, path/to/file.py:Name.
+    """
+    from nasbench_stc.methods import KINDS, METHODS, installed
+
+    if name is not None:
+        _settings(name)
         return
-    from nasbench_stc import settings
-    from nasbench_stc.engine.protocol import Protocol
+    offered = installed()
+    width = max(map(len, (*METHODS, *offered)))
+    for kind, about in KINDS.items():
+        click.echo(f"{kind}: {about}")
+        for key, entry in METHODS.items():
+            if entry.kind == kind:
+                click.echo(f"  {key:<{width}}  {entry.about}")
+    if offered:
+        click.echo("of other packages:")
+        for key, point in offered.items():
+            click.echo(f"  {key:<{width}}  {point.value} ({point.dist.name if point.dist else 'unknown package'})")
+    click.echo("Your own: --method path/to/file.py:Name; `stc-bench methods NAME` lists settings.")
 
-    for title, values in ((f"method {name}", load(name).Settings()), ("every protocol (values: paper)", Protocol())):
+
+def _settings(name: str) -> None:
+    from nasbench_stc import settings
+    from nasbench_stc.methods import find
+
+    found = find(name)
+    parts: list[tuple[str, object]] = [
+        (f"method {found.name} ({found.kind}{', ' * bool(found.origin)}{found.origin})", found.cls.Settings())
+    ]
+    if found.kind == "one-shot":
+        from nasbench_stc.engine.protocol import PROTOCOLS
+
+        parts.append(("every protocol (values: paper)", PROTOCOLS["paper"].settings))
+        known = list(PROTOCOLS)
+    else:
+        from nasbench_stc.engine.simulation import SIMULATIONS
+        from nasbench_stc.runs.simulate import PROTOCOLS as simulated
+
+        known = list(simulated[found.kind])
+        if found.kind == "black-box":
+            parts.append(("every protocol (values: nats-bench)", SIMULATIONS["nats-bench"].settings))
+    if getattr(found.cls, "scored", False):
+        from nasbench_stc.engine.scoring import Scoring  # imports torch
+
+        parts.append(("scores", Scoring()))
+    for title, values in parts:
         click.echo(f"{title}:")
         for key, value, why in settings.described(values):
             click.echo(f"  {key}={value}\n      {why}")
+    click.echo(f"protocols: {', '.join(known)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,12 @@ benchmark = click.option(
 )
 
 
-def method_names(option: str, text: str) -> list[str]:
-    """`"stc,gdas"` is those two, in that order; `"all"` is every method. `option` is for the message."""
-    from nasbench_stc.methods import METHODS
-
-    names = list(METHODS) if text == "all" else [part.strip() for part in text.split(",") if part.strip()]
+def method_names(option: str, text: str, groups: Mapping[str, Iterable[str]]) -> list[str]:
+    """`"stc,gdas"` is those two, in that order; a name of a group is all of it. `option` is for the message."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    names = [name for part in parts for name in groups.get(part, (part,))]
     if not names or len(set(names)) < len(names):
-        raise BadCallError(f"{option} {text!r}: give all, or names, each once (stc,gdas,darts)")
+        raise BadCallError(f"{option} {text!r}: give names, each once (stc,gdas,darts), or {', '.join(groups)}")
     return names
 
 

@@ -37,7 +37,9 @@ def profile(methods: str, batch_sizes: str, cells_per_stage: str, device: str, o
     Points that were measured before are kept: after an interruption the same command continues. Let nothing else run
     meanwhile; OMP_NUM_THREADS sets the threads.
     """
-    names = options.method_names("--methods", methods)
+    from nasbench_stc.methods import of_kind
+
+    names = options.method_names("--methods", methods, {"all": of_kind("one-shot")})
     batches, depths = _numbers("--batch-sizes", batch_sizes), _numbers("--cells-per-stage", cells_per_stage)
     # The profiler that counts memory on a CPU would speak to stderr twice a step.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")

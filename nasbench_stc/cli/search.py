@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,13 @@ from nasbench_stc.errors import BadCallError, describe
 from nasbench_stc.runs.watch import Watcher
 
 if TYPE_CHECKING:
-    from nasbench_stc.runs import Record
+    from rich.console import Console
+
+    from nasbench_stc.benchmark import Benchmark
+    from nasbench_stc.methods import Method
+    from nasbench_stc.runs import Record, SimulatedRun
     from nasbench_stc.runs.launch import Plan
+    from nasbench_stc.runs.simulate import SimulatedPlan
 
 
 @click.command()
@@ -21,7 +27,8 @@ if TYPE_CHECKING:
     "--method",
     default="stc",
     show_default=True,
-    help="What to search with, one or several (stc,gdas), or all; `stc-bench methods` lists them.",
+    help="What to search with: names (stc,rea), path/to/file.py:Name, all methods of a kind (one-shot, black-box, "
+    "training-free), or all; `stc-bench methods` lists them.",
 )
 @click.option("--dataset", default="cifar10", show_default=True, help="cifar10, cifar100, ImageNet16-120 or digits.")
 @click.option("--seeds", default="3", show_default=True, help="How many (3 is 0, 1, 2), or which (777,888,999).")
@@ -30,14 +37,15 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="How many seeds at a time, in processes that share the threads. A seed gives the same bits again at the "
-    "same number of threads only, so with the same --jobs.",
+    help="How many one-shot seeds at a time, in processes that share the threads. A seed gives the same bits again at "
+    "the same number of threads only, so with the same --jobs. Simulated runs need none.",
 )
 @click.option(
     "--protocol",
     default="auto",
     show_default=True,
-    help="paper, cpu, digits or smoke; auto is paper on a GPU, else cpu.",
+    help="paper, cpu, digits, smoke, nats-bench or nas-bench-201; auto is paper on a GPU, else cpu, and for black-box "
+    "methods nats-bench.",
 )
 @click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting (`stc-bench methods NAME` lists)."
@@ -65,33 +73,146 @@ def search(
     resume: bool,
 ) -> None:
     """Search for a cell, once a seed, and look each one up in a benchmark."""
-    names = options.method_names("--method", method)
-    chosen = parse_seeds(seeds)
-    settings = parse_changes(changes)
     from rich.console import Console
 
     from nasbench_stc.benchmark import open_benchmark
-    from nasbench_stc.engine.protocol import PROTOCOLS
-    from nasbench_stc.runs import launch
+    from nasbench_stc.methods import KINDS, METHODS, find, installed, of_kind
 
-    plans = [launch.plan(name, dataset, seed, protocol, settings, device) for name in names for seed in chosen]
-    opened = open_benchmark(benchmark, data_dir)
-    preset = PROTOCOLS[plans[0].protocol]
+    kinds = {kind: of_kind(kind) for kind in KINDS}
+    names = options.method_names("--method", method, {"all": [*METHODS, *installed()], **kinds})
+    chosen = parse_seeds(seeds)
+    settings = parse_changes(changes)
+    found = [find(name) for name in names]
     console = Console(soft_wrap=True, highlight=False)
-    title = f"[bold]{', '.join(names)}[/bold] on {dataset}, protocol [bold]{plans[0].protocol}[/bold]"
-    console.print(f"{title}: {preset.about}")
+    if len(names) > 1 and not {part.strip() for part in method.split(",")} <= set(names):  # a group was named
+        found = _that_can(found, protocol, dataset, console)
+    opened = open_benchmark(benchmark, data_dir)
+    trained = [one for one in found if one.kind == "one-shot"]
+    others = [one for one in found if one.kind != "one-shot"]
+    many = _simulated_plans(
+        others, opened, dataset, protocol, settings, device
+    )  # what is wrong shows before hours pass
+    records: list[Record] = []
+    if trained:
+        from nasbench_stc.runs import launch
+
+        plans = [launch.plan(one, dataset, seed, protocol, settings, device) for one in trained for seed in chosen]
+        _announce(console, plans, chosen, jobs, out, opened)
+        if resume:
+            _tell_kept(console, [todo.short_name for todo in plans if launch.is_done(todo, out)])
+        with _Bars(console) as bars:
+            records += launch.run_many(plans, opened, out, data_dir, resume, jobs, bars)
+    for todo in many:
+        records += _simulate(console, todo, opened, chosen, out, data_dir, resume)
+    _show(console, records)
+
+
+def _that_can(found: list[Method], protocol: str, dataset: str, console: Console) -> list[Method]:
+    """Those methods that know the protocol and the data set; which do not, and why, is said."""
+    from nasbench_stc.engine.protocol import PROTOCOLS
+    from nasbench_stc.runs import simulate
+    from nasbench_stc.space import DATASETS
+
+    known = {"one-shot": list(PROTOCOLS), **{kind: list(names) for kind, names in simulate.PROTOCOLS.items()}}
+    able = []
+    for one in found:
+        if one.kind == "black-box" and dataset not in DATASETS:
+            console.print(f"left out: {one.name}: no benchmark has trainings on {dataset}", markup=False)
+        elif protocol not in ("auto", *known[one.kind]):
+            console.print(f"left out: {one.name}: {one.kind} methods have no protocol {protocol}", markup=False)
+        else:
+            able.append(one)
+    if not able:
+        raise BadCallError(f"no method is left: none knows the protocol {protocol!r} on {dataset}")
+    return able
+
+
+def _announce(console: Console, plans: list[Plan], seeds: list[int], jobs: int, out: Path, opened: Benchmark) -> None:
+    from nasbench_stc.engine.protocol import PROTOCOLS
+
+    first = plans[0]
+    preset = PROTOCOLS[first.protocol]
+    names = ", ".join(dict.fromkeys(todo.method.name for todo in plans))
+    console.print(f"[bold]{names}[/bold] on {first.dataset}, protocol [bold]{first.protocol}[/bold]: {preset.about}")
     at_a_time = f" ({min(jobs, len(plans))} at a time)" if min(jobs, len(plans)) > 1 else ""
     console.print(
-        f"about {preset.takes}; seeds {', '.join(map(str, chosen))}{at_a_time}; device {plans[0].device}; "
-        f"records in {out}/"
+        f"about {preset.takes}; seeds {', '.join(map(str, seeds))}{at_a_time}; device {first.device}; records in {out}/"
     )
     console.print(f"benchmark [bold]{opened.name}[/bold]: {opened.about}")
-    for todo in plans:
-        if resume and launch.is_done(todo, out):
-            console.print(f"{todo.short_name}: done before, its record is kept (--no-resume runs it again)")
-    with _Bars(console) as bars:
-        records = launch.run_many(plans, opened, out, data_dir, resume, jobs, bars)
-    _show(console, records)
+
+
+def _simulated_plans(
+    found: list[Method], opened: Benchmark, dataset: str, protocol: str, changes: dict[str, Any], device: str
+) -> list[SimulatedPlan]:
+    if not found:
+        return []
+    from nasbench_stc.runs import simulate
+
+    return [simulate.plan(one, opened, dataset, protocol, changes, device) for one in found]
+
+
+def _simulate(
+    console: Console,
+    todo: SimulatedPlan,
+    opened: Benchmark,
+    seeds: list[int],
+    out: Path,
+    data_dir: Path | None,
+    resume: bool,
+) -> list[SimulatedRun]:
+    """Carry out the runs of one method, with a bar."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from nasbench_stc.runs import simulate
+
+    name, runs = todo.method.name, f"{len(seeds)} run{'s' * (len(seeds) > 1)}"
+    about = simulate.PROTOCOLS[todo.method.kind][todo.protocol]
+    console.print(f"[bold]{name}[/bold] on {todo.dataset}, protocol [bold]{todo.protocol}[/bold]: {about}")
+    told = f"told: {todo.oracle.about}" if todo.oracle else f"scores on device {todo.device}"
+    console.print(f"{runs} {_budget(todo)}; {told}; benchmark {opened.name}; record in {out / todo.folder_name}/")
+    kept = len(seeds) - len(simulate.missing(todo, seeds, out)) if resume else 0
+    if kept:
+        console.print(f"{name}: {kept} of {runs} done before and kept (--no-resume runs them again)")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+    )
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(name, total=len(seeds), completed=kept)
+        done = simulate.run_many(
+            todo,
+            opened,
+            seeds,
+            out,
+            data_dir,
+            resume,
+            lambda number, of: progress.update(task, completed=kept + number, total=kept + of),
+        )
+    return done.records(seeds)
+
+
+def _budget(todo: SimulatedPlan) -> str:
+    """What a run may spend, in words."""
+    if todo.oracle is None:
+        return f"of {todo.parts['method'].candidates} cells" if hasattr(todo.parts["method"], "candidates") else ""
+    limits = [f"{todo.simulation.budget:,.0f} simulated s"] if todo.simulation.budget else []
+    limits += [f"{todo.simulation.evaluations:,} trainings"] if todo.simulation.evaluations else []
+    return f"of {' or '.join(limits)}"
+
+
+def _tell_kept(console: Console, names: list[str]) -> None:
+    for name in names:
+        console.print(f"{name}: done before, its record is kept (--no-resume runs it again)")
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -174,21 +295,38 @@ class _Bars(Watcher):
         self._console.print(f"{todo.short_name}: failed: {describe(error)}", markup=False)
 
 
-def _show(console: Any, records: list[Record]) -> None:
+_MOST_ROWS = 10  # of one method; more runs than that are one row
+
+
+def _show(console: Console, records: Sequence[Record]) -> None:
     from nasbench_stc.benchmark import COLUMNS
+    from nasbench_stc.report.statistics import mean, std
+    from nasbench_stc.runs import SimulatedRun
     from nasbench_stc.space import Cell
 
     columns = list(records[0].scores)
-    table = options.accuracy_table(("method\nseed", "cell"), [COLUMNS[name] for name in columns], ("s",))
+    measured = any(not isinstance(record, SimulatedRun) for record in records)  # what is simulated was said before
+    last = ("s",) if measured else ()
+    table = options.accuracy_table(("method\nseed", "cell"), [COLUMNS[name] for name in columns], last)
+    groups: dict[str, list[Record]] = {}
     for record in records:
-        numbers = (f"{record.scores[name]:.2f}" for name in columns)
-        table.add_row(
-            f"{record.method} {record.seed}",
-            str(Cell.parse(record.cell).index),
-            *numbers,
-            f"{record.total_seconds:.0f}",
-        )
+        groups.setdefault(record.method, []).append(record)
+    for method, runs in groups.items():
+        if len(runs) > _MOST_ROWS:
+            means, deviations = (
+                [f"{statistic([run.scores[column] for run in runs]):.2f}" for column in columns]
+                for statistic in (mean, std)
+            )
+            table.add_row(method, f"n={len(runs)}", *means, *(["–"] * measured))
+            table.add_row("", "std", *deviations, *([""] * measured))
+            continue
+        for run in runs:
+            numbers = (f"{run.scores[column]:.2f}" for column in columns)
+            cell = str(Cell.parse(run.cell).index)
+            seconds = "–" if isinstance(run, SimulatedRun) else f"{run.total_seconds:.0f}"
+            table.add_row(f"{method} {run.seed}", cell, *numbers, *([seconds] * measured))
     console.print(table)
     for record in records:
-        console.print(f"{record.method} seed {record.seed}: {record.cell}", markup=False)
+        if len(groups[record.method]) <= _MOST_ROWS:
+            console.print(f"{record.method} seed {record.seed}: {record.cell}", markup=False)
     console.print("`stc-bench report --table 6` puts them beside the paper's.", markup=False)

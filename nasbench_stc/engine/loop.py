@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nasbench_stc.data.images import DeviceImages
+from nasbench_stc.engine.blame import blamed
 from nasbench_stc.engine.clock import Clock
 from nasbench_stc.engine.evaluation import rate, scores
 from nasbench_stc.engine.protocol import Protocol
@@ -59,6 +60,10 @@ class Search:
         train, valid: the images for the weights and for alpha, on the device.
         classes: of the data set.
         seed: everything random follows from it.
+        name: of the method, for messages; empty: its class's.
+
+    Raises:
+        MethodError: the method made a mistake, now or in any later call; the message says where.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Search:
         valid: DeviceImages,
         classes: int,
         seed: int,
+        name: str = "",
     ) -> None:
         self.protocol, self.train, self.valid = protocol, train, valid
         self.device = train.labels.device
@@ -79,7 +85,10 @@ class Search:
             "method": torch.Generator().manual_seed(method),
         }
         self.supernet = build_supernet(protocol, classes, self.device, init)
-        self.method = make_method(self.generators["method"])
+        self.name, self._at = name, "before the first epoch"
+        with self._blamed("construction"):
+            self.method = make_method(self.generators["method"])
+        self.name = name or type(self.method).__name__
         self.sgd = torch.optim.SGD(
             self.supernet.parameters(),
             protocol.lr,
@@ -113,13 +122,16 @@ class Search:
     def run_epoch(self, tick: Tick = lambda epoch, step: None) -> dict[str, Any]:
         """One epoch of alternating steps; returns its entry of the trajectory."""
         epoch = self.epoch
-        self.method.begin_epoch(epoch, self.protocol.epochs)
+        self._at = f"epoch {epoch}"
+        with self._blamed("begin_epoch"):
+            self.method.begin_epoch(epoch, self.protocol.epochs)
         self.supernet.train()
         train_order, valid_order = self._order(self.train, self.steps), self._order(self.valid, self.steps)
         train_loss = torch.zeros((), device=self.device)
         valid_loss = torch.zeros((), device=self.device)
         alpha_steps = self.steps * self.method.learns + self.method.closing_steps
         for step in range(self.steps):
+            self._at = f"epoch {epoch}, step {step}"
             self._set_lr(epoch * self.steps + step)
             with self.clock("weights"):
                 train_loss += self.weight_step(train_order[step])
@@ -129,23 +141,29 @@ class Search:
             tick(epoch, step)
         if self.method.closing_steps:
             for step, index in enumerate(self._order(self.valid, self.method.closing_steps), start=self.steps):
+                self._at = f"epoch {epoch}, step {step}"
                 with self.clock("alpha"):
                     valid_loss += self.closing_step(index)
                 tick(epoch, step)
         seconds = self.clock.lap()
-        cell = self.method.cell()
+        self._at = f"end of epoch {epoch}"
+        with self._blamed("cell"):
+            cell = _cell(self.method.cell(), "a Cell or None", Cell | None)
+        with self._blamed("snapshot"):
+            snapshot = self.method.snapshot()
         entry = {
             "epoch": epoch,
             "cell": None if cell is None else str(cell),
             "train_loss": train_loss.item() / self.steps,
             "valid_loss": valid_loss.item() / alpha_steps if alpha_steps else None,
             "seconds": sum(seconds.values()),
-            **self.method.snapshot(),
+            **snapshot,
         }
         losses = [loss for loss in (entry["train_loss"], entry["valid_loss"]) if loss is not None]
         if not all(map(math.isfinite, losses)):
             raise RunError(
-                f"the loss is no number in epoch {epoch}: the search diverged. Lower the learning rate (--set lr=…)"
+                f"method {self.name}, epoch {epoch}: the loss is no number: the search diverged. Lower the learning "
+                "rate (--set lr=…); of a method of your own, look at its mixtures' weights"
             )
         self.progress.spend(seconds)
         self.progress.trajectory.append(entry)
@@ -154,7 +172,9 @@ class Search:
     def weight_step(self, index: Tensor) -> Tensor:
         """Lower level of Eq. 10: SGD on the weights under the method's mixture; returns the loss, detached."""
         self.train_batch = self.train.augmented(index, self.generators["augmentation"])
-        loss = self.loss(self.train_batch, self.method.weight_mixture())
+        with self._blamed("weight_mixture"):
+            mixture = _checked(self.method.weight_mixture())
+        loss = self.loss(self.train_batch, mixture)
         self.sgd.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.protocol.grad_clip:
@@ -167,11 +187,21 @@ class Search:
 
         The batch is augmented as for training: NAS-Bench-201's search code does so.
         """
-        return self.method.alpha_step(_Batches(self, self.valid.augmented(index, self.generators["augmentation"])))
+        return self._method_step(self.valid.augmented(index, self.generators["augmentation"]))
 
     def closing_step(self, index: Tensor) -> Tensor:
         """The method's own step after the epoch's weight steps, on validation images as they are."""
-        return self.method.alpha_step(_Batches(self, self.valid.plain(index)))
+        return self._method_step(self.valid.plain(index))
+
+    def _method_step(self, valid: Batch) -> Tensor:
+        with self._blamed("alpha_step"):
+            loss = self.method.alpha_step(_Batches(self, valid))
+            if not isinstance(loss, Tensor) or loss.numel() != 1:
+                raise TypeError(f"it has to return the validation loss, a tensor of one number; it returned {loss!r}")
+        return loss.detach()
+
+    def _blamed(self, what: str) -> AbstractContextManager[None]:
+        return blamed(self.name, f"{self._at}, {what}")
 
     def loss(self, batch: Batch, mixture: Mixture) -> Tensor:
         """Mean cross-entropy of a batch."""
@@ -186,7 +216,9 @@ class Search:
     def result(self) -> tuple[Cell, dict[str, float]]:
         """The cell that results and, on all validation images, its `loss` (nats) and `accuracy` (percent)."""
         with self.clock("evaluation"):
-            cell = self.method.result(self.rate)
+            self._at = "after the last epoch"
+            with self._blamed("result"):
+                cell = _cell(self.method.result(self.rate), "a Cell", Cell)
             rating = self.rate([cell])
         self.progress.spend(self.clock.lap())
         return cell, {"loss": float(rating.loss[0]), "accuracy": float(rating.accuracy[0])}
@@ -223,6 +255,25 @@ class Search:
         p = self.protocol
         done = step / (p.epochs * self.steps)
         self.sgd.param_groups[0]["lr"] = p.lr_min + (p.lr - p.lr_min) * (1 + math.cos(math.pi * done)) / 2
+
+
+def _checked(mixture: Mixture) -> Mixture:
+    """The mixture, if it is one whose weights are numbers.
+
+    Raises:
+        TypeError, ValueError: it is not.
+    """
+    if not isinstance(mixture, Mixture):
+        raise TypeError(f"it has to return a Mixture; it returned {mixture!r}")
+    if mixture.weights.device.type == "cpu" and not mixture.weights.isfinite().all():  # a GPU would have to be awaited
+        raise ValueError(f"weights that are no numbers:\n{mixture.weights.detach()}")
+    return mixture
+
+
+def _cell(cell: Any, expected: str, kind: Any) -> Any:
+    if not isinstance(cell, kind):
+        raise TypeError(f"it has to return {expected}; it returned {cell!r}")
+    return cell
 
 
 def build_supernet(protocol: Protocol, classes: int, device: torch.device, seed: int) -> Supernet:

@@ -76,7 +76,7 @@ class Oracle:
         }
         usual = self._trainings[self.usual]
         if self.usual is not None and self._has(usual._replace(at_epoch=1), "accuracy"):
-            inside = {epoch: usual._replace(at_epoch=epoch) for epoch in range(1, self.usual)}
+            inside: dict[Epochs, _Training] = {epoch: usual._replace(at_epoch=epoch) for epoch in range(1, self.usual)}
             self._trainings = {**inside, self.usual: usual}
         self.timed = self._has(usual, "train-seconds")
         """Whether the benchmark has times."""

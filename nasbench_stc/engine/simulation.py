@@ -127,14 +127,19 @@ class Run:
 
 
 def simulate(
-    name: str, make_method: MakeMethod, oracle: Oracle, simulation: Simulation, seed: int, score: Score | None = None
+    name: str,
+    make_method: MakeMethod,
+    oracle: Oracle | None,
+    simulation: Simulation,
+    seed: int,
+    score: Score | None = None,
 ) -> Run:
     """One run from its first to its last answer; it depends on nothing but the arguments.
 
     Args:
         name: of the method, for messages.
         make_method: builds it from its generator and the trainings that it may ask for.
-        oracle: what answers.
+        oracle: what answers; None where nothing is trained.
         simulation: what the run may spend, resolved.
         seed: everything random follows from it.
         score: gives training-free scores; None where there are none.
@@ -145,13 +150,14 @@ def simulate(
     """
     method_seed, oracle_seed = np.random.SeedSequence(seed).generate_state(2)
     draws = np.random.default_rng(oracle_seed)  # what is told does not depend on what the method draws
+    budgets = () if oracle is None else oracle.budgets
     with blamed(name, f"seed {seed}, before the first query"):
-        method = make_method(np.random.default_rng(method_seed), oracle.budgets)
+        method = make_method(np.random.default_rng(method_seed), budgets)
     run, best, trainings = Run(), (-math.inf, -math.inf), 0
     while not (simulation.evaluations and trainings == simulation.evaluations):
         at = f"seed {seed}, query {len(run.cells) + 1}"
         with blamed(name, f"{at}, ask"):
-            query = _checked(method.ask(), oracle.budgets)
+            query = _checked(method.ask(), budgets)
             if query is not None and len(run.cells) == _MOST:
                 raise MethodError(f"method {name}: {at}: it does not end")
         if query is None:
@@ -162,6 +168,8 @@ def simulate(
             run.scoring += time.perf_counter() - begun
             run.add(query, query.score, None)
             quality = -1.0, value
+        elif oracle is None:
+            raise MethodError(f"method {name}: {at}, ask: it asked for a training, and there are none here")
         else:
             epochs = oracle.usual if query.epochs is None else query.epochs
             answers = oracle.answers(query.cell.index, epochs)

@@ -90,6 +90,14 @@ class Method(NamedTuple):
     spec: str
     """By which it is found again: its name, or `path/to/file.py:Name`."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return find, (self.spec,)  # another process finds it anew: it has not imported the file yet
+
+
+def of_kind(kind: str) -> list[str]:
+    """Our methods of one of `KINDS`."""
+    return [name for name, entry in METHODS.items() if entry.kind == kind]
+
 
 def installed() -> dict[str, EntryPoint]:
     """The methods that installed packages offer, by name, but for names that ours have."""

@@ -57,7 +57,7 @@ def brackets(budgets: tuple[int | None, ...], eta: float, most: int = 0) -> list
         if fitting[-1] not in rungs:
             rungs.insert(0, fitting[-1])
         limit /= eta
-    found = []
+    found: list[Bracket] = []
     for first in range(len(rungs)):
         last = len(rungs) // (len(rungs) - first)  # cells in the longest rung: HpBandSter's rule
         powers = [round(math.log(longest / rung, eta)) for rung in rungs[first:]]

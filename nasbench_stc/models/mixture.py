@@ -6,6 +6,7 @@ edge, DARTS all five, and the supernet computes what is active and can reach the
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,7 @@ from torch import Tensor
 from nasbench_stc.models.ops import KERNELS
 from nasbench_stc.space import EDGES, NONE, NUM_NODES, OPS, Cell
 
+_ALLOWED = frozenset(range(len(OPS)))
 Active = tuple[tuple[int, ...], ...]
 
 
@@ -31,6 +33,15 @@ class Mixture:
     active: Active
     weights: Tensor
     shift: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.active) != len(EDGES) or tuple(self.weights.shape) != (len(EDGES), len(OPS)):
+            raise ValueError(
+                f"a mixture has active operations of {len(EDGES)} edges and weights of shape {(len(EDGES), len(OPS))}; "
+                f"got {len(self.active)} and {tuple(self.weights.shape)}"
+            )
+        if not _ALLOWED.issuperset(itertools.chain(*self.active)):
+            raise ValueError(f"operations are numbered 0 to {len(OPS) - 1}; got {self.active}")
 
     @classmethod
     def path(cls, ops: Cell | Sequence[int], weights: Tensor | None = None, shift: Tensor | None = None) -> Mixture:

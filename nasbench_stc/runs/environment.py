@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_stc.errors import BadCallError, choose
+from nasbench_stc.methods import Method
 
 PACKAGES = ("nasbench_stc", "torch", "numpy", "scipy")
 
@@ -41,7 +42,7 @@ def device_name(device: str) -> str:
     """The device's own name, like that of its processor."""
     import torch
 
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else f"CPU: {_processor()}"
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else f"CPU: {processor()}"
 
 
 def peak_memory(device: str) -> dict[str, Any]:
@@ -57,15 +58,15 @@ def peak_memory(device: str) -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
-    """Python's version and those of the packages that results depend on."""
+def versions(method: Method | None = None) -> dict[str, str]:
+    """Python's version, those of the packages that results depend on, and by its name that of a method not ours."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
-    return found
+    return {**found, **({method.name: method.origin} if method and method.origin else {})}
 
 
 @cache
@@ -84,7 +85,8 @@ def git_revision() -> str:
         return "unknown"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's own name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

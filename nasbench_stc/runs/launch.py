@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 
 from nasbench_stc import files, settings
-from nasbench_stc.benchmark import Benchmark, held_columns, open_benchmark
+from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.data import DATASETS
 from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.data.readers import read as read_images
@@ -24,10 +24,11 @@ from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol
 from nasbench_stc.errors import BadCallError, RunError, StcBenchError, choose, describe
-from nasbench_stc.methods import load as load_method
+from nasbench_stc.methods import Method, find
 from nasbench_stc.methods.base import OneShotMethod
 from nasbench_stc.runs import environment, record, workers
 from nasbench_stc.runs.folder import locked
+from nasbench_stc.runs.lookup import identity, scores
 from nasbench_stc.runs.record import Record
 from nasbench_stc.runs.watch import Watcher
 from nasbench_stc.space import Cell
@@ -40,7 +41,7 @@ OnStep = Callable[[int, int, int, int], None]
 class Plan:
     """One run, everything resolved: what its folder is named by and its record says."""
 
-    method: str
+    method: Method  # first: in a worker its file is imported before its settings are unpickled
     dataset: str
     seed: int
     protocol: str
@@ -56,23 +57,25 @@ class Plan:
 
     def make_method(self, generator: torch.Generator) -> OneShotMethod:
         """The method, which draws everything random from `generator`."""
-        return load_method(self.method)(self.method_settings, generator)
+        made: OneShotMethod = self.method.cls(self.method_settings, generator)
+        return made
 
     @property
     def short_name(self) -> str:
         """What tells it from the others of one command."""
-        return f"{self.method} seed {self.seed}"
+        return f"{self.method.name} seed {self.seed}"
 
     @property
     def folder_name(self) -> str:
         """The same for the same command, another for any other setting."""
-        everything = json.dumps([self.method, self.dataset, self.seed, self.protocol, self.settings], sort_keys=True)
-        key = hashlib.sha256(everything.encode()).hexdigest()[:8]
-        return f"{self.method}-{self.dataset}-{self.protocol}-seed{self.seed}-{key}"
+        names = [self.method.name, self.dataset, self.seed, self.protocol]
+        everything = [*names, self.settings, *([self.method.origin] if self.method.origin else [])]
+        key = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:8]
+        return f"{self.method.name}-{self.dataset}-{self.protocol}-seed{self.seed}-{key}"
 
 
 def plan(
-    method: str,
+    method: str | Method,
     dataset: str = "cifar10",
     seed: int = 0,
     protocol: str = "auto",
@@ -82,79 +85,29 @@ def plan(
     """Resolve names into a `Plan`.
 
     Args:
-        method, dataset, protocol, device: by name; `auto` chooses.
+        method: of a one-shot one; see `methods.find`.
+        dataset, protocol, device: by name; `auto` chooses.
         seed: a whole number, not negative.
         changes: settings that differ from the protocol's and the method's, by name.
 
     Raises:
         BadCallError: something is unknown or out of range.
     """
-    method_class = load_method(method)
+    found = find(method) if isinstance(method, str) else method
+    if found.kind != "one-shot":
+        raise BadCallError(f"method {found.name} is {found.kind}: it trains no supernet")
     if dataset not in DATASETS:
         raise choose("data set", dataset, DATASETS)
     device = environment.choose_device(device)
     protocol = choose_protocol(protocol, dataset, device)
-    engine, own = PROTOCOLS[protocol].settings, method_class.Settings()
-    preset = dict(method_class.presets.get(protocol, {}))
-    changes = dict(changes or {})
-    preset_for_engine, for_engine = (
-        {name: values.pop(name) for name in settings.names(engine) if name in values} for values in (preset, changes)
-    )
-    engine, own = settings.changed(engine, preset_for_engine), settings.changed(own, preset)
-    unknown = changes.keys() - settings.names(own)
-    if unknown:
-        raise BadCallError(
-            f"unknown setting {sorted(unknown)[0]!r}: protocol {protocol} has {', '.join(settings.names(engine))}; "
-            f"method {method} has {', '.join(settings.names(own))}"
-        )
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise BadCallError(f"seed {seed!r}: it has to be a whole number, not negative")
-    parts = (
-        (engine.on(device), settings.changed(engine, for_engine).on(device)),
-        (own, settings.changed(own, changes)),
-    )
-    differing = {
-        name: value
-        for usual, asked in parts
-        for name, value, _ in settings.described(asked)
-        if value != getattr(usual, name)
-    }
-    return Plan(method, dataset, seed, protocol, parts[0][1], parts[1][1], differing, device)
-
-
-def search(
-    method: str,
-    dataset: str = "cifar10",
-    seed: int = 0,
-    protocol: str = "auto",
-    *,
-    out: str | Path | None = None,
-    benchmark: str | Path | Benchmark = "auto",
-    data_dir: str | Path | None = None,
-    device: str = "auto",
-    resume: bool = True,
-    **changes: Any,
-) -> Record:
-    """Run one search and look the cell up.
-
-    Args:
-        method: as `stc-bench methods` lists them.
-        dataset: `cifar10`, `cifar100`, `ImageNet16-120` or `digits`.
-        seed: everything random follows from it.
-        protocol: `paper`, `cpu`, `digits`, `smoke`, or `auto`.
-        out: the folder for records and checkpoints; None keeps nothing on disk.
-        benchmark: what says how good the cell is; see `open_benchmark`.
-        data_dir: where images and benchmarks are; see `files.data_dir`.
-        device: a torch device, or `auto`.
-        resume: continue a run that was interrupted, and return one that is finished.
-        changes: settings by name.
-
-    Raises:
-        BadCallError, DataError, RunError: with what happened and what to do.
-    """
-    todo = plan(method, dataset, seed, protocol, changes, device)
-    opened = open_benchmark(benchmark, data_dir) if isinstance(benchmark, (str, Path)) else benchmark
-    return run(todo, opened, None if out is None else Path(out), data_dir, resume)
+    settings.check_seed(seed)
+    parts = {"protocol": PROTOCOLS[protocol].settings, "method": found.cls.Settings()}
+    usual = settings.distributed(parts, found.cls.presets.get(protocol, {}))
+    asked = settings.distributed(usual, changes or {})
+    for values in (usual, asked):
+        values["protocol"] = values["protocol"].on(device)
+    differing = settings.differing(usual, asked)
+    return Plan(found, dataset, seed, protocol, asked["protocol"], asked["method"], differing, device)
 
 
 def run_many(
@@ -252,9 +205,9 @@ def _run_in(
     kept, saved = folder / record.FILE_NAME, folder / checkpoint.FILE_NAME
     if resume and kept.exists():
         done = record.read(kept)
-        if all(done.benchmark[key] == _identity(benchmark)[key] for key in ("name", "sha256")):
+        if all(done.benchmark[key] == identity(benchmark)[key] for key in ("name", "sha256")):
             return done
-        again = replace(done, scores=scores(Cell.parse(done.cell), benchmark), benchmark=_identity(benchmark))
+        again = replace(done, scores=scores(Cell.parse(done.cell), benchmark), benchmark=identity(benchmark))
         if again.scores.keys() >= done.scores.keys():  # else the record would lose columns: it stays as it is
             again.write(folder)
         return again
@@ -280,7 +233,9 @@ def train(
     if batch > fewest:
         raise BadCallError(f"batch_size={batch} is more than the {fewest} images for weights or alpha")
     train_images, valid_images = DeviceImages(images.for_weights, device), DeviceImages(images.for_alpha, device)
-    search = Search(todo.make_method, todo.engine, train_images, valid_images, images.classes, todo.seed)
+    search = Search(
+        todo.make_method, todo.engine, train_images, valid_images, images.classes, todo.seed, todo.method.name
+    )
     if saved is not None and saved.exists():
         search.load_state_dict(checkpoint.load(saved))
     while not search.done:
@@ -317,7 +272,7 @@ def read_halves(dataset: str, engine: Protocol, seed: int, data_dir: str | Path 
 def _finish(todo: Plan, benchmark: Benchmark, search: Search, split: dict[str, Any]) -> Record:
     cell, supernet = search.result()
     return Record(
-        method=todo.method,
+        method=todo.method.name,
         search_dataset=todo.dataset,
         seed=todo.seed,
         protocol=todo.protocol,
@@ -327,22 +282,13 @@ def _finish(todo: Plan, benchmark: Benchmark, search: Search, split: dict[str, A
         trajectory=search.progress.trajectory,
         supernet=supernet,
         scores=scores(cell, benchmark),
-        benchmark=_identity(benchmark),
+        benchmark=identity(benchmark),
         seconds=search.progress.seconds,
         peak_memory=environment.peak_memory(todo.device),
         split=split,
-        versions=environment.versions(),
+        versions=environment.versions(todo.method),
         device=environment.device_name(todo.device),
         threads=torch.get_num_threads(),
         git_revision=environment.git_revision(),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-
-
-def scores(cell: Cell, benchmark: Benchmark) -> dict[str, float]:
-    """Percent by report column at the benchmark's full budget, for the columns that it holds."""
-    return {name: float(benchmark.accuracy([cell], *which)[0]) for name, which in held_columns(benchmark).items()}
-
-
-def _identity(benchmark: Benchmark) -> dict[str, str]:
-    return {"name": benchmark.name, "about": benchmark.about, "file": benchmark.path.name, "sha256": benchmark.sha256}

@@ -116,13 +116,9 @@ def fields_of(path: Path, of: type, what: str, schema: int, remedy: str) -> dict
     return content
 
 
-def read_all(folders: Iterable[Path]) -> tuple[list[Record], list[str]]:
-    """All records below `folders`, sorted by path, and one sentence for each file that could not be read."""
-    return read_below(folders, FILE_NAME, read)
-
-
 def read_below(folders: Iterable[Path], pattern: str, read: Callable[[Path], T]) -> tuple[list[T], list[str]]:
-    """What `read` makes of each file below `folders` whose name is as `pattern`, sorted by path; see `read_all`."""
+    """What `read` makes of each file below `folders` whose name is as `pattern`, sorted by path,
+    and one sentence for each file that could not be read."""
     found, problems = [], []
     paths = {path.resolve(): path for folder in folders for path in Path(folder).rglob(pattern)}
     for path in sorted(paths.values()):

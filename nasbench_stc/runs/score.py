@@ -43,8 +43,7 @@ def make_scorer(
     """
     if dataset not in DATASETS:
         raise choose("data set", dataset, DATASETS)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise BadCallError(f"seed {seed!r}: it has to be a whole number, not negative")
+    settings.check_seed(seed)
     chosen = settings.changed(scoring or Scoring(), changes)
 
     def read() -> tuple[Images, int]:

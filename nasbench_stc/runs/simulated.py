@@ -113,15 +113,13 @@ class SimulatedRuns:
         names = {cell: str(Cell.from_index(cell)) for cell in {int(c) for run in self.incumbents for *_, c in run}}
         clock = f"the clock of {self.benchmark['name']}" if any(self.seconds) or self.clock == "evaluations" else ""
         return [
-            self._record(places[seed], sessions[seed], names, clock) for seed in (self.seeds if seeds is None else seeds)
+            self._record(places[seed], sessions[seed], names, clock)
+            for seed in (self.seeds if seeds is None else seeds)
         ]
 
-    def _record(
-        self, place: int, session: Mapping[str, Any], names: Mapping[int, str], clock: str
-    ) -> SimulatedRun:
+    def _record(self, place: int, session: Mapping[str, Any], names: Mapping[int, str], clock: str) -> SimulatedRun:
         incumbents = [(int(n), seconds, int(cell)) for n, seconds, cell in self.incumbents[place]]
         cell = incumbents[-1][2]
-        versions = {**session["versions"], **({self.method: self.origin} if self.origin else {})}
         return SimulatedRun(
             method=self.method,
             search_dataset=self.search_dataset,
@@ -137,9 +135,9 @@ class SimulatedRuns:
             seconds={"simulated": self.seconds[place], "scores": self.scoring[place]},
             peak_memory={},
             split={},
-            versions=versions,
+            versions=session["versions"],
             device=clock or session["device"],
-            threads=session["threads"],
+            threads=1,
             git_revision=session["git_revision"],
             finished=session["finished"],
             clock=self.clock,
@@ -185,7 +183,9 @@ def read(path: Path) -> SimulatedRuns:
     try:
         records = found.records()
         as_indices(_unpacked(found.queries).cells)
-        whole = len(records) == len(found.seeds) and sum(found.queries["lengths"]) == len(_unpacked(found.queries).cells)
+        whole = len(records) == len(found.seeds) and sum(found.queries["lengths"]) == len(
+            _unpacked(found.queries).cells
+        )
     except (BadCallError, KeyError, TypeError, ValueError, IndexError, AttributeError, zlib.error) as error:
         raise DataError(f"{path}: damaged ({type(error).__name__}: {error}); {remedy}") from None
     if not whole:
@@ -230,3 +230,7 @@ def _unpack(text: str, kind: str) -> list[int]:
         raise ValueError(f"no base64: {error}") from None
     numbers: list[int] = np.frombuffer(content, dtype=kind).tolist()
     return numbers
+
+
+NO_QUERIES = _packed([])
+"""Of a record without runs."""

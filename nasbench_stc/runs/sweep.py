@@ -13,7 +13,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from nasbench_stc.engine.profile import Measured, measure_method, measure_subnet, subnet_cells
-from nasbench_stc.errors import BadCallError, RunError
+from nasbench_stc.errors import BadCallError, MethodError, RunError
 from nasbench_stc.runs import environment, profile
 from nasbench_stc.runs.launch import Plan, plan
 from nasbench_stc.runs.profile import REPEATS, SUBNET, Point, Profile
@@ -99,7 +99,7 @@ def sweep(
         for batch_size in batch_sizes:
             sizes = {**(changes or {}), "cells_per_stage": depth, "batch_size": batch_size}
             plans = [plan(method, protocol=PROTOCOL, changes=sizes, device=device) for method in methods]
-            todo += [_Todo(SUBNET, plans[0]), *map(_Todo, methods, plans)]
+            todo += [_Todo(SUBNET, plans[0]), *(_Todo(each.method.name, each) for each in plans)]
     first = todo[0].plan
     shared = {name: value for name, value in asdict(first.engine).items() if name not in OWN}
     where = environment.device_name(first.device), torch.get_num_threads(), environment.versions()
@@ -115,7 +115,7 @@ def sweep(
                 continue
             try:
                 measured = point.measure(repeats)
-            except (RuntimeError, MemoryError) as error:  # as torch says that there is no more memory
+            except (RuntimeError, MemoryError, MethodError) as error:  # as when there is no more memory
                 failed.append(f"{point}: {(str(error) or type(error).__name__).splitlines()[0]}")
                 if first.device.startswith("cuda"):
                     torch.cuda.empty_cache()

@@ -1,0 +1,54 @@
+"""`search`: one run of any method, from names to its record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nasbench_stc.benchmark import Benchmark, open_benchmark
+from nasbench_stc.methods import find
+from nasbench_stc.runs.record import Record
+
+
+def search(
+    method: str,
+    dataset: str = "cifar10",
+    seed: int = 0,
+    protocol: str = "auto",
+    *,
+    out: str | Path | None = None,
+    benchmark: str | Path | Benchmark = "auto",
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    resume: bool = True,
+    **changes: Any,
+) -> Record:
+    """Run one search and look the cell up.
+
+    Args:
+        method: as `stc-bench methods` lists them, or `path/to/file.py:Name`.
+        dataset: `cifar10`, `cifar100`, `ImageNet16-120`, or for methods that train or score networks `digits`.
+        seed: everything random follows from it.
+        protocol: as `stc-bench methods NAME` lists them, or `auto`.
+        out: the folder for records and checkpoints; None keeps nothing on disk.
+        benchmark: what says how good the cell is, and answers black-box methods; see `open_benchmark`.
+        data_dir: where images and benchmarks are; see `files.data_dir`.
+        device: a torch device, or `auto`.
+        resume: continue a run that was interrupted, and return one that is finished.
+        changes: settings by name.
+
+    Raises:
+        BadCallError, DataError, RunError: with what happened and what to do.
+    """
+    found = find(method)
+    opened = open_benchmark(benchmark, data_dir) if isinstance(benchmark, (str, Path)) else benchmark
+    folder = None if out is None else Path(out)
+    if found.kind == "one-shot":
+        from nasbench_stc.runs import launch  # imports torch
+
+        todo = launch.plan(found, dataset, seed, protocol, changes, device)
+        return launch.run(todo, opened, folder, data_dir, resume)
+    from nasbench_stc.runs import simulate
+
+    runs = simulate.plan(found, opened, dataset, protocol, changes, device)
+    return simulate.run_many(runs, opened, [seed], folder, data_dir, resume).records([seed])[0]

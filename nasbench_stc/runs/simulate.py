@@ -1,0 +1,248 @@
+"""Simulated searches on this machine: from names to the record of many runs. torch is imported for scores alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasbench_stc import settings
+from nasbench_stc.benchmark import Benchmark
+from nasbench_stc.engine.oracle import Epochs, Oracle
+from nasbench_stc.engine.simulation import SIMULATIONS, Run, Score, Simulation, simulate
+from nasbench_stc.errors import choose
+from nasbench_stc.methods import Method, find
+from nasbench_stc.methods.blackbox import BlackBoxMethod
+from nasbench_stc.runs import environment, simulated
+from nasbench_stc.runs.folder import locked
+from nasbench_stc.runs.lookup import identity, scores_of
+from nasbench_stc.runs.simulated import SimulatedRuns, with_runs
+
+UNTRAINED = "untrained"
+"""The protocol of training-free methods: nothing is trained, the settings are those of the scores."""
+PROTOCOLS = {
+    "black-box": {name: preset.about for name, preset in SIMULATIONS.items()},
+    "training-free": {UNTRAINED: "an untrained network of each cell and one mini-batch"},
+}
+"""By kind of method: the protocols that it knows, and what each is. The first is what `auto` means."""
+
+OnRun = Callable[[int, int], None]
+"""Called after each run with (runs done, runs)."""
+_EVERY = 10.0  # seconds between two writes of the record
+
+
+@dataclass(frozen=True)
+class SimulatedPlan:
+    """Runs of one method under the same settings, everything resolved: what their folder is named by."""
+
+    method: Method
+    dataset: str
+    protocol: str
+    parts: dict[str, Any]
+    """Settings: `protocol` (`Simulation`, where cells are trained), `scores` (`Scoring`, where they are), `method`."""
+    changes: dict[str, Any]
+    oracle: Oracle | None
+    """What answers; None for training-free methods."""
+    benchmark: dict[str, str]
+    device: str
+    """Of the networks that are scored; empty where none are."""
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Every setting, by part."""
+        return {"protocol": {}, **{part: asdict(values) for part, values in self.parts.items()}}
+
+    @property
+    def simulation(self) -> Simulation:
+        """What a run may spend."""
+        found: Simulation = self.parts.get("protocol", Simulation())
+        return found
+
+    @property
+    def folder_name(self) -> str:
+        """The same for the same command, whatever its seeds; another for any other setting, benchmark or source."""
+        where = [self.method.name, self.method.origin, self.dataset, self.protocol, self.benchmark["sha256"]]
+        key = hashlib.sha256(json.dumps([*where, self.settings], sort_keys=True).encode()).hexdigest()[:8]
+        return f"{self.method.name}-{self.dataset}-{self.protocol}-{key}"
+
+    def make_method(self, generator: np.random.Generator, budgets: tuple[Epochs, ...]) -> BlackBoxMethod:
+        """The method, which draws everything random from `generator`."""
+        made: BlackBoxMethod = self.method.cls(self.parts["method"], generator, budgets)
+        return made
+
+
+def plan(
+    method: str | Method,
+    benchmark: Benchmark,
+    dataset: str = "cifar10",
+    protocol: str = "auto",
+    changes: Mapping[str, Any] | None = None,
+    device: str = "auto",
+) -> SimulatedPlan:
+    """Resolve names into a plan.
+
+    Args:
+        method: of a black-box or training-free one; see `methods.find`.
+        benchmark: what answers instead of trainings, and scores the cells that result.
+        dataset: one of the benchmark's; for training-free methods any set of images.
+        protocol: as `PROTOCOLS` has them, or `auto`.
+        changes: settings that differ from the protocol's and the method's, by name.
+        device: of the networks that are scored.
+
+    Raises:
+        BadCallError: something is unknown, out of range, or not held by the benchmark.
+    """
+    found = find(method) if isinstance(method, str) else method
+    known = PROTOCOLS[found.kind]
+    protocol = next(iter(known)) if protocol == "auto" else protocol
+    if protocol not in known:
+        raise choose(f"protocol of {found.kind} methods", protocol, ("auto", *known))
+    trained = found.kind != "training-free"
+    parts: dict[str, Any] = {"protocol": SIMULATIONS[protocol].settings} if trained else {}
+    if found.cls.scored:
+        from nasbench_stc.engine.scoring import Scoring  # imports torch
+
+        parts["scores"] = Scoring()
+    usual = settings.distributed({**parts, "method": found.cls.Settings()}, found.cls.presets.get(protocol, {}))
+    asked = settings.distributed(usual, changes or {})
+    oracle = None
+    if trained:
+        oracle = asked["protocol"].oracle(benchmark, dataset)
+        for values in (usual, asked):
+            values["protocol"] = values["protocol"].resolved(oracle, dataset)
+    return SimulatedPlan(
+        method=found,
+        dataset=dataset,
+        protocol=protocol,
+        parts=asked,
+        changes=settings.differing(usual, asked),
+        oracle=oracle,
+        benchmark=identity(benchmark),
+        device=environment.choose_device(device) if found.cls.scored else "",
+    )
+
+
+def run_many(
+    todo: SimulatedPlan,
+    benchmark: Benchmark,
+    seeds: Sequence[int],
+    out: Path | None,
+    data_dir: str | Path | None = None,
+    resume: bool = True,
+    on_run: OnRun = lambda done, runs: None,
+) -> SimulatedRuns:
+    """A run for each seed; with those that are there already, unless `resume` is false: these are run again.
+
+    The record is written every few seconds, so that a killed command continues where it was.
+
+    Args:
+        todo: the plan.
+        benchmark: that of the plan.
+        seeds: of the runs.
+        out: the record is in a folder below it; None keeps nothing on disk.
+        data_dir: where images are.
+        resume: keep what is there.
+        on_run: is told how far it is.
+
+    Raises:
+        BadCallError, DataError, RunError: with what happened and what to do; runs that are done are kept.
+    """
+    for seed in seeds:
+        settings.check_seed(seed)
+    if out is None:
+        return _run_in(None, todo, benchmark, seeds, data_dir, resume, on_run)
+    folder = out / todo.folder_name
+    with locked(folder):
+        return _run_in(folder, todo, benchmark, seeds, data_dir, resume, on_run)
+
+
+def missing(todo: SimulatedPlan, seeds: Sequence[int], out: Path | None) -> list[int]:
+    """Those of the seeds of which there is no run below `out`."""
+    path = None if out is None else out / todo.folder_name / simulated.FILE_NAME
+    kept = simulated.read(path).seeds if path is not None and path.exists() else []
+    return [seed for seed in seeds if seed not in set(kept)]
+
+
+def _run_in(
+    folder: Path | None,
+    todo: SimulatedPlan,
+    benchmark: Benchmark,
+    seeds: Sequence[int],
+    data_dir: str | Path | None,
+    resume: bool,
+    on_run: OnRun,
+) -> SimulatedRuns:
+    path = None if folder is None else folder / simulated.FILE_NAME
+    kept = simulated.read(path) if path is not None and path.exists() else _nothing(todo)
+    left = [seed for seed in seeds if not (resume and seed in kept.seeds)]
+    done: dict[int, Run] = {}
+
+    def keep() -> SimulatedRuns:
+        cells = sorted({run.incumbents[-1].cell for run in done.values()})
+        whole = with_runs(kept, done, scores_of(cells, benchmark), _session(todo)) if done else kept
+        if folder is not None and done:
+            whole.write(folder)
+        return whole
+
+    written = time.monotonic()
+    try:
+        for number, seed in enumerate(left):
+            on_run(number, len(left))
+            done[seed] = simulate(
+                todo.method.name, todo.make_method, todo.oracle, todo.simulation, seed, _score(todo, seed, data_dir)
+            )
+            if time.monotonic() - written > _EVERY:
+                keep()
+                written = time.monotonic()
+        on_run(len(left), len(left))
+    finally:  # of an error or Ctrl-C, too
+        whole = keep()
+    return whole
+
+
+def _score(todo: SimulatedPlan, seed: int, data_dir: str | Path | None) -> Score | None:
+    if "scores" not in todo.parts:
+        return None
+    from nasbench_stc.runs.score import make_scorer
+
+    return make_scorer(todo.dataset, seed, todo.parts["scores"], data_dir, todo.device)
+
+
+def _nothing(todo: SimulatedPlan) -> SimulatedRuns:
+    """The record before the first run."""
+    untimed = todo.oracle is not None and not todo.oracle.timed
+    return SimulatedRuns(
+        method=todo.method.name,
+        origin=todo.method.origin,
+        search_dataset=todo.dataset,
+        protocol=todo.protocol,
+        settings=todo.settings,
+        changes=todo.changes,
+        benchmark=todo.benchmark,
+        told="scores of untrained networks" if todo.oracle is None else todo.oracle.about,
+        clock="evaluations" if untimed else "seconds",
+        seeds=[],
+        seconds=[],
+        scoring=[],
+        incumbents=[],
+        scores={},
+        queries=simulated.NO_QUERIES,
+        sessions=[],
+    )
+
+
+def _session(todo: SimulatedPlan) -> dict[str, Any]:
+    device = environment.device_name(todo.device) if todo.device else environment.processor()
+    return {
+        "versions": environment.versions(todo.method),
+        "device": device,
+        "git_revision": environment.git_revision(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
