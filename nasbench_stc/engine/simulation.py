@@ -208,8 +208,7 @@ def _checked(asked: object, budgets: tuple[Epochs, ...]) -> Query | None:
 def _scored(name: str, at: str, query: Query, score: Score | None) -> float:
     if score is None:
         raise MethodError(f"method {name}: {at}, ask: it asked for the score {query.score!r}, and there are none here")
-    with blamed(name, f"{at}, score {query.score!r} of cell {query.cell.index}"):
-        value = score(query.score, query.cell)
-        if math.isnan(value):
-            raise ValueError("is no number")
-    return value
+    try:
+        return score(query.score, query.cell)
+    except BadCallError as error:  # no such score; that images lack is not the method's fault
+        raise MethodError(f"method {name}: {at}, ask: {error}") from error
