@@ -87,7 +87,7 @@ class Oracle:
         what = f"{self.split} accuracy" + ("" if self.split == "valid" else " itself, for it has no other,")
         length = "its full training" if self.usual is None else f"{self.usual} epochs"
         runs = "one training seed, drawn anew each time" if usual.seeds else "the mean over training seeds"
-        self.about = f"{dataset} {what} after {length}: {runs}"
+        self.about = f"{what} after {length}: {runs}"
         """What is told, in words."""
 
     @property

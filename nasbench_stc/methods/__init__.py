@@ -21,12 +21,12 @@ GROUP = "nasbench_stc.methods"
 KINDS = {
     "one-shot": "a supernet is trained, all cells share its weights",
     "black-box": "cell after cell is trained alone, which a benchmark simulates",
-    "training-free": "untrained networks are scored",
+    "training-free": "untrained networks are scored, to choose a cell or to guide a black-box search (area)",
 }
 
 
 class Entry(NamedTuple):
-    """One of our methods: where it is, of which of `KINDS`, and what it is in one line."""
+    """One of our methods: where it is, under which of `KINDS` it is listed, and what it is in one line."""
 
     target: str
     kind: str
@@ -58,7 +58,6 @@ METHODS = {
         sh=("hyperband:SuccessiveHalving", "successive halving: the best go on to longer trainings"),
         hyperband=("hyperband:Hyperband", "Hyperband: brackets of successive halving (Li et al., 2018)"),
         bohb=("bohb:BOHB", "BOHB: Hyperband, cells drawn by a ratio of densities (Falkner et al., 2018)"),
-        area=("rea:AREA", "regularized evolution, begun with the best by a score (Mellor et al., 2021)"),
     ),
     **_ours(
         "training-free",
@@ -72,6 +71,7 @@ METHODS = {
         ),
         snip=("training_free:Snip", "SNIP: saliency for the loss (Lee et al., 2019)"),
         grad_norm=("training_free:GradNorm", "GradNorm: the largest gradient (Abdelfattah et al., 2021)"),
+        area=("rea:AREA", "AREA: regularized evolution, begun with the best by a score (Mellor et al., 2021)"),
     ),
 }
 
@@ -82,7 +82,7 @@ class Method(NamedTuple):
     name: str
     """As records and reports have it."""
     kind: str
-    """One of `KINDS`."""
+    """That of `KINDS` which its class is of: `area` is black-box, though it is listed with the scores that guide it."""
     cls: Any
     """Its class."""
     origin: str
@@ -95,7 +95,7 @@ class Method(NamedTuple):
 
 
 def of_kind(kind: str) -> list[str]:
-    """Our methods of one of `KINDS`."""
+    """Our methods that are listed under one of `KINDS`."""
     return [name for name, entry in METHODS.items() if entry.kind == kind]
 
 
@@ -114,7 +114,7 @@ def find(spec: str) -> Method:
     if spec in METHODS:
         entry = METHODS[spec]
         module, name = entry.target.split(":")
-        return Method(spec, entry.kind, getattr(importlib.import_module(module), name), "", spec)
+        return _method(spec, getattr(importlib.import_module(module), name), "", spec)
     path, _, name = spec.rpartition(":")
     if path.endswith(".py"):
         own_module, digest = _imported(Path(path))

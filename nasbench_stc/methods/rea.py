@@ -2,7 +2,8 @@
 
 Real, Aggarwal, Huang & Le, "Regularized evolution for image classifier architecture search", AAAI 2019, Algorithm 1;
 settings and mutation of NATS-Bench (`regularized_ea.py`: population 10, sample 3). `area` is it with a training-free
-score as a guide: Mellor, Turner, Storkey & Crowley, "Neural architecture search without training", ICML 2021.
+score as a guide: Mellor, Turner, Storkey & Crowley, "Neural architecture search without training", ICML 2021, Sec. 4.1
+(there parents are drawn without replacement).
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class AreaSettings(ReaSettings):
         "training-free score that chooses the first population",
         choices=("params", "flops", "naswot", "synflow", "jacob_cov", "snip", "grad_norm"),
     )
-    pool: int = setting(50, "open: random cells that are scored, of which the first population is the best", low=1)
+    pool: int = setting(20, "random cells that are scored, of which the first population is the best (theirs)", low=1)
 
 
 class AREA(REA):

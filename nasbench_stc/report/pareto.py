@@ -18,7 +18,7 @@ from nasbench_stc.benchmark import Benchmark, Metric, column
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart, Inputs
-from nasbench_stc.report.table6 import DISPLAY_NAMES
+from nasbench_stc.report.groups import DISPLAY_NAMES
 from nasbench_stc.runs import Record
 from nasbench_stc.space import NUM_CELLS, Cell
 

@@ -103,6 +103,17 @@ def load(number: int = 6) -> Published:
 
 
 @cache
+def load_without_supernet() -> Published:
+    """Rows that the STC-NAS paper's Table 6 leaves out: black-box and training-free methods on NAS-Bench-201.
+
+    Raises:
+        DataError: the file that comes with the package is missing or damaged.
+    """
+    name = "without_supernet.json"
+    return parse(_content(name), name)
+
+
+@cache
 def load_costs(number: int = 3) -> PublishedCosts:
     """The printed table `number` of the STC-NAS paper, one of costs.
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from nasbench_stc.benchmark import COLUMNS, Benchmark, held_columns
 from nasbench_stc.errors import DataError
 from nasbench_stc.report import statistics
+from nasbench_stc.report.groups import DISPLAY_NAMES
 from nasbench_stc.report.render import Column, Row, Table, Value
-from nasbench_stc.report.table6 import DISPLAY_NAMES
 from nasbench_stc.runs import Ranking
 from nasbench_stc.space import DATASETS, Cell, params
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from nasbench_stc.report.groups import DISPLAY_NAMES
 from nasbench_stc.report.published import PublishedCost, PublishedCosts, load_costs
 from nasbench_stc.report.render import Column, Row, Table
-from nasbench_stc.report.table6 import DISPLAY_NAMES
 from nasbench_stc.runs.profile import SUBNET, Point, Profile
 from nasbench_stc.space import EDGES, OPS, Cell, flops
 

@@ -1,35 +1,26 @@
 """Table 6 of the paper: what the cells found score on NAS-Bench-201, the paper's rows and below them ours.
 
 One row of ours is one group of records: same method, settings, search data set, benchmark and device, one
-record a seed.
+record a seed. Black-box and training-free methods that were run on several data sets have one row, every column
+searched on its own data set, as NATS-Bench prints them.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 from nasbench_stc.benchmark import COLUMNS, Benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
+from nasbench_stc.engine.simulation import SIMULATIONS
 from nasbench_stc.report import statistics
-from nasbench_stc.report.published import Published, PublishedRow, load
+from nasbench_stc.report.groups import SIMULATED, TRAINED, Group, grouped
+from nasbench_stc.report.published import EACH, Published, PublishedRow, load, load_without_supernet
 from nasbench_stc.report.render import Column, Row, Spread, Table
 from nasbench_stc.report.yardsticks import Yardstick, yardsticks
-from nasbench_stc.runs import Record
+from nasbench_stc.runs import Record, SimulatedRun
 from nasbench_stc.space import EDGES, OPS, Cell
-
-DISPLAY_NAMES = {
-    "rsps": "RSPS",
-    "darts": "DARTS",
-    "darts2": "DARTS(2nd)",
-    "gdas": "GDAS",
-    "setn": "SETN",
-    "enas": "ENAS",
-    "snas": "SNAS",
-    "stc": "STC-NAS",
-}
-"""Of methods, by key, in the order of the rows; a method that is not here is shown by its key, after them."""
 
 _GROUPS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "ImageNet16-120": "ImageNet\n16-120"}
 _COLUMNS = (
@@ -43,8 +34,10 @@ _COLUMNS = (
     *(Column(key, split, group=_GROUPS[dataset], spread=True) for key, (dataset, split) in COLUMNS.items()),
 )
 _TITLE = "Accuracy of the cells found on NAS-Bench-201, in percent"
+_MANY = 30  # runs from which on a row's difference from a yardstick is told by the row itself
+_LISTED = 5  # seeds named one by one, at most
 _SECTIONS = {"STC-NAS": "STC-NAS paper"}
-_COMMAND = "stc-bench search --dataset cifar10 --seeds 3"
+_COMMANDS = ("stc-bench search --dataset cifar10 --seeds 3", "stc-bench search --method black-box --seeds 500")
 
 
 def build(records: Sequence[Record], benchmarks: Sequence[Benchmark] = (), published: Published | None = None) -> Table:
@@ -55,20 +48,22 @@ def build(records: Sequence[Record], benchmarks: Sequence[Benchmark] = (), publi
             nobody searched for is added, and how far each group's cells are from it.
     """
     published = published or load(6)
-    groups = _groups(records)
-    rows = [_published_row(row, published) for row in published.rows]
+    without_supernet = load_without_supernet()
+    groups = grouped(records)
+    rows = [_published_row(row, table) for table in (published, without_supernet) for row in table.rows]
     left: list[Mapping[str, str]] = []
-    for name, digest in dict.fromkeys(_looked_up_in(group) for group in groups):
-        members = [group for group in groups if _looked_up_in(group) == (name, digest)]
+    for name, digest in dict.fromkeys(group.benchmark for group in groups):
+        members = [group for group in groups if group.benchmark == (name, digest)]
         rows += [_own_row(group) for group in members]
         opened = [benchmark for benchmark in benchmarks if (benchmark.name, benchmark.sha256) == (name, digest)]
         to_beat = yardsticks(opened[0]) if opened else ()
         rows += [_yardstick_row(yardstick, name) for yardstick in to_beat]
-        rows += [_difference_row(group, yardstick, name) for yardstick in to_beat for group in members]
+        in_doubt = [group for group in members if len(group.records) < _MANY]
+        rows += [_difference_row(group, yardstick, name) for yardstick in to_beat for group in in_doubt]
         if not opened:
-            left.append(members[0][0].benchmark)
-    left_out = len(records) - sum(map(len, groups))
-    return Table(6, _TITLE, _COLUMNS, tuple(rows), _caption(groups, published, left_out, left))
+            left.append(members[0].first.benchmark)
+    left_out = len(records) - sum(len(group.records) for group in groups)
+    return Table(6, _TITLE, _COLUMNS, tuple(rows), _caption(groups, published, without_supernet, left_out, left))
 
 
 def _published_row(row: PublishedRow, published: Published) -> Row:
@@ -88,50 +83,23 @@ def _published_row(row: PublishedRow, published: Published) -> Row:
     )
 
 
-def _groups(records: Sequence[Record]) -> list[list[Record]]:
-    """Records that one row is made of, seeds in order; of two records of one seed the newer one."""
-    groups: dict[tuple[str, ...], list[Record]] = {}
-    for record in records:
-        groups.setdefault(_key(record), []).append(record)
-    methods = list(DISPLAY_NAMES)
-
-    def place(key: tuple[str, ...]) -> tuple[object, ...]:
-        name, digest, method, *rest = key
-        known = methods.index(method) if method in methods else len(methods)
-        # The benchmark that holds most columns comes first.
-        return (-len(groups[key][0].scores), name, digest, known, method, *rest)
-
-    return [_one_a_seed(groups[key]) for key in sorted(groups, key=place)]
-
-
-def _key(record: Record) -> tuple[str, ...]:
-    settings = json.dumps(record.settings, sort_keys=True)
-    benchmark = (record.benchmark["name"], record.benchmark["sha256"])
-    return (*benchmark, record.method, record.search_dataset, record.protocol, record.device, settings)
-
-
-def _one_a_seed(group: Sequence[Record]) -> list[Record]:
-    newest = {record.seed: record for record in sorted(group, key=lambda record: record.finished)}
-    return [newest[seed] for seed in sorted(newest)]
-
-
-def _own_row(group: Sequence[Record]) -> Row:
-    first = group[0]
-    name, digest = first.benchmark["name"], first.benchmark["sha256"]
-    distinct = len({Cell.parse(record.cell).isomorphism_class for record in group})
-    source = f"{len(group)} record(s), looked up in {name} (sha256 {digest[:12]})"
-    scores = {key: _spread([record.scores[key] for record in group], source) for key in _held(group)}
+def _own_row(group: Group) -> Row:
+    first, records = group.first, group.records
+    name, digest = group.benchmark
+    distinct = len({Cell.parse(cell).isomorphism_class for cell in {record.cell for record in records}})
+    source = f"{len(records)} record(s), looked up in {name} (sha256 {digest[:12]})"
+    each = group.searched_on == EACH
     return Row(
-        section=f"Ours: {name}",
+        section=f"{group.kind.section}: {name}",
         values={
-            "method": DISPLAY_NAMES.get(first.method, first.method),
-            "seconds": statistics.mean([record.total_seconds for record in group]),
-            "n": len(group),
-            "search_dataset": first.search_dataset,
+            "method": group.name,
+            "seconds": None if each else statistics.mean([record.total_seconds for record in records]) or None,
+            "n": group.runs,
+            "search_dataset": group.searched_on,
             "protocol": first.protocol,
             "distinct_cells": distinct,
-            "skips": f"{statistics.mean([_skips(record) for record in group]):.1f}",
-            **scores,
+            "skips": f"{statistics.mean([_skips(record.cell) for record in records]):.1f}",
+            **{key: _spread(values, source) for key, values in group.scores().items()},
         },
         notes=(_note(group, distinct),),
         details={
@@ -140,22 +108,18 @@ def _own_row(group: Sequence[Record]) -> Row:
             "benchmark": name,
             "benchmark_file": first.benchmark["file"],
             "benchmark_sha256": digest,
-            "seeds": [record.seed for record in group],
-            "cells": [record.cell for record in group],
-            "git_revisions": sorted({record.git_revision for record in group}),
+            "seeds": [record.seed for record in records],
+            "cells": [record.cell for record in records],
+            "git_revisions": sorted({record.git_revision for record in records}),
             "settings": first.settings,
         },
     )
 
 
-def _looked_up_in(group: Sequence[Record]) -> tuple[str, str]:
-    """Name and checksum of a group's benchmark."""
-    return group[0].benchmark["name"], group[0].benchmark["sha256"]
-
-
-def _skips(record: Record) -> int:
-    """How many edges of the cell found are `skip_connect`, to which DARTS is known to collapse."""
-    return [OPS[op] for op in Cell.parse(record.cell).ops].count("skip_connect")
+@cache
+def _skips(cell: str) -> int:
+    """How many edges of a cell are `skip_connect`, to which DARTS is known to collapse."""
+    return [OPS[op] for op in Cell.parse(cell).ops].count("skip_connect")
 
 
 def _yardstick_row(yardstick: Yardstick, benchmark: str) -> Row:
@@ -163,26 +127,20 @@ def _yardstick_row(yardstick: Yardstick, benchmark: str) -> Row:
     return Row(section=f"Without a search: {benchmark}", values={"method": yardstick.name, **scores})
 
 
-def _difference_row(group: Sequence[Record], yardstick: Yardstick, benchmark: str) -> Row:
-    first = group[0]
-    source = f"{len(group)} record(s) minus the {yardstick.name}, both in {benchmark}"
-    differences = {key: [record.scores[key] - yardstick.scores[key] for record in group] for key in _held(group)}
+def _difference_row(group: Group, yardstick: Yardstick, benchmark: str) -> Row:
+    source = f"{len(group.records)} record(s) minus the {yardstick.name}, both in {benchmark}"
+    differences = {key: [value - yardstick.scores[key] for value in values] for key, values in group.scores().items()}
     return Row(
         section=f"Ours minus the {yardstick.name}: {benchmark}",
         values={
-            "method": DISPLAY_NAMES.get(first.method, first.method),
-            "n": len(group),
-            "search_dataset": first.search_dataset,
-            "protocol": first.protocol,
+            "method": group.name,
+            "n": group.runs,
+            "search_dataset": group.searched_on,
+            "protocol": group.first.protocol,
             **{key: replace(_spread(values, source), signed=True) for key, values in differences.items()},
         },
         details={"source": source},
     )
-
-
-def _held(group: Sequence[Record]) -> list[str]:
-    """The columns that every record of the group has."""
-    return [key for key in COLUMNS if all(key in record.scores for record in group)]
 
 
 def _spread(values: Sequence[float], source: str) -> Spread:
@@ -191,43 +149,69 @@ def _spread(values: Sequence[float], source: str) -> Spread:
     return Spread(statistics.mean(values), statistics.std(values), statistics.t_half_width(values), source)
 
 
-def _note(group: Sequence[Record], distinct: int) -> str:
-    first = group[0]
-    seeds = f"seed{'s' * (len(group) > 1)} {', '.join(str(record.seed) for record in group)}"
+def _note(group: Group, distinct: int) -> str:
+    first, records = group.first, group.records
+    seeds = {_seeds(part) for part in group.parts.values()}
     changed = "".join(f", {name}={value}" for name, value in first.changes.items())
-    cost = statistics.mean([record.total_seconds for record in group])
+    origin = first.versions.get(first.method)
+    told = f"told the {first.told}; " if isinstance(first, SimulatedRun) and group.kind is SIMULATED else ""
+    seconds = [f"{statistics.mean([record.total_seconds for record in part]):,.0f}" for part in group.parts.values()]
+    cost = f"{' / '.join(seconds)} s a search on {first.device}"
+    if isinstance(first, SimulatedRun) and first.clock == "evaluations":
+        trainings = [run.evaluations for run in records if isinstance(run, SimulatedRun)]
+        cost = f"{statistics.mean(trainings):,.0f} trainings a search"
     return (
-        f"Searched on {first.search_dataset} by protocol {first.protocol}{changed}; n={len(group)} ({seeds}), "
-        f"{distinct} distinct cell{'s' * (distinct > 1)}; "
-        f"looked up in {first.benchmark['name']} ({first.benchmark['sha256'][:12]}); "
-        f"{cost:,.0f} s a search on {first.device}."
+        f"{f'Method of {origin}. ' if origin else ''}Searched on {' / '.join(group.parts)} by protocol "
+        f"{first.protocol}{changed}; n={group.runs} ({'; '.join(seeds)}), "
+        f"{distinct} distinct cell{'s' * (distinct > 1)}; {told}"
+        f"looked up in {first.benchmark['name']} ({first.benchmark['sha256'][:12]}); {cost}."
     )
 
 
+def _seeds(records: Sequence[Record]) -> str:
+    """`seeds 0, 1, 2`, or of many in a row `seeds 0 to 499`."""
+    seeds = [record.seed for record in records]
+    if len(seeds) > _LISTED and seeds == list(range(seeds[0], seeds[-1] + 1)):
+        return f"seeds {seeds[0]} to {seeds[-1]}"
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+
+
 def _caption(
-    groups: Sequence[Sequence[Record]], published: Published, left_out: int, not_at_hand: Sequence[Mapping[str, str]]
+    groups: Sequence[Group],
+    published: Published,
+    without_supernet: Published,
+    left_out: int,
+    not_at_hand: Sequence[Mapping[str, str]],
 ) -> tuple[str, ...]:
-    lines = [f"Mean ± standard deviation (ddof=0) over n independent searches; in the paper's rows n={published.runs}."]
-    if any(len(group) > 1 for group in groups):
+    lines = [
+        f"Mean ± standard deviation (ddof=0) over n independent searches; in the paper's rows n={published.runs}.",
+    ]
+    if any(len(group.records) > 1 for group in groups):
         lines.append("Below it, after 95 %: half the width of the 95 % t-interval of the mean (ddof=1).")
     lines += [
         f"Optimal: the best of all cells, column by column. It and the rows down to STC-NAS paper are as printed in: "
-        f"{published.reference}.",
-        "The methods of the section NATS-Bench were searched on each data set separately, with other hyper-parameters. "
-        "All others, STC-NAS and ours among them, were searched on one data set, and the cells looked up on all.",
+        f"{published.reference}. The section {without_supernet.rows[0].block} is not in that table: "
+        f"{without_supernet.reference}; n={without_supernet.runs}.",
+        f"Rows searched on {EACH}, those of the section NATS-Bench among them, had a search on each data set, and a "
+        "column shows that of its own. All others were searched on one data set, and the cells looked up on all.",
     ]
     if not groups:
-        return (*lines, "No run of ours is here. To make three:", _COMMAND)  # a line of its own, to be copied
-    lines += [_protocol_line(name) for name in dict.fromkeys(group[0].protocol for group in groups)]
-    lines += dict.fromkeys(_benchmark_line(group[0].benchmark) for group in groups)
+        return (*lines, "No run of ours is here. To make some:", *_COMMANDS)  # lines of their own, to be copied
+    lines += dict.fromkeys(_protocol_line(group) for group in groups)
+    lines += dict.fromkeys(_benchmark_line(group.first.benchmark) for group in groups)
+    if any(group.kind is SIMULATED for group in groups):
+        lines.append(
+            "Black-box: seconds are simulated, those of the benchmark's own trainings; test accuracies were not looked "
+            "at in the search, but where the note says so."
+        )
     lines.append(
         "Distinct cells: isomorphic ones count as one. Skips: edges of a cell found that are skip_connect, the mean "
         "over n. All settings of a row are in the formats csv and json."
     )
-    if len(not_at_hand) < len({_looked_up_in(group) for group in groups}):
+    if len(not_at_hand) < len({group.benchmark for group in groups}):
         lines.append(
             "Ours minus what needs no search: the mean over n; a method is told apart from it where the 95 % interval "
-            "below does not reach zero."
+            f"below does not reach zero. Rows of {_MANY} runs and more tell it themselves."
         )
     lines += [
         f"Not compared with the mean of all cells and the largest one: {benchmark['name']} "
@@ -239,7 +223,11 @@ def _caption(
     return tuple(lines)
 
 
-def _protocol_line(name: str) -> str:
+def _protocol_line(group: Group) -> str:
+    name = group.first.protocol
+    if group.kind is not TRAINED:
+        about = {**{n: p.about for n, p in SIMULATIONS.items()}, "untrained": "nothing is trained"}.get(name, "")
+        return f"{group.kind.section.removeprefix('Ours, ').capitalize()} protocol {name}{about and f': {about}'}."
     about = f": {PROTOCOLS[name].about}" if name in PROTOCOLS else ""
     if name == "paper":
         return f"Protocol {name}{about}."

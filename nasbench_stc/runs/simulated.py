@@ -13,6 +13,7 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -110,14 +111,10 @@ class SimulatedRuns:
         """The runs as records, in the order of `seeds` (None: all)."""
         places = {seed: place for place, seed in enumerate(self.seeds)}
         sessions = {seed: session for session in self.sessions for seed in session["seeds"]}
-        names = {cell: str(Cell.from_index(cell)) for cell in {int(c) for run in self.incumbents for *_, c in run}}
         clock = f"the clock of {self.benchmark['name']}" if any(self.seconds) or self.clock == "evaluations" else ""
-        return [
-            self._record(places[seed], sessions[seed], names, clock)
-            for seed in (self.seeds if seeds is None else seeds)
-        ]
+        return [self._record(places[seed], sessions[seed], clock) for seed in (self.seeds if seeds is None else seeds)]
 
-    def _record(self, place: int, session: Mapping[str, Any], names: Mapping[int, str], clock: str) -> SimulatedRun:
+    def _record(self, place: int, session: Mapping[str, Any], clock: str) -> SimulatedRun:
         incumbents = [(int(n), seconds, int(cell)) for n, seconds, cell in self.incumbents[place]]
         cell = incumbents[-1][2]
         return SimulatedRun(
@@ -127,8 +124,8 @@ class SimulatedRuns:
             protocol=self.protocol,
             settings=self.settings,
             changes=self.changes,
-            cell=names[cell],
-            trajectory=[{"evaluation": n, "seconds": seconds, "cell": names[c]} for n, seconds, c in incumbents],
+            cell=_name(cell),
+            trajectory=[{"evaluation": n, "seconds": seconds, "cell": _name(c)} for n, seconds, c in incumbents],
             supernet={},
             scores={column: values[str(cell)] for column, values in self.scores.items()},
             benchmark=self.benchmark,
@@ -144,6 +141,12 @@ class SimulatedRuns:
             told=self.told,
             evaluations=self.queries["lengths"][place],
         )
+
+
+@cache
+def _name(cell: int) -> str:
+    """The official string of the cell at that index."""
+    return str(Cell.from_index(cell))
 
 
 def with_runs(
@@ -181,16 +184,32 @@ def read(path: Path) -> SimulatedRuns:
     remedy = "remove it, and run the search again"
     found = SimulatedRuns(**record.fields_of(path, SimulatedRuns, "record of simulated runs", SCHEMA, remedy))
     try:
-        records = found.records()
-        as_indices(_unpacked(found.queries).cells)
-        whole = len(records) == len(found.seeds) and sum(found.queries["lengths"]) == len(
-            _unpacked(found.queries).cells
-        )
+        fault = _fault(found)
     except (BadCallError, KeyError, TypeError, ValueError, IndexError, AttributeError, zlib.error) as error:
-        raise DataError(f"{path}: damaged ({type(error).__name__}: {error}); {remedy}") from None
-    if not whole:
-        raise DataError(f"{path}: damaged (its queries are not those of its runs); {remedy}")
+        fault = f"{type(error).__name__}: {error}"
+    if fault:
+        raise DataError(f"{path}: damaged ({fault}); {remedy}")
     return found
+
+
+def _fault(found: SimulatedRuns) -> str:
+    """What is wrong with the record; empty where nothing is. What it stumbles over is wrong, too."""
+    per_run = (found.seconds, found.scoring, found.incumbents, found.queries["lengths"])
+    if any(len(values) != len(found.seeds) for values in per_run):
+        return "its lists have not one entry a run"
+    if sorted(seed for session in found.sessions for seed in session["seeds"]) != found.seeds:
+        return "its sessions are not those of its seeds"
+    if any(len(entry) != 3 for run in found.incumbents for entry in run) or not all(found.incumbents):
+        return "an incumbent is not [answer, seconds, cell]"
+    as_indices([int(cell) for run in found.incumbents for *_, cell in run])
+    results = {str(run[-1][2]) for run in found.incumbents}
+    if not all(results <= values.keys() for values in found.scores.values()):
+        return "cells lack scores"
+    queries = _unpacked(found.queries)
+    if not sum(found.queries["lengths"]) == len(queries.cells) == len(queries.asked) == len(queries.seeds):
+        return "its queries are not those of its runs"
+    as_indices(queries.cells)
+    return ""
 
 
 def _packed(runs: Sequence[Run]) -> dict[str, Any]:

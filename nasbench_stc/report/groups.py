@@ -1,0 +1,147 @@
+"""Records that belong together: the runs of one method under the same settings, which are one row or one curve."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from nasbench_stc.benchmark import COLUMNS
+from nasbench_stc.engine.simulation import SIMULATIONS
+from nasbench_stc.report.published import EACH
+from nasbench_stc.runs import Record, SimulatedRun
+from nasbench_stc.space import DATASETS
+
+DISPLAY_NAMES = {
+    "rsps": "RSPS",
+    "darts": "DARTS",
+    "darts2": "DARTS(2nd)",
+    "gdas": "GDAS",
+    "setn": "SETN",
+    "enas": "ENAS",
+    "snas": "SNAS",
+    "stc": "STC-NAS",
+    "rs": "RS",
+    "rea": "REA",
+    "ls": "LS",
+    "reinforce": "REINFORCE",
+    "sh": "SH",
+    "hyperband": "Hyperband",
+    "bohb": "BOHB",
+    "area": "AREA",
+    "params": "#Params",
+    "flops": "FLOPs",
+    "naswot": "NASWOT",
+    "synflow": "SynFlow",
+    "jacob_cov": "Jacob-Cov",
+    "snip": "SNIP",
+    "grad_norm": "GradNorm",
+}
+"""Of methods, by key, in the order of the rows; a method that is not here is shown by its key, after them."""
+
+
+class Kind(NamedTuple):
+    """Rows of ours that stand together."""
+
+    section: str
+    order: int
+
+
+TRAINED, SIMULATED, SCORED = Kind("Ours", 0), Kind("Ours, black-box", 1), Kind("Ours, training-free", 2)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The records of one row."""
+
+    parts: Mapping[str, Sequence[Record]]
+    """By search data set, seeds in order. With more than one, every column is of the runs on its own data set."""
+
+    @property
+    def records(self) -> list[Record]:
+        """All of them."""
+        return [record for part in self.parts.values() for record in part]
+
+    @property
+    def first(self) -> Record:
+        """One, for what they have in common."""
+        return self.records[0]
+
+    @property
+    def kind(self) -> Kind:
+        """Of its method."""
+        if not isinstance(self.first, SimulatedRun):
+            return TRAINED
+        return SIMULATED if self.first.protocol in SIMULATIONS else SCORED
+
+    @property
+    def name(self) -> str:
+        """Of its method, as shown."""
+        return DISPLAY_NAMES.get(self.first.method, self.first.method)
+
+    @property
+    def searched_on(self) -> str:
+        """The data set, or `each`."""
+        return next(iter(self.parts)) if len(self.parts) == 1 else EACH
+
+    @property
+    def runs(self) -> int | str:
+        """How many a column is the mean of."""
+        numbers = sorted({len(part) for part in self.parts.values()})
+        return numbers[0] if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
+
+    @property
+    def benchmark(self) -> tuple[str, str]:
+        """Name and checksum of what its cells were looked up in."""
+        return self.first.benchmark["name"], self.first.benchmark["sha256"]
+
+    def scores(self) -> dict[str, list[float]]:
+        """Percent of each run by column, for the columns that all runs behind it have."""
+        found = {}
+        for key, (dataset, _) in COLUMNS.items():
+            part = self.records if len(self.parts) == 1 else self.parts.get(dataset, ())
+            if part and all(key in record.scores for record in part):
+                found[key] = [record.scores[key] for record in part]
+        return found
+
+
+def grouped(records: Sequence[Record]) -> list[Group]:
+    """The rows of ours, in order; of two records of one seed the newer one counts."""
+    found: dict[tuple[str, ...], dict[str, dict[int, Record]]] = {}
+    for record in sorted(records, key=lambda record: record.finished):
+        parts = found.setdefault(_key(record), {})
+        parts.setdefault(record.search_dataset, {})[record.seed] = record
+    groups = [
+        Group(
+            {dataset: [seeds[seed] for seed in sorted(seeds)] for dataset, seeds in sorted(parts.items(), key=_place)}
+        )
+        for parts in found.values()
+    ]
+    methods = list(DISPLAY_NAMES)
+
+    def order(group: Group) -> tuple[object, ...]:
+        first = group.first
+        known = methods.index(first.method) if first.method in methods else len(methods)
+        # The benchmark that holds most columns comes first.
+        most = max(len(one.first.scores) for one in groups if one.benchmark == group.benchmark)
+        return (-most, *group.benchmark, group.kind.order, known, first.method, *_key(first), group.searched_on)
+
+    return sorted(groups, key=order)
+
+
+def _place(part: tuple[str, object]) -> int:
+    """Of a data set: the benchmark's in the order of the columns, then others."""
+    return (*DATASETS, part[0]).index(part[0])
+
+
+def _key(record: Record) -> tuple[str, ...]:
+    """What records of a row have in common; of simulated ones not the data set, nor the budget that goes with it."""
+    settings, dataset = record.settings, record.search_dataset
+    if isinstance(record, SimulatedRun) and dataset in DATASETS:
+        protocol = {name: value for name, value in settings["protocol"].items() if name != "budget"}
+        settings, dataset = {**settings, "protocol": protocol}, ""
+    benchmark = record.benchmark["name"], record.benchmark["sha256"]
+    origin = record.versions.get(record.method, "")
+    everything = json.dumps([settings, record.changes], sort_keys=True)
+    return (*benchmark, record.method, origin, dataset, record.protocol, record.device, everything)
