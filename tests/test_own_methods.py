@@ -1,0 +1,182 @@
+"""Methods of users: classes in files and in other packages, the examples, and what their mistakes say."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nasbench_stc import methods, search
+from nasbench_stc.errors import BadCallError, MethodError
+from nasbench_stc.runs import launch, read_all
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = {"annealing.py": "Annealing", "mean_loss.py": "MeanLoss"}
+
+PACKAGE = """
+from nasbench_stc.methods.blackbox import BlackBoxMethod, random_cell
+
+
+class Offered(BlackBoxMethod):
+    def ask(self):
+        return random_cell(self.generator)
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package that offers the method `offered`, one that is broken, and one under a name of ours."""
+    (tmp_path / "their_package.py").write_text(PACKAGE)
+    about = tmp_path / "their_package-1.2.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.2\n")
+    lines = ("offered = their_package:Offered", "broken = their_package:Nothing", "rea = their_package:Offered")
+    (about / "entry_points.txt").write_text(f"[{methods.GROUP}]\n" + "\n".join(lines) + "\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_complete_and_short(name: str) -> None:
+    assert len((ROOT / "examples" / name).read_text().splitlines()) < 40
+
+
+def test_the_examples_run_outside_the_repository_and_are_in_the_report(tmp_path: Path) -> None:
+    for name in EXAMPLES:
+        shutil.copy(ROOT / "examples" / name, tmp_path)
+
+    def stc_bench(*args: str) -> str:
+        command = [sys.executable, "-m", "nasbench_stc", *args]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    told = stc_bench(
+        "search", "--method", "annealing.py:Annealing", "--seeds", "50", "--set", "start=0.5", "--benchmark", "analog"
+    )
+    assert "50 runs of 200 trainings" in told
+    smoke = ("--dataset", "digits", "--protocol", "smoke", "--benchmark", "analog")
+    # In other processes, too: these import the file anew.
+    stc_bench("search", "--method", "mean_loss.py:MeanLoss", "--seeds", "2", "--jobs", "2", *smoke)
+    table = stc_bench("report", "--benchmark", "analog", "--format", "csv")
+    assert "Annealing" in table and "MeanLoss" in table
+    records, problems = read_all([tmp_path / "results"])
+    assert not problems and len(records) == 52
+    digests = {record.method: record.versions[record.method] for record in records}
+    assert digests["Annealing"].startswith("annealing.py, sha256 ")
+
+
+def test_an_example_learns(tmp_path: Path) -> None:
+    path = f"{ROOT / 'examples/annealing.py'}:Annealing"
+    found = [search(path, benchmark="analog", seed=seed, evaluations=100).scores["cifar10-test"] for seed in range(20)]
+    drawn = [search("rs", benchmark="analog", seed=seed, evaluations=100).scores["cifar10-test"] for seed in range(20)]
+    assert sum(found) > sum(drawn)
+
+
+def test_a_changed_file_is_another_method(tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(PACKAGE)
+    before = methods.find(f"{own}:Offered")
+    own.write_text(PACKAGE + "\n# changed\n")
+    after = methods.find(f"{own}:Offered")
+    assert before.origin != after.origin
+    plans = [launch.plan(method_file(tmp_path, "pass"), "digits", protocol="smoke")]
+    plans.append(launch.plan(method_file(tmp_path, "pass  # changed"), "digits", protocol="smoke"))
+    assert plans[0].folder_name != plans[1].folder_name
+
+
+@pytest.mark.usefixtures("package")
+def test_packages_offer_methods(stc_bench: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    status, out, _ = stc_bench("methods")
+    assert status == 0 and "offered" in out and "their-package" in out
+    assert list(methods.installed()) == ["broken", "offered"]  # names of ours stay ours
+    assert methods.find("rea").origin == ""
+    record = search("offered", benchmark="analog", evaluations=5, out=tmp_path / "results")
+    assert record.versions["offered"] == "their-package 1.2"
+    with pytest.raises(MethodError, match=r"broken of their-package 1\.2: cannot be loaded"):
+        methods.find("broken")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "error", "says"),
+    [
+        (None, "Mine", BadCallError, "cannot be read"),
+        ("import nothing_like_it", "Mine", MethodError, "cannot be imported: ModuleNotFoundError"),
+        ("def broken(", "Mine", MethodError, "cannot be imported: SyntaxError"),
+        (PACKAGE, "Mine", BadCallError, "unknown method of .*own.py 'Mine': choose from Offered"),
+        ("class Mine:\n    pass", "Mine", MethodError, "no subclass of OneShotMethod"),
+        ("Mine = 3", "Mine", MethodError, "no subclass of OneShotMethod"),
+    ],
+)
+def test_files_that_hold_no_method(
+    tmp_path: Path, text: str | None, name: str, error: type[Exception], says: str
+) -> None:
+    if text is not None:
+        (tmp_path / "own.py").write_text(text)
+    with pytest.raises(error, match=says):
+        methods.find(f"{tmp_path / 'own.py'}:{name}")
+
+
+def method_file(folder: Path, body: str, where: str = "begin_epoch(self, epoch, epochs)") -> str:
+    """A one-shot method that does `body` in one of its functions."""
+    path = folder / "mine.py"
+    path.write_text(
+        "import torch\n"
+        "from nasbench_stc.methods.base import OneShotMethod\n"
+        "from nasbench_stc.models import Mixture\n"
+        "from nasbench_stc.space import Cell\n\n\n"
+        "class Mine(OneShotMethod):\n"
+        "    learns = True\n\n"
+        "    def weight_mixture(self):\n        return Mixture.path([3] * 6)\n\n"
+        "    def alpha_step(self, objective):\n        return objective.valid_loss(Mixture.path([3] * 6))\n\n"
+        "    def cell(self):\n        return Cell((3,) * 6)\n\n"
+        f"    def {where}:\n        {body}\n"
+    )
+    return f"{path}:Mine"
+
+
+def test_a_method_without_a_mistake_runs(tmp_path: Path) -> None:
+    record = search(method_file(tmp_path, "pass"), "digits", protocol="smoke", benchmark="analog")
+    assert record.method == "Mine" and record.cell.count("nor_conv_3x3") == 6
+
+
+@pytest.mark.parametrize(
+    ("where", "body", "says"),
+    [
+        ("__init__(self, *args)", "raise RuntimeError('no')", "before the first epoch, construction: RuntimeError: no"),
+        ("begin_epoch(self, epoch, epochs)", "1 / (epoch - 1)", "epoch 1, begin_epoch: ZeroDivisionError"),
+        ("weight_mixture(self)", "return Mixture.path([3] * 5)", "epoch 0, step 0, weight_mixture: .*6 edges.*got 5"),
+        ("weight_mixture(self)", "return Mixture.path([3] * 5 + [7])", "weight_mixture: .*operations are numbered"),
+        ("weight_mixture(self)", "return Mixture.full(torch.ones(5, 6))", r"weight_mixture: .*\(5, 6\)"),
+        ("weight_mixture(self)", "return Mixture.full(torch.full((6, 5), torch.nan))", "weight_mixture: .*no numbers"),
+        ("weight_mixture(self)", "return [3] * 6", "weight_mixture: .*has to return a Mixture"),
+        ("alpha_step(self, objective)", "return None", "epoch 0, step 0, alpha_step: .*returned None"),
+        ("alpha_step(self, objective)", "return torch.ones(3)", "alpha_step: .*a tensor of one number"),
+        ("alpha_step(self, objective)", "raise KeyError('x')", "alpha_step: KeyError: 'x'"),
+        ("cell(self)", "return Cell((3, 3, 3, 3, 3, 9))", "end of epoch 0, cell: operation 9 is none of 0-4"),
+        ("cell(self)", "return 'a cell'", "end of epoch 0, cell: .*returned 'a cell'"),
+        ("result(self, rate)", "return 7", "after the last epoch, result: .*returned 7"),
+        ("snapshot(self)", "raise OSError('disk')", "end of epoch 0, snapshot: OSError: disk"),
+    ],
+)
+def test_a_mistake_of_a_one_shot_method_names_it_and_the_step(
+    tmp_path: Path, stc_bench: Callable[..., tuple[int, str, str]], where: str, body: str, says: str
+) -> None:
+    spec = method_file(tmp_path, body, where)
+    with pytest.raises(MethodError, match=f"(?s)method Mine: .*{says}"):
+        search(spec, "digits", protocol="smoke", benchmark="analog")
+    smoke = ("--dataset", "digits", "--protocol", "smoke", "--benchmark", "analog", "--seeds", "1")
+    status, _, err = stc_bench("search", "--method", spec, "--out", tmp_path / "results", *smoke)
+    assert status == 1 and "method Mine" in err and "Traceback" not in err
+
+
+def test_a_loss_that_is_no_number_names_the_method_and_the_epoch(tmp_path: Path) -> None:
+    spec = method_file(tmp_path, "return torch.tensor(torch.nan)", "alpha_step(self, objective)")
+    with pytest.raises(Exception, match="method Mine, epoch 0: the loss is no number"):
+        search(spec, "digits", protocol="smoke", benchmark="analog")
+
+
+def test_a_black_box_method_cannot_be_profiled() -> None:
+    with pytest.raises(BadCallError, match="method rea is black-box: it trains no supernet"):
+        launch.plan("rea")
