@@ -63,7 +63,7 @@ def test_several_methods_in_one_command(stc_bench, tmp_path):
     assert [r["trajectory"][-1]["cell"] for r in records] == [records[0]["cell"], records[1]["cell"], None, None]
     for record in records:
         assert f"{record['method']} seed {record['seed']}: {record['cell']}" in out
-    assert options.method_names("--method", "all") == list(METHODS)
+    assert options.method_names("--method", "stc,few", {"few": ["rs", "rea"]}) == ["stc", "rs", "rea"]
     for wrong, said in (("stc,darts9", "unknown method 'darts9'"), ("stc,stc", "each once")):
         status, _, err = stc_bench(*SMOKE, "--method", wrong, "--out", tmp_path)
         assert (status, said in err) == (2, True)
@@ -120,8 +120,10 @@ def test_query_takes_a_cell_by_any_name(stc_bench):
 def test_methods_lists_what_there_is(stc_bench):
     status, out, _ = stc_bench("methods")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines()] == list(METHODS)
-    assert out.startswith("stc     STC-NAS")
+    listed = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
+    assert listed == list(METHODS)
+    assert out.startswith("one-shot: ") and "\n  stc        STC-NAS" in out
+    assert "noise=0.3" not in out
     out = stc_bench("methods", "stc")[1]
     assert "noise=0.3" in out
     assert "batch_size=64" in out

@@ -414,7 +414,7 @@ def test_a_step_of_the_controller_is_the_mean_over_its_samples():
 # All of them
 
 
-@pytest.mark.parametrize("name", methods.METHODS)
+@pytest.mark.parametrize("name", methods.of_kind("one-shot"))
 def test_a_continued_search_is_the_same_search(name):
     loaded = methods.load(name)
     small = {"candidates": 5, "controller_steps": 2, "controller_samples": 3, "uniform": 0.3}
@@ -435,7 +435,7 @@ def test_a_continued_search_is_the_same_search(name):
     )
 
 
-@pytest.mark.parametrize("name", methods.METHODS)
+@pytest.mark.parametrize("name", methods.of_kind("one-shot"))
 def test_alpha_steps_leave_the_weights_alone(name):
     s = search(methods.load(name))
     s.method.begin_epoch(2, 3)
@@ -448,7 +448,7 @@ def test_alpha_steps_leave_the_weights_alone(name):
     assert all(torch.equal(a, b) for a, b in zip(before, s.supernet.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("name", methods.METHODS)
+@pytest.mark.parametrize("name", methods.of_kind("one-shot"))
 def test_published_settings_and_protocols_fit_every_method(name):
     loaded = methods.load(name)
     for protocol, preset in loaded.presets.items():

@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,10 @@ from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.report import FORMATS, TABLES, make_table, opened_for, published, render, statistics
 from nasbench_stc.report.render import Column, Row, Spread, Table
-from nasbench_stc.runs import Record
+from nasbench_stc.runs import Record, SimulatedRun
 from nasbench_stc.space import Cell
 
-OURS = 13  # the first of our rows, after the printed ones
+OURS = 18  # the first of our rows, after the printed ones
 
 
 def make_record(seed: int = 0, **changes: Any) -> Record:
@@ -77,7 +77,7 @@ def test_the_rows_are_the_papers() -> None:
         *(("NATS-Bench", name) for name in ("RSPS", "DARTS(1st)", "DARTS(2nd)", "GDAS", "SETN", "ENAS")),
         ("STC-NAS", "STC-NAS"),
     ]
-    assert len(rows) == OURS
+    assert len(rows) + len(published.load_without_supernet().rows) == OURS
     assert all(list(row.scores) == list(COLUMNS) for row in rows)
     assert [row.method for row in rows if row.seconds is None] == ["Optimal", "DARTS(2nd)"]
 
@@ -339,7 +339,7 @@ def test_changed_settings_are_named_at_the_row() -> None:
 
 def test_the_caption_says_what_the_numbers_are() -> None:
     caption = " ".join(make_table(6, three()).caption)
-    for phrase in ("ddof=0", "ddof=1", "n=3", PROTOCOLS["cpu"].about, "each data set separately", "nb201.csv.gz"):
+    for phrase in ("ddof=0", "ddof=1", "n=3", PROTOCOLS["cpu"].about, "a search on each data set", "nb201.csv.gz"):
         assert phrase in caption
     assert "sha256 0123456789ab)" in caption
 
@@ -347,7 +347,57 @@ def test_the_caption_says_what_the_numbers_are() -> None:
 def test_without_records_the_table_says_how_to_make_some() -> None:
     table = make_table(6, [])
     assert len(table.rows) == OURS
-    assert table.caption[-1] == "stc-bench search --dataset cifar10 --seeds 3"
+    commands = ("stc-bench search --dataset cifar10 --seeds 3", "stc-bench search --method black-box --seeds 500")
+    assert table.caption[-2:] == commands
+
+
+def test_published_rows_without_a_supernet_have_their_source() -> None:
+    """As printed in Mellor et al., ICML 2021, Table 2(a)."""
+    table = make_table(6, [])
+    rows = {row.values["method"]: row for row in table.rows if row.section == "NAS-Bench-201, without a supernet"}
+    assert list(rows) == ["REA", "RS", "REINFORCE", "BOHB", "NASWOT N=100"]
+    score = rows["REA"].values["cifar10-test"]
+    assert isinstance(score, Spread) and (score.mean, score.std) == (93.92, 0.30)
+    assert "as reprinted in Mellor et al. (ICML 2021), Table 2(a)" in score.source
+    assert (rows["RS"].values["n"], rows["RS"].values["seconds"]) == (500, 12000)
+    assert "not in that table" in " ".join(table.caption)
+
+
+def simulated(dataset: str, seed: int, **changes: Any) -> SimulatedRun:
+    """A run of regularized evolution as its record says it."""
+    budget = {"cifar10": 20_000, "cifar100": 40_000}[dataset]
+    settings = {"protocol": {"budget": budget, "evaluations": 0}, "method": {}}
+    base = make_record(seed, search_dataset=dataset, method="rea", protocol="nats-bench", settings=settings)
+    values = {item.name: getattr(base, item.name) for item in fields(base)}
+    run = SimulatedRun(**values, clock="seconds", told="valid accuracy", evaluations=190)
+    return replace(run, seconds={"simulated": budget - 100.0, "scores": 0.0}, device="the clock of nb201", **changes)
+
+
+def test_black_box_runs_on_several_data_sets_are_one_row() -> None:
+    runs = [simulated("cifar100", seed) for seed in range(3)]
+    runs += [simulated("cifar10", seed, scores=dict.fromkeys(COLUMNS, 90.0 + seed)) for seed in range(2)]
+    (row,) = own_rows(runs)
+    assert row.section == "Ours, black-box: nb201"
+    assert (row.values["method"], row.values["search_dataset"], row.values["n"]) == ("REA", "each", "2-3")
+    assert row.values["cifar10-test"].mean == 90.5
+    assert row.values["cifar100-test"].mean == 56.0  # of the runs on CIFAR-100, 40 + 3 · 5 + seed
+    assert "ImageNet16-120-test" not in row.values
+    assert "Searched on cifar10 / cifar100" in row.notes[0] and "19,900 / 39,900 s a search" in row.notes[0]
+    assert "told the valid accuracy" in row.notes[0]
+    assert row.values["seconds"] is None
+
+
+def test_black_box_runs_on_one_data_set_show_all_columns() -> None:
+    (row,) = own_rows([simulated("cifar10", seed) for seed in range(7)])
+    assert (row.values["search_dataset"], row.values["n"], row.values["seconds"]) == ("cifar10", 7, 19_900)
+    assert row.values["ImageNet16-120-test"].mean == 68.0
+    assert "seeds 0 to 6" in row.notes[0]
+
+
+def test_black_box_runs_with_another_budget_are_another_row() -> None:
+    other = {"protocol": {"budget": 500, "evaluations": 0}, "method": {}}
+    runs = [simulated("cifar10", 0), simulated("cifar10", 0, settings=other, changes={"budget": 500.0})]
+    assert len(own_rows(runs)) == 2
 
 
 def test_unknown_tables_and_formats_are_refused() -> None:
@@ -390,7 +440,7 @@ def test_names_are_shown_as_they_are() -> None:
 def test_markdown_has_the_same_number_of_cells_in_every_row() -> None:
     lines = [line for line in render(make_table(6, three()), "markdown").splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {14}
-    assert len(lines) == 2 + OURS + 4 + 2  # head, printed rows, sections, ours and its interval
+    assert len(lines) == 2 + OURS + 5 + 2  # head, printed rows, sections, ours and its interval
 
 
 def test_latex_is_well_formed() -> None:
@@ -419,7 +469,7 @@ def test_latex_compiles(tmp_path: Path) -> None:
 def test_csv_has_every_number_as_it_is() -> None:
     rows = list(csv.DictReader(io.StringIO(render(make_table(6, three()), "csv"))))
     assert len(rows) == OURS + 1
-    paper, ours = rows[-2:]
+    paper, ours = next(row for row in rows if row["method"] == "STC-NAS"), rows[-1]
     assert (paper["cifar10-valid_mean"], paper["cifar10-valid_std"], paper["seconds"]) == ("89.83", "0.04", "3600")
     assert "Table 6" in paper["source"]
     assert float(ours["cifar10-test_std"]) == statistics.std([45.0, 46.0, 47.0])

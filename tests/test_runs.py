@@ -16,7 +16,7 @@ from nasbench_stc import Cell, open_benchmark, search
 from nasbench_stc.benchmark.base import Key
 from nasbench_stc.benchmark.table import TableBenchmark
 from nasbench_stc.errors import BadCallError, DataError, RunError
-from nasbench_stc.methods import METHODS
+from nasbench_stc.methods import of_kind
 from nasbench_stc.runs import launch, read_all, record
 
 SMOKE = {"method": "stc", "dataset": "digits", "protocol": "smoke", "benchmark": "analog", "device": "cpu"}
@@ -134,7 +134,7 @@ def test_a_killed_run_continues_to_the_same_end(tmp_path):
 
 def test_every_method_continues_where_it_was_killed(tmp_path):
     """One command over the baselines, killed by SIGKILL within each in turn, against the same one left alone."""
-    names = [name for name in METHODS if name != "stc"]
+    names = [name for name in of_kind("one-shot") if name != "stc"]
     changes = {"epochs": 6, "steps": 10, "batch_size": 32}
     command = [*COMMAND, "--method", ",".join(names), "--seeds", "1"]
     command += [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]

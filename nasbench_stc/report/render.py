@@ -27,6 +27,7 @@ MISSING = "–"
 INTERVAL_LABEL = "95 %"
 _DEFAULT_WIDTH = 100  # of text that does not go to a terminal
 _ENDLESS = 10_000
+_SECTION = "\ue000"  # of private use: stands for a section's title, which may be wider than the first column
 _LATEX_DROP = 2  # what a page has room for
 _LATEX_SIGNS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
@@ -175,12 +176,9 @@ def _text(table: Table, width: int) -> str:
         if needed <= width:
             break
     Console(file=out, width=needed, color_system=None, markup=False, highlight=False, emoji=False).print(grid)
-    lines = [
-        *_wrap(_named(table), width),
-        "",
-        *(line.rstrip() for line in out.getvalue().splitlines()),
-        "",
-    ]
+    sections = (line.texts[0] for line in _lines(table, columns, marks) if line.kind == "section")
+    body = (next(sections) if line.startswith(_SECTION) else line.rstrip() for line in out.getvalue().splitlines())
+    lines = [*_wrap(_named(table), width), "", *body, ""]
     for note, mark in marks.items():
         lines += _wrap(note, width, f"({mark}) ")
     if marks:
@@ -212,8 +210,10 @@ def _grid(table: Table, columns: tuple[Column, ...], marks: Mapping[str, str], g
         name, *texts = line.texts
         if line.kind != "section":
             name = f" {name}"
-        elif grid.row_count:
-            grid.add_section()
+        else:
+            name = _SECTION
+            if grid.row_count:
+                grid.add_section()
         grid.add_row(f"{name} ({line.marks})" if line.marks else name, *texts)
     return grid
 
