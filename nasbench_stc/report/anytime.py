@@ -154,8 +154,8 @@ def _caption(inputs: Inputs, picture: Picture, clock: str, left_out: Counter[str
     if points:
         devices = ", ".join(dict.fromkeys(one.runs[0].device for one in points))
         yield (
-            f"Points: weight-sharing and training-free methods, the mean over {_runs(points)} runs at their mean seconds, "
-            f"measured on {devices}" + (", not by that clock." if curves else ".")
+            f"Points: weight-sharing and training-free methods, the mean over {_runs(points)} runs at their mean "
+            f"seconds, measured on {devices}" + (", not by that clock." if curves else ".")
         )
     if any(len(one.runs) > 1 for one in (*curves, *points)):
         cut = "" if picture.best is None else ", cut at the best cell"

@@ -91,8 +91,13 @@ def grouped(records: Sequence[Record]) -> dict[str, list[Record]]:
         key = (record.method, record.protocol, json.dumps(record.settings, sort_keys=True), record.device)
         groups.setdefault(key, {})[record.seed] = record
     known = list(DISPLAY_NAMES)
-    order = sorted(groups, key=lambda key: (known.index(key[0]) if key[0] in known else len(known), *key))
-    chosen = [[groups[key][seed] for seed in sorted(groups[key])] for key in order]
+
+    def place(key: tuple[str, ...]) -> tuple[object, ...]:
+        method, protocol, *rest = key
+        changes = next(iter(groups[key].values())).changes
+        return (known.index(method) if method in known else len(known), method, protocol, len(changes), *rest)
+
+    chosen = [[groups[key][seed] for seed in sorted(groups[key])] for key in sorted(groups, key=place)]
     return dict(zip(_labels([group[0] for group in chosen]), chosen, strict=True))
 
 

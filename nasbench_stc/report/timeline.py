@@ -41,7 +41,7 @@ class Picture:
     @property
     def y_limits(self) -> tuple[float, float]:
         """All points, and the curves but for their first seconds."""
-        late = [one.mean[one.x >= _EARLY * one.x[-1]] for one in self.curves]
+        late = [one.mean[max(0, np.searchsorted(one.x, _EARLY * one.x[-1], "right") - 1) :] for one in self.curves]
         seen = np.concatenate([*late, *(one.mean for one in self.points)])
         if self.regret:
             seen = seen[seen > 0]
