@@ -97,7 +97,8 @@ class Picture:
             axes.set_xticks([math.sqrt(start * left), *crowded], [f"<{left:,.2g}", *(f"{tick:,g}" for tick in crowded)])
         if self.regret:
             axes.set_yscale("log", nonpositive="clip")
-            _ticks(axes.yaxis, *self.y_limits, (1, 2, 5))
+            bottom, top = self.y_limits
+            _ticks(axes.yaxis, bottom, top, (1, 2, 5) if top / bottom > 10 else (1, 2, 3, 4, 6, 8))
         axes.set_ylim(*self.y_limits)
 
     def _line(self, axes: Axes, number: int, one: Series) -> Any:
