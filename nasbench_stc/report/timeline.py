@@ -166,8 +166,8 @@ def _legend(figure: Figure, lines: Sequence[Any], points: Sequence[Any]) -> int:
         loc="outside lower center",
         ncols=math.ceil(len(handles) / rows),
         fontsize=6.5,
-        handlelength=2.4,
-        columnspacing=1.2,
+        handlelength=2.1,
+        columnspacing=0.9,
         borderaxespad=0.1,
     )
     return rows
