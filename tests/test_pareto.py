@@ -222,7 +222,7 @@ def test_report_writes_the_figure(stc_bench, tmp_path: Path) -> None:
         (["--figure", "pareto", "--metric", "params", "--dataset", "x", "--out", "a.pdf"], "unknown data set 'x'"),
         (["--figure", "pareto", "--metric", "params", "--split", "x", "--out", "a.pdf"], "unknown split 'x'"),
         (["--figure", "pareto", "--metric", "params", "--split", "valid", "--out", "a.pdf"], "does not hold"),
-        (["--figure", "99", "--out", "a.pdf"], "unknown figure '99': choose from pareto"),
+        (["--figure", "99", "--out", "a.pdf"], "unknown figure '99': choose from pareto, anytime"),
         (["--figure", "pareto", "--table", "6", "--out", "a.pdf"], "exclude each other"),
         (["--metric", "params"], "give --figure pareto"),
     ],
@@ -237,7 +237,7 @@ def test_bad_figures_end_in_one_line(stc_bench, monkeypatch, tmp_path: Path, arg
 
 
 def test_figures_are_named() -> None:
-    assert list(FIGURES) == ["pareto"]
+    assert list(FIGURES) == ["pareto", "anytime"]
 
 
 @pytest.mark.parametrize(

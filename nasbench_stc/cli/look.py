@@ -11,8 +11,15 @@ from nasbench_stc.cli import options
 
 @click.command()
 @click.option("--table", type=int, help="The paper's table, by its number: 3 or 6.  [default: 6]")
-@click.option("--figure", help="Instead of a table, a figure: pareto (accuracy against --metric).")
-@click.option("--metric", metavar="NAME", help="Of the figure; `stc-bench metrics` lists what there is.")
+@click.option(
+    "--figure",
+    help="Instead of a table, a figure: pareto (accuracy against --metric) or anytime (the best cell so far over the "
+    "search's seconds).",
+)
+@click.option("--metric", metavar="NAME", help="Of the figure pareto; `stc-bench metrics` lists what there is.")
+@click.option(
+    "--regret", is_flag=True, help="Of the figure anytime: how far below the best cell, on a logarithmic axis."
+)
 @click.option("--dataset", default="cifar10", show_default=True, help="Of the figure's accuracy and metric.")
 @click.option("--split", default="test", show_default=True, help="Of the figure's accuracy: test or valid.")
 @click.option(
@@ -40,6 +47,7 @@ def report(
     table: int | None,
     figure: str | None,
     metric: str | None,
+    regret: bool,
     dataset: str,
     split: str,
     results: tuple[Path, ...],
@@ -56,6 +64,10 @@ def report(
         raise click.UsageError("--table and --figure exclude each other")
     if metric is not None and figure is None:
         raise click.UsageError("--metric is of a figure: give --figure pareto, too")
+    if regret and figure != "anytime":
+        raise click.UsageError("--regret is of the figure anytime: give --figure anytime, too")
+    if metric is not None and figure == "anytime":
+        raise click.UsageError("--metric is of the figure pareto; anytime has none")
     if figure is not None and form is None and out is None:
         raise click.UsageError(f"--out is missing: a file for the figure, like {figure}.pdf; or --format csv or json")
     number = 6 if table is None else table
@@ -71,7 +83,7 @@ def report(
 
     opened = open_benchmark(benchmark, data_dir)
     named = None if metric is None else find_metric(metric, opened, data_dir, dataset)
-    made = make_figure(figure, Inputs(records, opened, dataset, split, named))
+    made = make_figure(figure, Inputs(records, opened, dataset, split, named, regret))
     if form is not None:
         _deliver(chart.render(made, form), out)
     elif out is not None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import BadCallError, choose
-from nasbench_stc.report import pareto, ranking, scores, table3, table6
+from nasbench_stc.report import anytime, pareto, ranking, scores, table3, table6
 from nasbench_stc.report.chart import Chart, Inputs
 from nasbench_stc.report.render import FORMATS, Table, render
 from nasbench_stc.report.scores import Scores
@@ -50,7 +50,7 @@ class Maker(NamedTuple):
 
 TABLES = {3: Maker(profile.read_all, table3.build), 6: Maker(read_all, table6.build, looks_up=True)}
 """By the paper's number."""
-FIGURES = {"pareto": pareto.build}
+FIGURES = {"pareto": pareto.build, "anytime": anytime.build}
 """By name, or the paper's number."""
 
 

@@ -28,6 +28,9 @@ class Inputs:
     dataset: str = "cifar10"
     split: str = "test"
     metric: Metric | None = None
+    """Of the figure pareto."""
+    regret: bool = False
+    """Of the figure anytime: how far below the best cell, instead of the accuracy."""
 
 
 @dataclass(frozen=True)

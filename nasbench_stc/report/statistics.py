@@ -38,6 +38,13 @@ def t_half_width(values: Sequence[float], confidence: float = 0.95) -> float:
     return _t_quantile(len(values) - 1, (1 + confidence) / 2) * std(values, ddof=1) / math.sqrt(len(values))
 
 
+def t_half_widths(values: NDArray[np.float64], confidence: float = 0.95) -> NDArray[np.float64]:
+    """`t_half_width` of each column; a row is one run."""
+    runs = len(values)
+    result: NDArray[np.float64] = values.std(axis=0, ddof=1) * _t_quantile(runs - 1, (1 + confidence) / 2)
+    return result / math.sqrt(runs)
+
+
 class Kendall(NamedTuple):
     """How alike two rankings are."""
 

@@ -24,10 +24,20 @@ COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 """One a colour: a reader without colours tells them apart, too."""
 
+PATTERNS: tuple[Any, ...] = ("-", (0, (4, 1)), (0, (1, 0.8)), (0, (5, 1, 1, 1)), (0, (8, 1.5)))
+"""Of curves. Five, where there are seven colours: the eighth curve is unlike the first."""
+LINE_COLOURS = (*COLOURS[:-1], BLACK)
+"""Of curves: yellow is too light for a thin one."""
+
 
 def look(number: int) -> tuple[str, str]:
-    """Marker and colour of the series of that number, from 0."""
-    return MARKERS[number % len(MARKERS)], COLOURS[number % len(COLOURS)]
+    """Marker and colour of the series of that number, from 0; the first 49 differ."""
+    return MARKERS[number % len(MARKERS)], COLOURS[(number + number // len(MARKERS)) % len(COLOURS)]
+
+
+def line_look(number: int) -> tuple[Any, str]:
+    """Pattern and colour of the curve of that number, from 0; the first 35 differ, and neighbours in both."""
+    return PATTERNS[number % len(PATTERNS)], LINE_COLOURS[number % len(LINE_COLOURS)]
 
 
 _SETTINGS: Any = {  # matplotlib types its settings by name

@@ -1,0 +1,208 @@
+"""Anytime curves: what runs would have returned, had they been stopped, over the time that they had spent.
+
+Black-box methods are curves over the benchmark's clock. Weight-sharing and training-free ones have a cell at their end
+only: they are points at what their search cost, on the device that it ran on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from nasbench_stc.benchmark import column
+from nasbench_stc.errors import BadCallError
+from nasbench_stc.report import incumbents
+from nasbench_stc.report.chart import Chart, Inputs
+from nasbench_stc.report.incumbents import Series
+from nasbench_stc.report.timeline import Picture
+from nasbench_stc.runs import Record
+from nasbench_stc.space import Cell
+
+_OTHER_BENCHMARK, _OTHER_DATA, _OTHER_CLOCK, _OLDER = (
+    "looked up in another benchmark",
+    "searched on another data set",
+    "counted by another clock",
+    "older than another one of the same seed",
+)
+
+
+def build(inputs: Inputs) -> Chart:
+    """The curves and points of the records that are of `inputs.benchmark` and `inputs.dataset`.
+
+    Raises:
+        BadCallError: there are none, or the benchmark does not hold the accuracy.
+        DataError: the benchmark lacks cells of which it is needed.
+    """
+    benchmark = inputs.benchmark
+    shown, clock, left_out = _chosen(inputs)
+    if not shown:
+        raise BadCallError(
+            f"figure anytime: nothing to draw of {benchmark.name} and {inputs.dataset}{_counted(left_out, ' (', ')')}: "
+            f"{_command(inputs)}, with the same --benchmark, fills it"
+        )
+    best = benchmark.optimal(inputs.dataset, inputs.split) if inputs.regret or benchmark.in_memory else None
+    values = _values(shown, inputs, best[1] if best else 0.0)
+    curves = incumbents.grouped([record for record in shown if incumbents.is_timed(record)])
+    points = incumbents.grouped([record for record in shown if not incumbents.is_timed(record)])
+    left_out[_OLDER] = len(shown) - sum(map(len, (*curves.values(), *points.values())))
+    series = [
+        *(incumbents.curve(label, runs, clock, values) for label, runs in curves.items()),
+        *(incumbents.point(label, runs, values) for label, runs in points.items()),
+    ]
+    picture = _picture(inputs, series, clock, best[1] if best else None)
+    details = {
+        "quantity": "regret" if inputs.regret else "accuracy",
+        "clock": clock,
+        "benchmark": {"name": benchmark.name, "about": benchmark.about, "sha256": benchmark.sha256},
+        "dataset": inputs.dataset,
+        "split": inputs.split,
+        "best": None if best is None else {"cell": str(best[0]), "accuracy": round(best[1], 4)},
+        "series": [one.described() for one in series],
+    }
+    caption = " ".join(_caption(inputs, picture, clock, left_out))
+    return Chart(caption, tuple(_rows(series, clock)), details, picture.draw)
+
+
+def _chosen(inputs: Inputs) -> tuple[list[Record], str, Counter[str]]:
+    """The records to be shown, their clock, and how many others there are, by reason.
+
+    Seconds and evaluations have no common axis: the clock is that of most runs that have one.
+    """
+    mine = (inputs.benchmark.name, inputs.benchmark.sha256)
+    here = [record for record in inputs.records if (record.benchmark["name"], record.benchmark["sha256"]) == mine]
+    same = [record for record in here if record.search_dataset == inputs.dataset]
+    clocks = Counter(incumbents.clock_of(record) for record in same if incumbents.is_timed(record))
+    clock = clocks.most_common(1)[0][0] if clocks else "seconds"
+    shown = [record for record in same if incumbents.clock_of(record) == clock]
+    left_out = Counter(
+        {
+            _OTHER_BENCHMARK: len(inputs.records) - len(here),
+            _OTHER_DATA: len(here) - len(same),
+            _OTHER_CLOCK: len(same) - len(shown),
+        }
+    )
+    return shown, clock, left_out
+
+
+def _values(records: Sequence[Record], inputs: Inputs, best: float) -> incumbents.Values:
+    """Accuracy, or regret, looked up once for all cells that occur."""
+    cells = {record.cell for record in records}
+    cells |= {entry["cell"] for record in records if incumbents.is_timed(record) for entry in record.trajectory}
+    ordered = sorted(cells)
+    accuracy = inputs.benchmark.accuracy([Cell.parse(cell) for cell in ordered], inputs.dataset, inputs.split)
+    worth = dict(zip(ordered, best - accuracy if inputs.regret else accuracy, strict=True))
+    return lambda wanted: np.array([worth[cell] for cell in wanted])
+
+
+def _rows(series: Iterable[Series], clock: str) -> Iterator[dict[str, Any]]:
+    """One for each change of a curve (of many changes for some), and one for each point."""
+    for one in series:
+        first = one.runs[0]
+        for x, mean, low, high in zip(*(part.tolist() for part in (one.x, one.mean, one.low, one.high)), strict=True):
+            yield {
+                "kind": "curve" if one.is_curve else "point",
+                "method": first.method,
+                "label": one.label,
+                "protocol": first.protocol,
+                "n": len(one.runs),
+                "clock": clock,
+                "device": first.device,
+                "x": float(f"{x:.9g}"),
+                "mean": round(mean, 6),
+                "low": None if math.isnan(low) else round(low, 6),
+                "high": None if math.isnan(high) else round(high, 6),
+            }
+
+
+def _picture(inputs: Inputs, series: Sequence[Series], clock: str, best: float | None) -> Picture:
+    curves = [one for one in series if one.is_curve]
+    points = [one for one in series if not one.is_curve]
+    shown = [f"{what} n={_range(group)}" for what, group in (("lines", curves), ("points", points)) if group]
+    whose = ": lines simulated, points measured" if curves and points else ", simulated" if curves else ", measured"
+    return Picture(
+        title=f"{inputs.benchmark.name}, {', '.join(shown)}",
+        x_label="evaluations" if clock == "evaluations" else f"search seconds{whose}",
+        y_label=f"{inputs.dataset} {inputs.split} {'regret [points]' if inputs.regret else 'accuracy [%]'}",
+        curves=curves,
+        points=points,
+        best=best,
+        regret=inputs.regret,
+    )
+
+
+def _caption(inputs: Inputs, picture: Picture, clock: str, left_out: Counter[str]) -> Iterator[str]:
+    name, what = inputs.benchmark.name, column(inputs.dataset, inputs.split)
+    curves, points, regret = picture.curves, picture.points, inputs.regret
+    looked_up = f"looked up in {name} ({inputs.benchmark.about}; sha256 {inputs.benchmark.sha256[:12]})"
+    quantity = f"regret, percentage points below the best cell's {picture.best:.2f} %," if regret else "accuracy"
+    yield f"{what} {quantity} of the cells that runs found, {looked_up}."
+    if curves:
+        told = "; ".join(dict.fromkeys(one.told for one in curves))
+        yield (
+            f"Lines: the mean over {_runs(curves)} runs of the best cell so far, best by what the method was told "
+            f"({told}), from where all runs have a cell to the budget; a run that ended before keeps its cell."
+        )
+        yield (
+            f"{name} has no training times: evaluations are counted."
+            if clock == "evaluations"
+            else f"Seconds of lines are simulated, by the clock of {name}."
+        )
+    if points:
+        devices = ", ".join(dict.fromkeys(one.runs[0].device for one in points))
+        yield (
+            f"Points: weight-sharing and training-free methods, the mean over {_runs(points)} runs at their mean "
+            f"seconds, measured on {devices}" + (", not by that clock." if curves else ".")
+        )
+    if any(len(one.runs) > 1 for one in (*curves, *points)):
+        cut = "" if picture.best is None else ", cut at the best cell"
+        yield f"Bands and bars: 95 % t-interval of the mean (ddof=1){cut}; not how far single runs lie apart."
+    if not curves:
+        yield f"No black-box run is here: {_command(inputs)} adds lines."
+    yield from _unseen(picture)
+    scored = [one for one in curves if "scores" in one.runs[0].settings]
+    if scored:
+        counted = "count as evaluations, too" if clock == "evaluations" else "are not on the clock"
+        yield f"Scores of untrained networks {counted}: {', '.join(one.label for one in scored)}."
+    if left_out.total():
+        yield f"Records not shown: {_counted(left_out)}."
+
+
+def _unseen(picture: Picture) -> Iterator[str]:
+    """What has no place on the axes."""
+    bottom, top = picture.y_limits
+    means = [float(value) for one in picture.curves for value in one.mean]
+    if picture.regret and max(means, default=0) > top:
+        yield f"Above the axis, early: up to {max(means):.2f}."
+    if not picture.regret and min(means, default=bottom) < bottom:
+        yield f"Below the axis, early: down to {min(means):.2f} %."
+    if picture.regret and (zeros := [one.label for one in (*picture.curves, *picture.points) if (one.mean <= 0).any()]):
+        yield f"A mean of 0, the best cell in every run, is below the axis: {', '.join(zeros)}."
+    if picture.cheaper:
+        cheaper = ", ".join(f"{one.label} ({float(one.x[0]):.2g} s)" for one in picture.cheaper)
+        yield f"Left of the dotted line: {cheaper}."
+
+
+def _range(group: Sequence[Series]) -> str:
+    numbers = sorted(len(one.runs) for one in group)
+    return f"{numbers[0]}" if numbers[0] == numbers[-1] else f"{numbers[0]}–{numbers[-1]}"
+
+
+def _runs(group: Sequence[Series]) -> str:
+    """Of most how many, and which have others."""
+    usual = Counter(len(one.runs) for one in group).most_common(1)[0][0]
+    others = [f"{one.label} {len(one.runs)}" for one in group if len(one.runs) != usual]
+    return f"n={usual} (but {', '.join(others)})" if others else f"n={usual}"
+
+
+def _counted(left_out: Counter[str], before: str = "", after: str = "") -> str:
+    told = "; ".join(f"{number:,} {reason}" for reason, number in left_out.items() if number)
+    return f"{before}{told}{after}" if told else ""
+
+
+def _command(inputs: Inputs) -> str:
+    dataset = "" if inputs.dataset == "cifar10" else f"--dataset {inputs.dataset} "
+    return f"`stc-bench search --method black-box {dataset}--seeds 500`"
