@@ -46,8 +46,8 @@ def build(inputs: Inputs) -> Chart:
         )
     best = benchmark.optimal(inputs.dataset, inputs.split) if inputs.regret or benchmark.in_memory else None
     values = _values(shown, inputs, best[1] if best else 0.0)
-    curves = incumbents.grouped([record for record in shown if incumbents.is_timed(record)])
-    points = incumbents.grouped([record for record in shown if not incumbents.is_timed(record)])
+    curves = incumbents.labelled([record for record in shown if incumbents.is_timed(record)])
+    points = incumbents.labelled([record for record in shown if not incumbents.is_timed(record)])
     left_out[_OLDER] = len(shown) - sum(map(len, (*curves.values(), *points.values())))
     series = [
         *(incumbents.curve(label, runs, clock, values) for label, runs in curves.items()),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nasbench_stc.benchmark import COLUMNS
-from nasbench_stc.engine.simulation import SIMULATIONS
 from nasbench_stc.report.published import EACH
 from nasbench_stc.runs import Record, SimulatedRun
 from nasbench_stc.space import DATASETS
@@ -73,7 +72,7 @@ class Group:
         """Of its method."""
         if not isinstance(self.first, SimulatedRun):
             return TRAINED
-        return SIMULATED if self.first.protocol in SIMULATIONS else SCORED
+        return SIMULATED if self.first.trained else SCORED
 
     @property
     def name(self) -> str:
@@ -125,7 +124,8 @@ def grouped(records: Sequence[Record]) -> list[Group]:
         known = methods.index(first.method) if first.method in methods else len(methods)
         # The benchmark that holds most columns comes first.
         most = max(len(one.first.scores) for one in groups if one.benchmark == group.benchmark)
-        return (-most, *group.benchmark, group.kind.order, known, first.method, *_key(first), group.searched_on)
+        own = (known, first.method, first.protocol, len(first.changes))
+        return (-most, *group.benchmark, group.kind.order, *own, *_key(first), group.searched_on)
 
     return sorted(groups, key=order)
 

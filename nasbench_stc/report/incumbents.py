@@ -7,7 +7,6 @@ for such curves over several runs (their Sec. 4.4); NATS-Bench (Dong et al., TPA
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc.report import statistics
-from nasbench_stc.report.table6 import DISPLAY_NAMES
+from nasbench_stc.report.groups import DISPLAY_NAMES, grouped
 from nasbench_stc.runs import Record, SimulatedRun
 
 Floats = NDArray[np.float64]
@@ -73,7 +72,7 @@ class Series:
 
 def is_timed(record: Record) -> bool:
     """Whether the run trained cell after cell, so that its incumbent has a place on the benchmark's clock."""
-    return isinstance(record, SimulatedRun) and bool(record.settings.get("protocol"))
+    return isinstance(record, SimulatedRun) and record.trained
 
 
 def clock_of(record: Record) -> str:
@@ -81,23 +80,9 @@ def clock_of(record: Record) -> str:
     return record.clock if isinstance(record, SimulatedRun) else "seconds"
 
 
-def grouped(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Runs of the same method, protocol, settings and device, by a label, in the order of Table 6; one a seed.
-
-    Of two records of one seed the newer one counts.
-    """
-    groups: dict[tuple[str, ...], dict[int, Record]] = {}
-    for record in sorted(records, key=lambda record: record.finished):
-        key = (record.method, record.protocol, json.dumps(record.settings, sort_keys=True), record.device)
-        groups.setdefault(key, {})[record.seed] = record
-    known = list(DISPLAY_NAMES)
-
-    def place(key: tuple[str, ...]) -> tuple[object, ...]:
-        method, protocol, *rest = key
-        changes = next(iter(groups[key].values())).changes
-        return (known.index(method) if method in known else len(known), method, protocol, len(changes), *rest)
-
-    chosen = [[groups[key][seed] for seed in sorted(groups[key])] for key in sorted(groups, key=place)]
+def labelled(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """The runs of each group (see `groups`) of records on one data set, by a label that tells it from the others."""
+    chosen = [group.records for group in grouped(records)]
     return dict(zip(_labels([group[0] for group in chosen]), chosen, strict=True))
 
 

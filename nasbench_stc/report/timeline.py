@@ -94,7 +94,10 @@ class Picture:
         if self.cheaper:
             axes.axvline(left, color=style.GREY, linewidth=0.6, linestyle=":", zorder=1)
             crowded = [tick for tick in axes.get_xticks() if tick > left * (right / left) ** 0.12]
-            axes.set_xticks([math.sqrt(start * left), *crowded], [f"<{left:,.2g}", *(f"{tick:,g}" for tick in crowded)])
+            axes.set_xticks(
+                [math.sqrt(start * left), *crowded],
+                [f"<{float(f'{left:.2g}'):,g}", *(f"{tick:,g}" for tick in crowded)],
+            )
         if self.regret:
             axes.set_yscale("log", nonpositive="clip")
             bottom, top = self.y_limits

@@ -45,6 +45,11 @@ class SimulatedRun(Record):
     evaluations: int = 0
     """How many answers it got."""
 
+    @property
+    def trained(self) -> bool:
+        """Whether trainings were simulated; else untrained networks were scored, and nothing more."""
+        return bool(self.settings["protocol"])
+
 
 @dataclass(frozen=True)
 class SimulatedRuns:
