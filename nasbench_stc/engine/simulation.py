@@ -200,9 +200,11 @@ def _checked(asked: object, budgets: tuple[Epochs, ...]) -> Query | None:
     query = Query(asked) if isinstance(asked, Cell) else asked
     if not isinstance(query, Query) or not isinstance(query.cell, Cell):
         raise TypeError(f"it has to return a Cell, a Query with a Cell, or None; it returned {asked!r}")
-    if query.epochs is not None and query.epochs not in budgets:
+    if query.epochs is None:
+        return query
+    if query.epochs not in budgets:
         raise ValueError(f"epochs={query.epochs!r}: its `budgets` are {', '.join(map(str, budgets))}")
-    return query
+    return query._replace(epochs=budgets[budgets.index(query.epochs)])  # numpy's 12, too, as a number that JSON knows
 
 
 def _scored(name: str, at: str, query: Query, score: Score | None) -> float:
