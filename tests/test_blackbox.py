@@ -330,18 +330,16 @@ def test_the_best_of_a_rung_go_on(name, budgets):
     asked = iter(drive(method, objective, 900))
     todo = brackets(budgets, 3.0)
     todo = todo[:1] if name == "sh" else todo
-    complete = 0
-    for bracket in itertools.cycle(todo):
+    for number_before, bracket in enumerate(itertools.cycle(todo)):
         rung = []
         for epochs, number in bracket:
             best = [query.cell for query in sorted(rung, key=objective, reverse=True)[:number]]
             rung = list(itertools.islice(asked, number))
             if len(rung) < number:
-                assert complete >= 9
+                assert number_before >= 9
                 return
             assert {query.epochs for query in rung} == {epochs}
             assert not best or [query.cell for query in rung] == best
-        complete += 1
 
 
 def test_with_one_training_of_unknown_length_they_are_random_search():
