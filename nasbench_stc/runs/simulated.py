@@ -21,7 +21,7 @@ import numpy as np
 from nasbench_stc import files
 from nasbench_stc.benchmark.base import as_indices
 from nasbench_stc.engine.simulation import Incumbent, Run
-from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.errors import DataError
 from nasbench_stc.runs import record
 from nasbench_stc.runs.record import Record
 from nasbench_stc.space import Cell
@@ -181,15 +181,16 @@ def read(path: Path) -> SimulatedRuns:
     remedy = "remove it, and run the search again"
     found = SimulatedRuns(**record.fields_of(path, SimulatedRuns, "record of simulated runs", SCHEMA, remedy))
     try:
-        records = found.records()
-        as_indices(_unpacked(found.queries).cells)
-        whole = len(records) == len(found.seeds) and sum(found.queries["lengths"]) == len(
-            _unpacked(found.queries).cells
-        )
-    except (BadCallError, KeyError, TypeError, ValueError, IndexError, AttributeError, zlib.error) as error:
+        found.records()
+        queries, lengths = _unpacked(found.queries), found.queries["lengths"]
+        as_indices(queries.cells)
+        per_run = map(len, (found.seeds, found.seconds, found.scoring, found.incumbents, lengths))
+        per_query = sum(lengths), len(queries.cells), len(queries.asked), len(queries.seeds)
+        whole = len(set(per_run)) == len(set(per_query)) == 1
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError, zlib.error) as error:
         raise DataError(f"{path}: damaged ({type(error).__name__}: {error}); {remedy}") from None
     if not whole:
-        raise DataError(f"{path}: damaged (its queries are not those of its runs); {remedy}")
+        raise DataError(f"{path}: damaged (its lists do not all have an entry a run, or a query); {remedy}")
     return found
 
 
