@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import torch
 from filelock import FileLock
 
 from nasbench_stc import cli
-from nasbench_stc.benchmark import Benchmark, official, open_benchmark
+from nasbench_stc.benchmark import Benchmark, importing, official, open_benchmark
 from nasbench_stc.benchmark.metrics import FILES
 from nasbench_stc.data import readers
+from nasbench_stc.errors import OfficialPickleWarning
 
 torch.set_num_threads(1)
 
@@ -65,6 +67,15 @@ def nats_folder(table_path: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs {official.FOLDER_NAME} beside the table, with cells 0, 11 and 284")
     return folder
+
+
+@pytest.fixture(scope="session")
+def nats_table(nats_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `stc-bench data import` makes of it."""
+    common = _of_all_workers(tmp_path_factory)  # one imports, the other finds the table there
+    with FileLock(common / "nats_table.lock"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", OfficialPickleWarning)
+        return importing.import_official(nats_folder, common / "nats_table").path
 
 
 @pytest.fixture(scope="session")
