@@ -2,17 +2,17 @@
 
     python benchmarks/blackbox_speed.py --out benchmarks/results/blackbox_speed.json
 
-`here`: `--runs` runs of each method on CIFAR-10 for NATS-Bench's 20,000 s, as `stc-bench search` carries them out, record
-included. The first method's seconds include reading the table.
+`here`: `--runs` runs of each method on CIFAR-10 for NATS-Bench's 20,000 s, as `stc-bench search` carries them out, the
+record included. The first method's seconds include reading the table.
 
-`beside`: runs of regularized evolution, the same class with the same seeds, asked and told by our loop on the table that
-`stc-bench data import` makes, and one query at a time by `simulate_train_eval` of nats_bench in fast mode, as NATS-Bench's
-own scripts do. Both read the same cells: those of NATS-Bench's folder (`--folder`), or of one in its form with made-up
-numbers, which has as much to read in each file. It has few cells (`--cells`), so each cell that the method asks for
-stands for one of these. Each draws training seeds by itself, so that runs differ after some queries. Cold is the first
-run of a side that was just opened, warm the same run again. The sides take turns in one process; ratios are of
-both sides in one round, medians over rounds. nats_bench keeps what it read, and the more that is, the longer Python's
-garbage collection takes, which is a part of its seconds.
+`beside`: runs of regularized evolution, the same class with the same seeds, asked and told by our loop on the table
+that `stc-bench data import` makes, and one query at a time by `simulate_train_eval` of nats_bench in fast mode, as
+NATS-Bench's own scripts do. Both read the same cells: those of NATS-Bench's folder (`--folder`), or of one in its form
+with made-up numbers, which has as much to read in each file. It has few cells (`--cells`), so each cell that the method
+asks for stands for one of these. Each side draws training seeds by itself, so that runs part after some queries. Cold
+is the first run of a side that was just opened, warm the same run again. The sides take turns in one process; ratios
+are of both sides in one round, medians over rounds. nats_bench keeps what it read, and the more that is, the longer
+Python's garbage collection takes, which is a part of its seconds.
 
 All seconds are the processor's, for this process: what else the machine does is not in them, nor waiting for a disk.
 """
