@@ -32,8 +32,8 @@ def analog():
 
 
 @pytest.fixture
-def todo(nb201):
-    return plan("rea", nb201, changes=BUDGET)
+def todo(timed):
+    return plan("rea", timed, changes=BUDGET)
 
 
 def path_of(out):
@@ -93,8 +93,8 @@ def test_what_was_packed_is_unpacked(packed, first, second):
     assert sorted(seed for session in read.sessions for seed in session["seeds"]) == sorted(expected)
 
 
-def test_a_record_holds_the_runs(todo, nb201, tmp_path):
-    done = run_many(todo, nb201, [3, 1], tmp_path)
+def test_a_record_holds_the_runs(todo, timed, tmp_path):
+    done = run_many(todo, timed, [3, 1], tmp_path)
     assert simulated.read(path_of(tmp_path)) == done
     assert list(done.runs()) == done.seeds == [1, 3]
     assert sorted(path.name for path in path_of(tmp_path).parent.iterdir()) == [".lock", simulated.FILE_NAME]
@@ -114,19 +114,19 @@ def test_a_record_holds_the_runs(todo, nb201, tmp_path):
         assert len(run.scores) == 6
         for column, score in run.scores.items():
             dataset, split = column.rsplit("-", 1)
-            assert score == nb201.accuracy([Cell.parse(run.cell)], dataset, split)[0]
-        assert (run.clock, run.device) == ("seconds", "the clock of nb201")
+            assert score == timed.accuracy([Cell.parse(run.cell)], dataset, split)[0]
+        assert (run.clock, run.device) == ("seconds", "the clock of made up")
         assert run.told == todo.oracle.about
-        assert run.benchmark["sha256"] == nb201.sha256
+        assert run.benchmark["sha256"] == timed.sha256
         assert {"python", "numpy", "nasbench_stc"} <= run.versions.keys()
-        values = nb201.accuracy(queries.cells, "cifar10", "valid", 12)
+        values = timed.accuracy(queries.cells, "cifar10", "valid", 12)
         assert queries.cells[int(values.argmax())] == queries.incumbents[-1].cell
         assert set(queries.asked) == {12}
         assert set(queries.seeds) == {None}
 
 
-def test_scores_are_timed_and_kept(nb201, tmp_path):
-    done = run_many(plan("area", nb201, changes={**BUDGET, "score": "flops"}), nb201, [0], tmp_path)
+def test_scores_are_timed_and_kept(timed, tmp_path):
+    done = run_many(plan("area", timed, changes={**BUDGET, "score": "flops"}), timed, [0], tmp_path)
     (run,) = done.records()
     queries = done.runs()[0]
     assert queries.asked[:50] == ["flops"] * 50
@@ -147,75 +147,75 @@ def test_a_training_free_record(analog, tmp_path):
     assert lasting(simulated.read(path_of(tmp_path))) == lasting(done)
 
 
-def test_more_seeds_extend_the_file_and_leave_old_runs_alone(todo, nb201, tmp_path, monkeypatch):
-    first = run_many(todo, nb201, range(4, 8), tmp_path)
+def test_more_seeds_extend_the_file_and_leave_old_runs_alone(todo, timed, tmp_path, monkeypatch):
+    first = run_many(todo, timed, range(4, 8), tmp_path)
     seen = []
     monkeypatch.setattr(runner, "simulate", lambda *args, own=runner.simulate: seen.append(args[4]) or own(*args))
     assert missing(todo, range(10), tmp_path) == [0, 1, 2, 3, 8, 9]
-    both = run_many(todo, nb201, range(10), tmp_path)
+    both = run_many(todo, timed, range(10), tmp_path)
     assert seen == [0, 1, 2, 3, 8, 9]
     assert {seed: both.runs()[seed] for seed in range(4, 8)} == first.runs()
     assert [session["seeds"] for session in both.sessions] == [[4, 5, 6, 7], [0, 1, 2, 3, 8, 9]]
     assert both.sessions[0] == first.sessions[0]
     assert missing(todo, range(10), tmp_path) == []
     before = path_of(tmp_path).read_bytes()
-    assert run_many(todo, nb201, range(10), tmp_path) == both
+    assert run_many(todo, timed, range(10), tmp_path) == both
     assert len(seen) == 6
     assert path_of(tmp_path).read_bytes() == before
-    at_once = run_many(todo, nb201, range(10), None)
+    at_once = run_many(todo, timed, range(10), None)
     assert replace(at_once, sessions=[]) == replace(both, sessions=[])
 
 
-def test_no_resume_runs_again(todo, nb201, tmp_path):
-    first = run_many(todo, nb201, range(4), tmp_path)
+def test_no_resume_runs_again(todo, timed, tmp_path):
+    first = run_many(todo, timed, range(4), tmp_path)
     old = {**first.sessions[0], "finished": "2020-01-01T00:00:00+00:00"}
     replace(first, sessions=[old]).write(path_of(tmp_path).parent)
-    again = run_many(todo, nb201, [1, 2, 9], tmp_path, resume=False)
+    again = run_many(todo, timed, [1, 2, 9], tmp_path, resume=False)
     assert [session["seeds"] for session in again.sessions] == [[0, 3], [1, 2, 9]]
     assert [run.finished == old["finished"] for run in again.records(range(4))] == [True, False, False, True]
     assert {seed: again.runs()[seed] for seed in range(4)} == first.runs()
 
 
-def test_another_setting_benchmark_or_method_is_another_record(nb201, analog, tmp_path):
+def test_another_setting_benchmark_or_method_is_another_record(timed, analog, tmp_path):
     noisy = open_benchmark("analog:noisy")
     plans = [
-        plan("rea", nb201, changes=BUDGET),
-        plan("rea", nb201, changes={"evaluations": 20}),
-        plan("rea", nb201, changes={**BUDGET, "sample": 4}),
-        plan("rea", nb201, "cifar100", changes=BUDGET),
-        plan("rs", nb201, changes=BUDGET),
+        plan("rea", timed, changes=BUDGET),
+        plan("rea", timed, changes={"evaluations": 20}),
+        plan("rea", timed, changes={**BUDGET, "sample": 4}),
+        plan("rea", timed, "cifar100", changes=BUDGET),
+        plan("rs", timed, changes=BUDGET),
         plan("rea", analog),
         plan("rea", noisy),  # of the same file, with the same checksum
     ]
     assert len({one.folder_name for one in plans}) == len(plans)
-    assert plan("rea", nb201, changes={"budget": "3e3"}).folder_name == plans[0].folder_name
+    assert plan("rea", timed, changes={"budget": "3e3"}).folder_name == plans[0].folder_name
     found = [search("rea", benchmark=bench, out=tmp_path, seed=0) for bench in (analog, noisy)]
     assert [run.benchmark["name"] for run in found] == ["analog", "analog:noisy"]
     assert found[1].scores["cifar10-test"] == noisy.accuracy([Cell.parse(found[1].cell)])[0]
 
 
-def test_one_run_from_python(nb201, todo, tmp_path):
-    expected = run_many(todo, nb201, range(15, 20), None)
-    run = search("rea", seed=17, benchmark=nb201, budget=3000)
+def test_one_run_from_python(timed, todo, tmp_path):
+    expected = run_many(todo, timed, range(15, 20), None)
+    run = search("rea", seed=17, benchmark=timed, budget=3000)
     assert replace(run, finished="") == replace(expected.records([17])[0], finished="")
-    kept = search("rea", seed=17, benchmark=nb201, budget=3000, out=tmp_path)
+    kept = search("rea", seed=17, benchmark=timed, budget=3000, out=tmp_path)
     assert simulated.read(path_of(tmp_path)).runs()[17] == expected.runs()[17]
-    assert search("rea", seed=17, benchmark=nb201, budget=3000, out=tmp_path) == kept
-    other = search("rea", seed=18, benchmark=nb201, budget=3000, out=tmp_path)
+    assert search("rea", seed=17, benchmark=timed, budget=3000, out=tmp_path) == kept
+    other = search("rea", seed=18, benchmark=timed, budget=3000, out=tmp_path)
     assert other.cell == expected.records([18])[0].cell
     assert read_all([tmp_path]) == ([kept, other], [])
     for bad in (-1, 1.0, True, "17"):
         with pytest.raises(BadCallError, match="seed"):
-            search("rea", seed=bad, benchmark=nb201)
+            search("rea", seed=bad, benchmark=timed)
 
 
-def test_without_a_folder_nothing_is_written(todo, nb201, tmp_path, monkeypatch):
+def test_without_a_folder_nothing_is_written(todo, timed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run_many(todo, nb201, [0], None)
+    run_many(todo, timed, [0], None)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_keeps_the_runs_before_it(todo, nb201, tmp_path, monkeypatch):
+def test_an_error_keeps_the_runs_before_it(todo, timed, tmp_path, monkeypatch):
     def failing(*args, own=runner.simulate):
         if args[4] == 3:
             raise RunError("that one fails")
@@ -223,9 +223,9 @@ def test_an_error_keeps_the_runs_before_it(todo, nb201, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(RunError, match="that one fails"):
         patch.setattr(runner, "simulate", failing)
-        run_many(todo, nb201, range(6), tmp_path)
+        run_many(todo, timed, range(6), tmp_path)
     assert simulated.read(path_of(tmp_path)).seeds == [0, 1, 2]
-    assert run_many(todo, nb201, range(6), tmp_path).seeds == list(range(6))
+    assert run_many(todo, timed, range(6), tmp_path).seeds == list(range(6))
 
 
 # Damage

@@ -189,8 +189,8 @@ def test_without_validation_accuracies_and_times(analog):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"dataset": "digits"}, "benchmark nb201 has no trainings on 'digits'.*it has cifar10, cifar100, ImageNet16"),
-        ({"changes": {"epochs": 50}}, "epochs=50: benchmark nb201 has trainings of 12, 200 epochs on cifar10"),
+        ({"dataset": "digits"}, "benchmark made up has no trainings on 'digits'.*it has cifar10, cifar100, ImageNet16"),
+        ({"changes": {"epochs": 50}}, "epochs=50: benchmark made up has trainings of 12, 200 epochs on cifar10"),
         ({"protocol": "paper"}, "protocol of black-box methods 'paper'.*nats-bench, nas-bench-201, smoke"),
         ({"changes": {"lr": 1}}, "unknown setting 'lr'"),
         ({"changes": {"budget": -1}}, "budget=-1: it has to be between 0 and"),
@@ -199,17 +199,17 @@ def test_without_validation_accuracies_and_times(analog):
         ({"method": "bohb", "changes": {"top": 2}}, "top=2: it has to be between 0 and 1"),
     ],
 )
-def test_plans_say_what_cannot_be(nb201, arguments, said):
+def test_plans_say_what_cannot_be(timed, arguments, said):
     with pytest.raises(BadCallError, match=said):
-        plan(**{"method": "rs", "benchmark": nb201} | arguments)
+        plan(**{"method": "rs", "benchmark": timed} | arguments)
 
 
 # What a run may spend
 
 
 @pytest.mark.parametrize("name", ["rs", "rea", "hyperband"])
-def test_the_last_answer_fits_the_budget_and_the_next_would_not(nb201, name):
-    todo, more = (plan(name, nb201, changes={"budget": budget}) for budget in (5000, 9000))
+def test_the_last_answer_fits_the_budget_and_the_next_would_not(timed, name):
+    todo, more = (plan(name, timed, changes={"budget": budget}) for budget in (5000, 9000))
     for seed in range(20):
         run, longer = (simulate(name, it.make_method, it.oracle, it.simulation, seed) for it in (todo, more))
         costs = [todo.oracle.answers(*what)[0].seconds for what in zip(longer.cells, longer.asked, strict=True)]
@@ -240,14 +240,14 @@ def test_trainings_are_limited_scores_are_not():
     assert (both.asked, both.seconds) == (["params"] * 5 + [12] * 2, 60.0)
 
 
-def test_a_method_that_asks_no_more_ends_the_run(nb201):
-    run = simulate("m", asking(*map(Cell.from_index, (5, 4, 5))), Oracle(nb201, "cifar10"), Simulation(budget=1e8), 0)
+def test_a_method_that_asks_no_more_ends_the_run(timed):
+    run = simulate("m", asking(*map(Cell.from_index, (5, 4, 5))), Oracle(timed, "cifar10"), Simulation(budget=1e8), 0)
     assert run.cells == [5, 4, 5]
 
 
-def test_a_large_budget_is_no_mistake(nb201, monkeypatch):
+def test_a_large_budget_is_no_mistake(timed, monkeypatch):
     monkeypatch.setattr(simulation, "_MOST", 100)
-    todo = plan("rs", nb201, changes={"evaluations": 300})
+    todo = plan("rs", timed, changes={"evaluations": 300})
     assert len(simulate("rs", todo.make_method, todo.oracle, todo.simulation, 0).cells) == 300
 
 
@@ -287,14 +287,14 @@ def test_the_lowest_score_is_better_than_nothing():
 
 
 @pytest.mark.parametrize("name", ["rea", "bohb"])
-def test_a_run_does_not_depend_on_the_others(nb201, name):
-    todo = plan(name, nb201, changes={"budget": 6000})
-    many = run_many(todo, nb201, range(40), None)
-    alone = run_many(plan(name, nb201, changes={"budget": 6000}), nb201, [17], None)
+def test_a_run_does_not_depend_on_the_others(timed, name):
+    todo = plan(name, timed, changes={"budget": 6000})
+    many = run_many(todo, timed, range(40), None)
+    alone = run_many(plan(name, timed, changes={"budget": 6000}), timed, [17], None)
     assert alone.runs()[17] == many.runs()[17]
     assert alone.records()[0].cell == many.records([17])[0].cell
     assert len({tuple(run.cells) for run in many.runs().values()}) == 40
-    backwards = run_many(todo, nb201, range(39, -1, -1), None)
+    backwards = run_many(todo, timed, range(39, -1, -1), None)
     assert replace(backwards, sessions=[]) == replace(many, sessions=[])
 
 
@@ -317,14 +317,14 @@ def test_what_is_told_does_not_depend_on_what_the_method_draws(real):
     assert simulate("m", drawing, oracle, limits, 4).seeds != plain.seeds
 
 
-def test_epochs_that_numpy_drew_are_kept_as_plain_numbers(nb201, tmp_path):
+def test_epochs_that_numpy_drew_are_kept_as_plain_numbers(timed, tmp_path):
     class Numpy(BlackBoxMethod):
         def ask(self):
             return Query(random_cell(self.generator), self.generator.choice(self.budgets))
 
-    todo = plan(Method("numpy", "black-box", Numpy, "", "numpy"), nb201)
-    run_many(todo, nb201, [0, 1], tmp_path)
-    kept = run_many(todo, nb201, [0, 1], tmp_path)
+    todo = plan(Method("numpy", "black-box", Numpy, "", "numpy"), timed)
+    run_many(todo, timed, [0, 1], tmp_path)
+    kept = run_many(todo, timed, [0, 1], tmp_path)
     assert {type(epochs) for run in kept.runs().values() for epochs in run.asked} == {int}
     assert set(kept.runs()[0].asked) <= {12, 200}
 
@@ -365,15 +365,15 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("cls", "said"), MISTAKES)
-def test_a_mistake_names_the_method_and_the_query(nb201, cls, said):
+def test_a_mistake_names_the_method_and_the_query(timed, cls, said):
     with pytest.raises(MethodError, match=f"^method own: .*{said}"):
-        simulate("own", lambda *args: cls(None, *args), Oracle(nb201, "cifar10"), Simulation(budget=5000), 3)
+        simulate("own", lambda *args: cls(None, *args), Oracle(timed, "cifar10"), Simulation(budget=5000), 3)
 
 
-def test_a_late_mistake_says_how_late(nb201):
+def test_a_late_mistake_says_how_late(timed):
     cells = [Cell.from_index(index) for index in range(7)]
     with pytest.raises(MethodError, match=r"^method m: seed 4, query 8, ask: TypeError"):
-        simulate("m", asking(*cells, 8), Oracle(nb201, "cifar10"), Simulation(budget=5000), 4)
+        simulate("m", asking(*cells, 8), Oracle(timed, "cifar10"), Simulation(budget=5000), 4)
 
 
 def test_mistakes_about_scores(monkeypatch):
