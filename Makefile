@@ -31,6 +31,7 @@ bench: .venv/test
 	$(BENCH)/step_sweep.py --out $(BENCH_OUT)/step_sweep.json
 	$(BENCH)/ranking_cost.py --no-all --out $(BENCH_OUT)/ranking_cost-500.json
 	$(BENCH)/table_speed.py --out $(BENCH_OUT)/table_speed-500.json
+	$(BENCH)/blackbox_speed.py --out $(BENCH_OUT)/blackbox_speed.json
 
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 

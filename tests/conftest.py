@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from filelock import FileLock
 
 from nasbench_stc import cli
-from nasbench_stc.benchmark import Benchmark, official, open_benchmark
+from nasbench_stc.benchmark import Benchmark, importing, official, open_benchmark
+from nasbench_stc.benchmark.base import Key
 from nasbench_stc.benchmark.metrics import FILES
+from nasbench_stc.benchmark.table import TableBenchmark
 from nasbench_stc.data import readers
+from nasbench_stc.errors import OfficialPickleWarning
+from nasbench_stc.space import DATASETS, NUM_CELLS
 
 torch.set_num_threads(1)
 
@@ -68,9 +75,31 @@ def nats_folder(table_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def nats_table(nats_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `stc-bench data import` makes of it."""
+    common = _of_all_workers(tmp_path_factory)  # one imports, the other finds the table there
+    with FileLock(common / "nats_table.lock"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", OfficialPickleWarning)
+        return importing.import_official(nats_folder, common / "nats_table").path
+
+
+@pytest.fixture(scope="session")
 def nb201(table_path: Path) -> Benchmark:
     """The real table as a benchmark."""
     return open_benchmark(table_path)
+
+
+@pytest.fixture(scope="session")
+def timed() -> Benchmark:
+    """A made-up table that holds what the real one does: means after 12 and 200 epochs, and seconds of training."""
+    draws = np.random.default_rng(201)
+    seconds = draws.uniform(4, 13, NUM_CELLS)
+    columns = {}
+    for dataset, split, epochs in itertools.product(DATASETS, ("valid", "test"), (12, 200)):
+        key = Key(dataset, split, epochs, None)
+        columns[key, "accuracy"] = draws.uniform(10, 95, NUM_CELLS)
+        columns[key, "train-seconds"] = epochs * seconds
+    return TableBenchmark("made up", "numbers made up for tests", Path("made-up.csv.gz"), "0" * 64, columns)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 
+import blackbox_speed
 import measuring
 import ranking_cost
 import step_floor
@@ -79,3 +80,26 @@ def test_ranking_cost_says_what_it_measured(monkeypatch, tmp_path):
     (found,) = json.loads((tmp_path / "f.json").read_text())["figures"]
     assert found["different paths"] <= found["cells"] == 20
     assert found["ratio"] > 0
+
+
+def test_blackbox_speed_says_what_it_measured(nats_folder, nats_table, tmp_path):
+    args = ["--benchmark", "analog", "--runs", "3", "--methods", "rs,ls", "--rounds", "1", "--folder", str(nats_folder)]
+    done = CliRunner().invoke(
+        blackbox_speed.main, [*args, "--table", str(nats_table), "--out", str(tmp_path / "f.json")]
+    )
+    assert done.exit_code == 0, done.output
+    assert "rea beside nats_bench" in done.output
+    found = json.loads((tmp_path / "f.json").read_text())
+    assert [(one["method"], one["runs"], one["queries_a_run"]) for one in found["here"]] == [
+        ("rs", 3, 200),
+        ("ls", 3, 200),
+    ]
+    assert found["ratio"].keys() == blackbox_speed.MEASURES.keys()
+    assert all(seconds > 0 for seconds in found["rounds"][0].values())
+
+
+def test_blackbox_speed_drives_both_sides_alike(nats_folder, nats_table):
+    cells = [0, 11, 284]
+    ours, theirs = blackbox_speed.of_ours(nats_table, cells)(5), blackbox_speed.of_api(nats_folder, cells)(5)
+    for queries in (ours, theirs):  # of 61 to 154 s each
+        assert 20_000 / 154 - 1 < queries < 20_000 / 60 + 1

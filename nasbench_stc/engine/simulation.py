@@ -31,7 +31,7 @@ MakeMethod = Callable[[np.random.Generator, tuple[Epochs, ...]], BlackBoxMethod]
 BUDGETS = {"cifar10": 20_000.0, "cifar100": 40_000.0, "ImageNet16-120": 120_000.0}
 """Seconds by data set, of NATS-Bench's published runs (`run-all.sh` in AutoDL-Projects)."""
 _UNTIMED = 200  # trainings, where the benchmark has no times: about what 20,000 s pay for on CIFAR-10
-_MOST = 10 * NUM_CELLS  # queries of one run: a score costs no simulated time, so that a run might never end
+_MOST = 10 * NUM_CELLS  # scores of one run: they cost no simulated time, so that it might never end
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Simulation:
         0.0,
         "simulated seconds of training and evaluation; 0: NATS-Bench's 20,000 (cifar10), 40,000 (cifar100) or 120,000 "
         "(ImageNet16-120), or none where evaluations are limited",
+        high=1e9,
     )
     evaluations: int = setting(0, f"trainings at most; 0: no limit, or {_UNTIMED} where the benchmark has no times")
     epochs: int = setting(
@@ -158,11 +159,11 @@ def simulate(
         at = f"seed {seed}, query {len(run.cells) + 1}"
         with blamed(name, f"{at}, ask"):
             query = _checked(method.ask(), budgets)
-            if query is not None and len(run.cells) == _MOST:
-                raise MethodError(f"method {name}: {at}: it does not end")
         if query is None:
             break
         if query.score:
+            if len(run.cells) - trainings == _MOST:
+                raise MethodError(f"method {name}: {at}, ask: it does not end: it had {_MOST:,} scores")
             begun = time.perf_counter()
             value = _scored(name, at, query, score)
             run.scoring += time.perf_counter() - begun
@@ -200,9 +201,11 @@ def _checked(asked: object, budgets: tuple[Epochs, ...]) -> Query | None:
     query = Query(asked) if isinstance(asked, Cell) else asked
     if not isinstance(query, Query) or not isinstance(query.cell, Cell):
         raise TypeError(f"it has to return a Cell, a Query with a Cell, or None; it returned {asked!r}")
-    if query.epochs is not None and query.epochs not in budgets:
+    if query.epochs is None:
+        return query
+    if query.epochs not in budgets:
         raise ValueError(f"epochs={query.epochs!r}: its `budgets` are {', '.join(map(str, budgets))}")
-    return query
+    return query._replace(epochs=budgets[budgets.index(query.epochs)])  # numpy's 12, too, as a number that JSON knows
 
 
 def _scored(name: str, at: str, query: Query, score: Score | None) -> float:

@@ -68,7 +68,8 @@ class SimulatedPlan:
     @property
     def folder_name(self) -> str:
         """The same for the same command, whatever its seeds; another for any other setting, benchmark or source."""
-        where = [self.method.name, self.method.origin, self.dataset, self.protocol, self.benchmark["sha256"]]
+        source = [self.benchmark["name"], self.benchmark["sha256"]]  # one file may hold several benchmarks
+        where = [self.method.name, self.method.origin, self.dataset, self.protocol, *source]
         key = hashlib.sha256(json.dumps([*where, self.settings], sort_keys=True).encode()).hexdigest()[:8]
         return f"{self.method.name}-{self.dataset}-{self.protocol}-{key}"
 

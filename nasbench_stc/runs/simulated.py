@@ -22,7 +22,7 @@ import numpy as np
 from nasbench_stc import files
 from nasbench_stc.benchmark.base import as_indices
 from nasbench_stc.engine.simulation import Incumbent, Run
-from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.errors import DataError
 from nasbench_stc.runs import record
 from nasbench_stc.runs.record import Record
 from nasbench_stc.space import Cell
@@ -190,7 +190,7 @@ def read(path: Path) -> SimulatedRuns:
     found = SimulatedRuns(**record.fields_of(path, SimulatedRuns, "record of simulated runs", SCHEMA, remedy))
     try:
         fault = _fault(found)
-    except (BadCallError, KeyError, TypeError, ValueError, IndexError, AttributeError, zlib.error) as error:
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError, zlib.error) as error:
         fault = f"{type(error).__name__}: {error}"
     if fault:
         raise DataError(f"{path}: damaged ({fault}); {remedy}")
