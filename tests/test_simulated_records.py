@@ -129,8 +129,8 @@ def test_scores_are_timed_and_kept(timed, tmp_path):
     done = run_many(plan("area", timed, changes={**BUDGET, "score": "flops"}), timed, [0], tmp_path)
     (run,) = done.records()
     queries = done.runs()[0]
-    assert queries.asked[:50] == ["flops"] * 50
-    assert set(queries.asked[50:]) == {12}
+    assert queries.asked[:20] == ["flops"] * 20
+    assert set(queries.asked[20:]) == {12}
     assert run.seconds["scores"] > 0
     assert set(run.settings) == {"protocol", "method", "scores"}
     chosen = queries.incumbents[-1]
@@ -458,7 +458,7 @@ def test_the_command_runs_many_seeds_continues_and_needs_no_torch(tmp_path):
         return done.stdout
 
     shown = run("--seeds", "12", "--set", "evaluations=20")
-    assert "12 runs of 20 trainings; told: cifar10 test accuracy itself" in shown
+    assert "12 runs of 20 trainings; told: test accuracy itself" in shown
     assert "n=12" in shown
     assert seeds_in(tmp_path) == list(range(12))
     values = [run.scores["cifar10-test"] for run in read_all([tmp_path])[0]]

@@ -108,7 +108,7 @@ def test_answers_are_those_of_the_official_simulation(real, api, dataset, epochs
 def test_what_a_training_costs(real):
     oracle = Oracle(real, "cifar10")
     assert [round(oracle.answers(cell, 12)[0].seconds, 1) for cell in CELLS] == [89.2, 153.7, 60.9]
-    assert oracle.about == "cifar10 valid accuracy after 12 epochs: one training seed, drawn anew each time"
+    assert oracle.about == "valid accuracy after 12 epochs: one training seed, drawn anew each time"
 
 
 def test_seeds_are_those_that_were_run_and_equally_likely(real):
@@ -142,7 +142,7 @@ def test_means_where_they_are_asked_for_or_all_there_is(real, nb201):
         assert answer.accuracy == bench.accuracy([11], "cifar100", "valid", 12)[0]
     assert usual.budgets == (12, 200)
     assert usual.answers(11, 200)[0].seconds == nb201.train_seconds([11], "cifar100", "valid", 200)[0]
-    assert usual.about == "cifar100 valid accuracy after 12 epochs: the mean over training seeds"
+    assert usual.about == "valid accuracy after 12 epochs: the mean over training seeds"
 
 
 @pytest.mark.parametrize("dataset", DATASETS)

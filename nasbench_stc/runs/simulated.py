@@ -202,6 +202,10 @@ def _fault(found: SimulatedRuns) -> str:
     per_run = (found.seconds, found.scoring, found.incumbents, found.queries["lengths"])
     if any(len(values) != len(found.seeds) for values in per_run):
         return "its lists have not one entry a run"
+    if not found.benchmark.keys() >= {"name", "about", "file", "sha256"}:
+        return "its benchmark has no name or no checksum"
+    if not all(session.keys() >= {"versions", "device", "git_revision", "finished"} for session in found.sessions):
+        return "a session lacks something"
     if sorted(seed for session in found.sessions for seed in session["seeds"]) != found.seeds:
         return "its sessions are not those of its seeds"
     if any(len(entry) != 3 for run in found.incumbents for entry in run) or not all(found.incumbents):
