@@ -172,7 +172,7 @@ def with_runs(
         kept,
         seeds=seeds,
         seconds=[round(run.seconds, 3) for run in ordered],
-        scoring=[round(run.scoring, 3) for run in ordered],
+        scoring=[round(run.scoring, 6) for run in ordered],
         incumbents=[[[n, round(seconds, 3), cell] for n, seconds, cell in run.incumbents] for run in ordered],
         scores={column: {**kept.scores.get(column, {}), **values} for column, values in scores.items()},
         queries=_packed(ordered),
