@@ -16,6 +16,7 @@ from scipy import stats
 from torch import nn
 
 from nasbench_stc import Cell, open_benchmark
+from nasbench_stc.benchmark import find_metric
 from nasbench_stc.engine.scoring import Scorer, Scoring
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.models import CellNetwork, Mixture
@@ -277,3 +278,26 @@ def test_help_does_without_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
+
+
+PUBLISHED = {
+    "naswot": ("naswot", "monet-naswot", "zcsuite-nwot"),
+    "synflow": ("synflow",),
+    "jacob_cov": ("zcsuite-jacov",),
+    "snip": ("zcsuite-snip",),
+    "grad_norm": ("zcsuite-grad-norm",),
+}
+
+
+def test_published_scores_order_cells_alike(nb201, metrics_dir, images_dir):
+    """A few cells, so that it ends soon; benchmarks/score_agreement.py has hundreds, and what can be expected."""
+    index = choose_cells(40)
+    index = index[~np.isnan(find_metric("zcsuite-snip", nb201, metrics_dir).values(index))][:16]
+    scorer = make_scorer(data_dir=images_dir, device="cpu")
+    found = score_cells(scorer, list(PUBLISHED), [Cell.from_index(i) for i in index])
+    for name, columns in PUBLISHED.items():
+        for column in columns:
+            theirs = find_metric(column, nb201, metrics_dir).values(index)
+            agreement = stats.spearmanr(found[name], theirs).statistic
+            # Two seeds of our own agree about as well: a draw of weights says less of Jacobians than of the others.
+            assert agreement > (0.65 if name == "jacob_cov" else 0.9), (column, agreement)
