@@ -33,13 +33,22 @@ from nasbench_stc.space import Cell
 Values = NDArray[np.float64]
 
 PUBLISHED = {
-    "naswot": ("naswot", "monet-naswot", "zcsuite-nwot"),
-    "synflow": ("synflow", "logsynflow"),
-    "jacob_cov": ("zcsuite-jacov",),
-    "snip": ("zcsuite-snip",),
-    "grad_norm": ("zcsuite-grad-norm",),
+    "naswot": {
+        "naswot": "kaiming; the mean of three draws of weights; images cropped and flipped at random",
+        "monet-naswot": "on another scale; what it was computed with is not published",
+        "zcsuite-nwot": "images cropped and flipped at random, others for each cell",
+    },
+    "synflow": {
+        "synflow": "kaiming; the mean of three draws of weights, not of their logarithms",
+        "logsynflow": "another definition: weights times the logarithms of gradients",
+    },
+    "jacob_cov": {"zcsuite-jacov": "images cropped and flipped at random, others for each cell"},
+    "snip": {"zcsuite-snip": "images cropped and flipped at random, others for each cell"},
+    "grad_norm": {"zcsuite-grad-norm": "images cropped and flipped at random, others for each cell"},
 }
-"""Our scores to the metrics of the same kind, as `stc-bench metrics` names them."""
+"""Our scores to the metrics of the same kind, as `stc-bench metrics` names them, and in what these differ from ours
+with init=torch: by the code of FreeREA and of NASLib.
+"""
 INITS = {"torch": tuple(PUBLISHED), "kaiming": ("naswot", "synflow")}
 """Initial weights, and the scores whose published columns were made with them."""
 
@@ -137,7 +146,11 @@ def main(cells: str, seeds: str, dataset: str, data_dir: Path | None, device: st
         "dataset": dataset,
         "cells": len(index),
         "benchmark": {"name": bench.name, "sha256": bench.sha256},
-        "published": {name: whose[name] for name in theirs},
+        "published": {
+            name: {"whose": whose[name], "differs": differs}
+            for columns in PUBLISHED.values()
+            for name, differs in columns.items()
+        },
         "figures": rows,
         "seconds": spent,
     }

@@ -3,12 +3,16 @@
 import json
 
 import measuring
+import numpy as np
+import pytest
 import ranking_cost
+import score_agreement
 import step_floor
 import step_speed
 import torch
 from click.testing import CliRunner
 
+from nasbench_stc.benchmark.metrics import FILES, TRAINING_FREE
 from nasbench_stc.space import EDGES
 
 SIZE = measuring.Size(8, 1, 8, 4)
@@ -79,3 +83,12 @@ def test_ranking_cost_says_what_it_measured(monkeypatch, tmp_path):
     (found,) = json.loads((tmp_path / "f.json").read_text())["figures"]
     assert found["different paths"] <= found["cells"] == 20
     assert found["ratio"] > 0
+
+
+def test_score_agreement_compares_what_both_have():
+    ours = np.array([1.0, 2.0, -np.inf, 4.0, 5.0])
+    found = score_agreement.compare(ours, np.array([10.0, 20.0, 0.0, np.nan, 15.0]))
+    assert (found["n"], found["spearman"]) == (4, 0.8)
+    assert found["tau_b"] == pytest.approx(2 / 3, abs=1e-3)
+    known = {column.name for column in FILES[TRAINING_FREE].values()}
+    assert {name for columns in score_agreement.PUBLISHED.values() for name in columns} <= known
