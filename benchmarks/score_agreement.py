@@ -35,7 +35,7 @@ Values = NDArray[np.float64]
 PUBLISHED = {
     "naswot": {
         "naswot": "kaiming; the mean of three draws of weights; images cropped and flipped at random",
-        "monet-naswot": "on another scale; what it was computed with is not published",
+        "monet-naswot": "on another scale; the code that computed it was not found",
         "zcsuite-nwot": "images cropped and flipped at random, others for each cell",
     },
     "synflow": {
@@ -49,8 +49,15 @@ PUBLISHED = {
 """Our scores to the metrics of the same kind, as `stc-bench metrics` names them, and in what these differ from ours
 with init=torch: by the code of FreeREA and of NASLib.
 """
-INITS = {"torch": tuple(PUBLISHED), "kaiming": ("naswot", "synflow")}
-"""Initial weights, and the scores whose published columns were made with them."""
+TOGETHER = (
+    ("torch", ("naswot",)),
+    ("torch", ("synflow",)),
+    ("torch", ("jacob_cov",)),
+    ("torch", ("snip", "grad_norm")),
+    ("kaiming", ("naswot",)),
+    ("kaiming", ("synflow",)),
+)
+"""Initial weights and the scores that are computed, and timed, together; Kaiming's where published columns have them."""
 
 
 class Task(NamedTuple):
@@ -104,7 +111,7 @@ def main(cells: str, seeds: str, dataset: str, data_dir: Path | None, device: st
     tasks = [
         Task(init, int(seed), names, tuple(index.tolist()), dataset, data_dir, device)
         for seed in seeds.split(",")
-        for init, names in INITS.items()
+        for init, names in TOGETHER
     ]
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         done = list(pool.map(carry_out, tasks))
