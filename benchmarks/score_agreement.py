@@ -57,7 +57,7 @@ TOGETHER = (
     ("kaiming", ("naswot",)),
     ("kaiming", ("synflow",)),
 )
-"""Initial weights and the scores that are computed, and timed, together; Kaiming's where published columns have them."""
+"""Initial weights, and the scores that are computed and timed together; kaiming where published columns have it."""
 
 
 class Task(NamedTuple):
