@@ -177,6 +177,9 @@ def test_a_score_depends_on_cell_and_seed_alone():
         assert (other != found[name][:3]).all()
         started = score_cells(small(init="kaiming"), [name], cells[:3])[name]
         assert (started != found[name][:3]).all()
+    for order in (OF_NETWORKS, OF_NETWORKS[::-1], OF_NETWORKS[2:] + OF_NETWORKS[:2]):
+        together = again.scores(order, cells[1])
+        assert together == {name: found[name][1] for name in OF_NETWORKS}
     state = torch.get_rng_state()
     again("snip", cells[0])
     assert torch.equal(torch.get_rng_state(), state)
