@@ -7,8 +7,8 @@ network pruning based on connection sensitivity", ICLR 2019. Summed over all wei
 so does the norm of the gradients: Abdelfattah, Mehrotra, Dudziak & Lane, "Zero-cost proxies for lightweight NAS",
 ICLR 2021.
 
-Batch norm takes batch statistics throughout, as in training. A network that ignores its images has the lowest score
-there is: 0 for SNIP and GradNorm, -inf for SynFlow, Jacobian covariance and NASWOT (but see `naswot`).
+Batch norm takes batch statistics, as in training; SynFlow leaves it out. A network that ignores its images has the
+lowest score there is: 0 for SNIP and GradNorm, -inf for SynFlow, Jacobian covariance and NASWOT (but see `naswot`).
 """
 
 from __future__ import annotations
