@@ -4,12 +4,16 @@ import json
 
 import blackbox_speed
 import measuring
+import numpy as np
+import pytest
 import ranking_cost
+import score_agreement
 import step_floor
 import step_speed
 import torch
 from click.testing import CliRunner
 
+from nasbench_stc.benchmark.metrics import FILES, TRAINING_FREE
 from nasbench_stc.space import EDGES
 
 SIZE = measuring.Size(8, 1, 8, 4)
@@ -103,3 +107,12 @@ def test_blackbox_speed_drives_both_sides_alike(nats_folder, nats_table):
     ours, theirs = blackbox_speed.of_ours(nats_table, cells)(5), blackbox_speed.of_api(nats_folder, cells)(5)
     for queries in (ours, theirs):  # of 61 to 154 s each
         assert 20_000 / 154 - 1 < queries < 20_000 / 60 + 1
+
+
+def test_score_agreement_compares_what_both_have():
+    ours = np.array([1.0, 2.0, -np.inf, 4.0, 5.0])
+    found = score_agreement.compare(ours, np.array([10.0, 20.0, 0.0, np.nan, 15.0]))
+    assert (found["n"], found["spearman"]) == (4, 0.8)
+    assert found["tau_b"] == pytest.approx(2 / 3, abs=1e-3)
+    known = {column.name for column in FILES[TRAINING_FREE].values()}
+    assert {name for columns in score_agreement.PUBLISHED.values() for name in columns} <= known

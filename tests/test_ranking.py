@@ -139,6 +139,13 @@ def test_the_interval_is_that_of_resamples_one_by_one(block, monkeypatch):
     assert statistics.kendall_interval(x, y) == pytest.approx(theirs, abs=0.04)  # other draws
 
 
+def test_minus_infinity_is_the_lowest_rank():
+    x, y = np.array([-np.inf, -np.inf, -np.inf, 1, 2, 3, 3, 5]), np.arange(8.0)
+    finite = np.where(np.isinf(x), -9, x)
+    assert statistics.kendall(x, y) == statistics.kendall(finite, y)
+    assert statistics.kendall_interval(x, y) == statistics.kendall_interval(finite, y)
+
+
 def test_the_best_tenth_has_those_equal_to_its_last():
     assert statistics.best(np.arange(30.0)).sum() == 3
     assert statistics.best(np.array([1.0, 2, 2, 2, 0, 0, 0, 0, 0, 0])).sum() == 3

@@ -92,7 +92,7 @@ def score(
         about={name: SCORES[name].about for name in asked},
         dataset=dataset,
         seed=seed,
-        settings=asdict(scorer.scoring),
+        settings=asdict(scorer.scoring) if any(SCORES[name].of_network for name in asked) else {},
         seconds=time.perf_counter() - begin,
         device=environment.device_name(str(scorer.device)),
     )

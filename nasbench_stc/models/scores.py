@@ -7,8 +7,8 @@ network pruning based on connection sensitivity", ICLR 2019. Summed over all wei
 so does the norm of the gradients: Abdelfattah, Mehrotra, Dudziak & Lane, "Zero-cost proxies for lightweight NAS",
 ICLR 2021.
 
-Batch norm takes batch statistics throughout, as in training. A network that ignores its images has the lowest score
-there is: 0 for SNIP and GradNorm, -inf for SynFlow, Jacobian covariance and NASWOT (but see `naswot`).
+Batch norm takes batch statistics, as in training; SynFlow leaves it out. A network that ignores its images has the
+lowest score there is: 0 for SNIP and GradNorm, -inf for SynFlow, Jacobian covariance and NASWOT (but see `naswot`).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from nasbench_stc.models.network import CellNetwork, Reduction
 from nasbench_stc.models.ops import AVG_POOL, KERNELS, avg_pool
 from nasbench_stc.space import EDGES, NONE, NUM_CLASSES, NUM_NODES, OPS, Cell, flops, params
 
+_JACOB_COV_K = 1e-5
 See = Callable[[Tensor, int], None]
 """Is told what goes into ReLUs, shape (n, channels, height, width), and how many take this very input."""
 
@@ -84,7 +85,7 @@ def synflow(of: Untrained) -> float:
     R is the sum of the logits of an image of ones, where every weight is replaced by its absolute value and batch norm
     is left out. In double precision, for the sum reaches 1e66; the logarithm keeps the order. No image is looked at.
     """
-    network = copy.deepcopy(of.network).double()
+    network = copy.deepcopy(of.network).double().requires_grad_()
     for parameter in network.parameters():
         parameter.data.abs_()
     weights = _weights(network)
@@ -115,9 +116,6 @@ def jacob_cov(of: Untrained) -> float:
     rows = rows / norms
     eigenvalues = torch.linalg.eigvalsh(rows @ rows.T) + _JACOB_COV_K
     return -float((eigenvalues.log() + 1 / eigenvalues).sum())
-
-
-_JACOB_COV_K = 1e-5
 
 
 def snip(of: Untrained) -> float:

@@ -28,6 +28,7 @@ class Scores:
     dataset: str
     seed: int
     settings: Mapping[str, Any]
+    """Of networks and mini-batch; empty where no score looks at them."""
     seconds: float
     """Of scoring all cells."""
     device: str
@@ -40,9 +41,12 @@ class Scores:
     @property
     def captions(self) -> tuple[str, ...]:
         """What the scores are, and of which networks."""
+        what = "; ".join(f"{name}: {self.about[name]}" for name in self.values) + ". Higher is better for all."
+        if not self.settings:
+            return (what,)
         said = ", ".join(f"{name}={value}" for name, value in self.settings.items())
         return (
-            "; ".join(f"{name}: {self.about[name]}" for name in self.values) + ". Higher is better for all.",
+            what,
             f"Untrained networks and one mini-batch of {self.dataset}, seed {self.seed}; {said}. "
             f"{1e3 * self.seconds / len(self.cells):.0f} ms a cell on {self.device}.",
         )

@@ -85,14 +85,14 @@ def kendall_interval(
         return math.nan, math.nan
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
     weights = counts.astype(np.float32)  # of which whole numbers up to 2^24 are exact
-    ranks = [np.unique(values, return_inverse=True)[1].astype(np.float32) for values in (x, y)]
+    ranks = [np.unique(values, return_inverse=True)[1].astype(np.float32) for values in (x, y)]  # x may have -inf
     pairs = np.zeros(resamples)
     for start in range(0, n, _BLOCK):  # S is symmetric: each block of rows against itself and those to its right
         rows = slice(start, min(start + _BLOCK, n))
         signs = np.sign(ranks[0][rows, None] - ranks[0][start:]) * np.sign(ranks[1][rows, None] - ranks[1][start:])
         signs[:, : len(signs)] /= 2
         pairs += 2 * np.einsum("ri,ri->r", counts[:, rows], weights[:, start:] @ signs.T)
-    untied = [n**2 - _squares(counts, values) for values in (x, y)]
+    untied = [n**2 - _squares(counts, of_one) for of_one in ranks]
     with np.errstate(invalid="ignore"):
         taus = pairs / np.sqrt(untied[0] * untied[1])
     known = taus[np.isfinite(taus)]
@@ -113,10 +113,10 @@ def _tied(values: Numbers) -> int:
     return int(counts[counts > 1].sum())
 
 
-def _squares(counts: NDArray[np.int64], values: Numbers) -> NDArray[np.float64]:
-    """For each resample the ordered pairs that are equal in `values`, each cell with itself among them."""
-    order = np.argsort(values, kind="stable")
-    starts = np.flatnonzero(np.diff(values[order], prepend=np.nan) != 0)
+def _squares(counts: NDArray[np.int64], ranks: NDArray[np.float32]) -> NDArray[np.float64]:
+    """For each resample the ordered pairs that are equal in `ranks`, each cell with itself among them."""
+    order = np.argsort(ranks, kind="stable")
+    starts = np.flatnonzero(np.diff(ranks[order], prepend=np.nan) != 0)
     squares: NDArray[np.float64] = (np.add.reduceat(counts[:, order], starts, axis=1).astype(np.float64) ** 2).sum(1)
     return squares
 
