@@ -12,7 +12,7 @@ BENCH := KINETO_LOG_LEVEL=99 TORCH_CPP_LOG_LEVEL=ERROR $(BIN)/python benchmarks
 
 demo: .venv/demo
 	$(BIN)/stc-bench search --dataset digits --seeds 3 --out $(DEMO_OUT)
-	$(BIN)/stc-bench search --method black-box --seeds 500 --benchmark analog --out $(DEMO_OUT)
+	$(BIN)/stc-bench search --method rs,rea,ls --seeds 500 --benchmark analog --out $(DEMO_OUT)
 	$(BIN)/stc-bench report --table 6 --results $(DEMO_OUT)
 	@echo
 	@echo "This was the embedded demo. For the real thing: stc-bench data fetch cifar10, then stc-bench search (README, 'The real thing')."

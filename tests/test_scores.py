@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from scipy import stats
 from torch import nn
 
-from nasbench_stc import Cell, open_benchmark
+from nasbench_stc import Cell, open_benchmark, search
 from nasbench_stc.benchmark import find_metric
 from nasbench_stc.engine.scoring import Scorer, Scoring
 from nasbench_stc.errors import BadCallError, DataError
@@ -304,3 +304,15 @@ def test_published_scores_order_cells_alike(nb201, metrics_dir, images_dir):
             agreement = stats.spearmanr(found[name], theirs).statistic
             # Two seeds of our own agree about as well: a draw of weights says less of Jacobians than of the others.
             assert agreement > (0.65 if name == "jacob_cov" else 0.9), (column, agreement)
+
+
+def test_scores_of_other_images_guide_a_search_on_a_benchmark_alone(tmp_path: Path) -> None:
+    """Without CIFAR-10 at hand: embedded images for the scores, analog for the trainings."""
+    small = {"channels": 4, "cells_per_stage": 1, "batch_size": 8, "images": "digits"}
+    common = {"benchmark": "analog", "data_dir": tmp_path, "seed": 1, **small}
+    guided = search("area", evaluations=15, **common)
+    assert guided.trajectory[-1]["evaluation"] > 20 and guided.settings["scores"]["images"] == "digits"
+    chosen = search("naswot", candidates=5, **common)
+    assert chosen.seconds["scores"] > 0 and chosen.scores["cifar10-test"] > 0
+    with pytest.raises(DataError, match="no cifar10"):
+        search("naswot", candidates=5, **{**common, "images": "own"})

@@ -34,6 +34,11 @@ class Scoring:
     batch_size: int = setting(
         64, "images in the mini-batch: as in Abdelfattah et al.'s and FreeREA's code; Mellor et al. take 128", low=2
     )
+    images: str = setting(
+        "own",
+        "what the mini-batch is drawn from: the data set's own images, or those of another one (digits: embedded)",
+        choices=("own", "cifar10", "cifar100", "ImageNet16-120", "digits"),
+    )
     resolution: int = setting(0, "pixels a side that images are averaged down to; 0: as they are")
     init: str = setting(
         "torch",

@@ -109,11 +109,18 @@ def _own_row(group: Group) -> Row:
             "benchmark_file": first.benchmark["file"],
             "benchmark_sha256": digest,
             "seeds": [record.seed for record in records],
-            "cells": [record.cell for record in records],
+            "cells": _cells(records),
             "git_revisions": sorted({record.git_revision for record in records}),
             "settings": first.settings,
         },
     )
+
+
+def _cells(records: Sequence[Record]) -> list[str]:
+    """Each run's, as official strings; of many runs the indices of those that occur, for a field can get too long."""
+    if len(records) < _MANY:
+        return [record.cell for record in records]
+    return [str(index) for index in sorted({Cell.parse(cell).index for cell in {record.cell for record in records}})]
 
 
 @cache

@@ -47,7 +47,8 @@ def make_scorer(
     chosen = settings.changed(scoring or Scoring(), changes)
 
     def read() -> tuple[Images, int]:
-        halves = launch.read_halves(dataset, Protocol(), seed, data_dir)
+        images = dataset if chosen.images == "own" else chosen.images
+        halves = launch.read_halves(images, Protocol(), seed, data_dir)
         return halves.for_weights, halves.classes
 
     return Scorer(chosen, read, dataset, seed, environment.choose_device(device))
