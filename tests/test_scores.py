@@ -306,7 +306,7 @@ def test_published_scores_order_cells_alike(nb201, metrics_dir, images_dir):
             assert agreement > (0.65 if name == "jacob_cov" else 0.9), (column, agreement)
 
 
-def test_scores_of_other_images_guide_a_search_on_a_benchmark_alone(tmp_path: Path) -> None:
+def test_scores_of_other_images_guide_a_search_on_a_benchmark_alone(tmp_path):
     """Without CIFAR-10 at hand: embedded images for the scores, analog for the trainings."""
     small = {"channels": 4, "cells_per_stage": 1, "batch_size": 8, "images": "digits"}
     common = {"benchmark": "analog", "data_dir": tmp_path, "seed": 1, **small}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,16 +190,17 @@ def _simulate(
     )
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(name, total=len(seeds), completed=kept)
-        done = simulate.run_many(
-            todo,
-            opened,
-            seeds,
-            out,
-            data_dir,
-            resume,
-            lambda number, of: progress.update(task, completed=kept + number, total=kept + of),
-        )
-    return done.records(seeds)
+        spoken = time.monotonic()
+
+        def on_run(done: int, of: int, scores: int) -> None:
+            nonlocal spoken
+            at = f"{name}, {scores} scores" if scores else name
+            progress.update(task, description=at, completed=kept + done, total=kept + of)
+            if not console.is_terminal and time.monotonic() - spoken > _EVERY:
+                spoken = time.monotonic()
+                console.print(f"{at}: run {kept + done + 1} of {kept + of}", markup=False)
+
+        return simulate.run_many(todo, opened, seeds, out, data_dir, resume, on_run).records(seeds)
 
 
 def _budget(todo: SimulatedPlan) -> str:
@@ -295,6 +297,7 @@ class _Bars(Watcher):
         self._console.print(f"{todo.short_name}: failed: {describe(error)}", markup=False)
 
 
+_EVERY = 20.0  # seconds between two lines where there is no terminal
 _MOST_ROWS = 10  # of one method; more runs than that are one row
 
 

@@ -134,6 +134,7 @@ def simulate(
     simulation: Simulation,
     seed: int,
     score: Score | None = None,
+    on_score: Callable[[int], None] = lambda scores: None,
 ) -> Run:
     """One run from its first to its last answer; it depends on nothing but the arguments.
 
@@ -144,6 +145,7 @@ def simulate(
         simulation: what the run may spend, resolved.
         seed: everything random follows from it.
         score: gives training-free scores; None where there are none.
+        on_score: is told after each of them, which takes a while, how many there were.
 
     Raises:
         MethodError: the method made a mistake; the message says at which query.
@@ -168,6 +170,7 @@ def simulate(
             value = _scored(name, at, query, score)
             run.scoring += time.perf_counter() - begun
             run.add(query, query.score, None)
+            on_score(len(run.cells) - trainings)
             quality = -1.0, value
         elif oracle is None:
             raise MethodError(f"method {name}: {at}, ask: it asked for a training, and there are none here")

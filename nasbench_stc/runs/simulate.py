@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ PROTOCOLS = {
 }
 """By kind of method: the protocols that it knows, and what each is. The first is what `auto` means."""
 
-OnRun = Callable[[int, int], None]
-"""Called after each run with (runs done, runs)."""
+OnRun = Callable[[int, int, int], None]
+"""Called with (runs done, runs, scores in the one that goes on): after each run, and after each training-free score."""
 _EVERY = 10.0  # seconds between two writes of the record
 
 
@@ -137,7 +138,7 @@ def run_many(
     out: Path | None,
     data_dir: str | Path | None = None,
     resume: bool = True,
-    on_run: OnRun = lambda done, runs: None,
+    on_run: OnRun = lambda done, runs, scores: None,
 ) -> SimulatedRuns:
     """A run for each seed; with those that are there already, unless `resume` is false: these are run again.
 
@@ -195,14 +196,20 @@ def _run_in(
     written = time.monotonic()
     try:
         for number, seed in enumerate(left):
-            on_run(number, len(left))
+            on_run(number, len(left), 0)
             done[seed] = simulate(
-                todo.method.name, todo.make_method, todo.oracle, todo.simulation, seed, _score(todo, seed, data_dir)
+                todo.method.name,
+                todo.make_method,
+                todo.oracle,
+                todo.simulation,
+                seed,
+                _score(todo, seed, data_dir),
+                partial(on_run, number, len(left)),
             )
             if time.monotonic() - written > _EVERY:
                 keep()
                 written = time.monotonic()
-        on_run(len(left), len(left))
+        on_run(len(left), len(left), 0)
     finally:  # of an error or Ctrl-C, too
         whole = keep()
     return whole
