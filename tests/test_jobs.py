@@ -14,7 +14,7 @@ from records import untimed
 from rich.console import Console
 
 from nasbench_stc import open_benchmark, search
-from nasbench_stc.cli.search import _Bars
+from nasbench_stc.cli.bars import Bars
 from nasbench_stc.errors import BadCallError, DataError, RunError, describe
 from nasbench_stc.runs import launch, read_all, record, workers
 from nasbench_stc.runs.watch import Watcher
@@ -118,7 +118,7 @@ def test_however_a_worker_ends_it_is_told_and_the_others_go_on(nb201):
 def test_bars_of_many_seeds_fit_the_terminal():
     plans = [launch.plan(**SMOKE, seed=seed) for seed in range(9)]
     shown = io.StringIO()
-    with _Bars(Console(file=shown, force_terminal=True, width=80, height=5)) as bars:
+    with Bars(Console(file=shown, force_terminal=True, width=80, height=5)) as bars:
         for todo, before in zip(plans, [None, *plans], strict=False):
             bars.begin(todo)
             bars.step(todo, 0, 2, 1, 3)

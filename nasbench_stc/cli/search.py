@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nasbench_stc.cli import options
-from nasbench_stc.errors import BadCallError, describe
-from nasbench_stc.runs.watch import Watcher
+from nasbench_stc.cli.bars import Bars, runs_bar
+from nasbench_stc.errors import BadCallError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,21 +89,21 @@ def search(
     opened = open_benchmark(benchmark, data_dir)
     trained = [one for one in found if one.kind == "one-shot"]
     others = [one for one in found if one.kind != "one-shot"]
-    many = _simulated_plans(
-        others, opened, dataset, protocol, settings, device
-    )  # what is wrong shows before hours pass
+    # All plans before the first run: what is wrong with one shows before hours pass.
+    many = _simulated_plans(others, opened, dataset, protocol, settings, device)
     records: list[Record] = []
     if trained:
         from nasbench_stc.runs import launch
 
         plans = [launch.plan(one, dataset, seed, protocol, settings, device) for one in trained for seed in chosen]
         _announce(console, plans, chosen, jobs, out, opened)
-        if resume:
-            _tell_kept(console, [todo.short_name for todo in plans if launch.is_done(todo, out)])
-        with _Bars(console) as bars:
+        for todo in plans:
+            if resume and launch.is_done(todo, out):
+                console.print(f"{todo.short_name}: done before, its record is kept (--no-resume runs it again)")
+        with Bars(console) as bars:
             records += launch.run_many(plans, opened, out, data_dir, resume, jobs, bars)
-    for todo in many:
-        records += _simulate(console, todo, opened, chosen, out, data_dir, resume)
+    for runs in many:
+        records += _simulate(console, runs, opened, chosen, out, data_dir, resume)
     _show(console, records)
 
 
@@ -162,15 +161,6 @@ def _simulate(
     resume: bool,
 ) -> list[SimulatedRun]:
     """Carry out the runs of one method, with a bar."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
     from nasbench_stc.runs import simulate
 
     name, runs = todo.method.name, f"{len(seeds)} run{'s' * (len(seeds) > 1)}"
@@ -181,40 +171,17 @@ def _simulate(
     kept = len(seeds) - len(simulate.missing(todo, seeds, out)) if resume else 0
     if kept:
         console.print(f"{name}: {kept} of {runs} done before and kept (--no-resume runs them again)")
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-    )
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(name, total=len(seeds), completed=kept)
-        spoken = time.monotonic()
-
-        def on_run(done: int, of: int, scores: int) -> None:
-            nonlocal spoken
-            at = f"{name}, {scores} scores" if scores else name
-            progress.update(task, description=at, completed=kept + done, total=kept + of)
-            if not console.is_terminal and time.monotonic() - spoken > _EVERY:
-                spoken = time.monotonic()
-                console.print(f"{at}: run {kept + done + 1} of {kept + of}", markup=False)
-
+    with runs_bar(console, name, kept, len(seeds)) as on_run:
         return simulate.run_many(todo, opened, seeds, out, data_dir, resume, on_run).records(seeds)
 
 
 def _budget(todo: SimulatedPlan) -> str:
     """What a run may spend, in words."""
     if todo.oracle is None:
-        return f"of {todo.parts['method'].candidates} cells" if hasattr(todo.parts["method"], "candidates") else ""
+        return f"of {todo.parts['method'].candidates} cells"
     limits = [f"{todo.simulation.budget:,.0f} simulated s"] if todo.simulation.budget else []
     limits += [f"{todo.simulation.evaluations:,} trainings"] if todo.simulation.evaluations else []
     return f"of {' or '.join(limits)}"
-
-
-def _tell_kept(console: Console, names: list[str]) -> None:
-    for name in names:
-        console.print(f"{name}: done before, its record is kept (--no-resume runs it again)")
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -236,68 +203,6 @@ def parse_changes(pairs: tuple[str, ...]) -> dict[str, Any]:
     return dict(pair.split("=", 1) for pair in pairs)  # type: ignore[misc]
 
 
-class _Bars(Watcher):
-    """A progress bar a seed on a terminal; elsewhere a line at every tenth of a run."""
-
-    def __init__(self, console: Any) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("{task.description}  {task.fields[at]}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f}%"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-        )
-        self._console = console
-        self._live = console.is_terminal
-        self._progress = Progress(*columns, console=console, disable=not self._live)
-        self._tasks: dict[str, Any] = {}
-        self._tenths: dict[str, int] = {}
-
-    def __enter__(self) -> _Bars:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def begin(self, todo: Plan) -> None:
-        """A bar for the run."""
-        shown = [task for task in self._progress.tasks if task.visible]
-        finished = [task.id for task in shown if task.finished]
-        if finished and len(shown) + 1 >= self._console.height:  # what does not fit the terminal is not seen to move
-            self._progress.update(finished[0], visible=False)
-        at = f"epoch 0/{todo.engine.epochs}"
-        self._tasks[todo.short_name] = self._progress.add_task(todo.short_name, total=None, at=at)
-        self._tenths[todo.short_name] = 0
-
-    def step(self, todo: Plan, epoch: int, epochs: int, step: int, steps: int) -> None:
-        """The bar moves."""
-        done, total = epoch * steps + step + 1, epochs * steps
-        at = f"epoch {epoch + 1}/{epochs}"
-        self._progress.update(self._tasks[todo.short_name], total=total, completed=done, at=at)
-        tenths = 10 * done // total
-        if not self._live and tenths > self._tenths[todo.short_name]:
-            self._tenths[todo.short_name] = tenths
-            self._console.print(f"{todo.short_name}: {at}, {10 * tenths}%")
-
-    def end(self, todo: Plan) -> None:
-        """The bar's run is done, if only because its record was there."""
-        task, epochs = self._tasks[todo.short_name], todo.engine.epochs
-        total = self._progress.tasks[task].total or 1
-        self._progress.update(task, total=total, completed=total, at=f"epoch {epochs}/{epochs}")
-
-    def failed(self, todo: Plan, error: Exception) -> None:
-        """The bar stops; why is said above."""
-        task = self._tasks[todo.short_name]
-        self._progress.update(task, total=self._progress.tasks[task].total or 1, at="failed")
-        self._progress.stop_task(task)
-        self._console.print(f"{todo.short_name}: failed: {describe(error)}", markup=False)
-
-
-_EVERY = 20.0  # seconds between two lines where there is no terminal
 _MOST_ROWS = 10  # of one method; more runs than that are one row
 
 
