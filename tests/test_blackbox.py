@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from copy import deepcopy
 from fractions import Fraction
 
 import numpy as np
@@ -414,6 +415,21 @@ def test_bohbs_models_are_of_the_best_and_of_the_rest_of_the_longest_training():
     number = max(7, int(0.15 * len(ranked)))
     for density, part in zip(method.models[12], (ranked[:number], ranked[number:]), strict=True):
         assert sorted(map(tuple, density.ops)) == sorted(part)
+
+
+def test_bohb_tries_the_likeliest_by_its_longest_training():
+    draws = np.random.default_rng(0)
+    low, high = (Density(np.clip(draws.integers(-1, 2, (9, 6)) + op, 0, 4), 0.3) for op in (0, 4))
+    method = make("bohb", TWELVE, seed=5, samples=20)
+    method.models = {1: (low, high), 12: (high, low), 4: (low, high)}
+    for _ in range(50):
+        ahead = deepcopy(method.generator)
+        ahead.random()  # for the random fraction
+        ratios = {
+            tuple(ops): plain_density(high.ops, ops, high.bandwidth) / plain_density(low.ops, ops, low.bandwidth)
+            for ops in high.draw(20, ahead).tolist()
+        }
+        assert method.draw().ops == max(ratios, key=ratios.__getitem__)
 
 
 def test_good_cells_become_likelier_than_bad_ones():
