@@ -15,6 +15,10 @@ class BadCallError(StcBenchError, ValueError):
     exit_status = 2
 
 
+class UnknownScoreError(BadCallError):
+    """There is no training-free score of that name."""
+
+
 class DataError(StcBenchError):
     """A file is missing, damaged or does not hold what was asked of it."""
 

@@ -282,9 +282,10 @@ def test_reinforce_survives_large_rewards():
 
 def test_brackets_by_hand():
     assert brackets(TWELVE, 3.0) == [[(1, 9), (4, 3), (12, 1)], [(4, 3), (12, 1)], [(12, 3)]]
-    assert brackets((12, 200), 3.0) == [[(12, 27), (200, 1)], [(200, 2)]]
+    assert brackets((12, 200), 3.0) == [[(12, 9), (200, 1)], [(200, 2)]]
     assert brackets((12, 200), 3.0, most=12) == [[(12, 1)]]
     assert brackets((None,), 3.0) == brackets((None,), 3.0, most=12) == [[(None, 1)]]
+    assert brackets(tuple(range(1, 13)), 2.0)[0] == [(1, 8), (3, 4), (6, 2), (12, 1)]  # HpBandSter's, from 1.5 epochs
     assert brackets((1, 3, 9, 27, 81), 3.0)[0] == [(1, 81), (3, 27), (9, 9), (27, 3), (81, 1)]  # Li et al., Table 1
     with pytest.raises(BadCallError, match="longest=5: the shortest training has 12 epochs"):
         brackets((12, 200), 3.0, most=5)

@@ -19,6 +19,7 @@ from nasbench_stc import Cell, methods
 from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.protocol import PROTOCOLS, Protocol
+from nasbench_stc.errors import MethodError
 from nasbench_stc.methods.base import OneShotMethod, Rating
 from nasbench_stc.methods.darts import DARTS, DARTS2
 from nasbench_stc.methods.enas import ENAS
@@ -511,5 +512,5 @@ def test_a_method_without_a_result_is_named():
         def cell(self):
             return None
 
-    with pytest.raises(NotImplementedError, match="Nothing has neither"):
+    with pytest.raises(MethodError, match=r"method Nothing: after the last epoch, result: .*Nothing has neither"):
         search(Nothing).result()

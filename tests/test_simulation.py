@@ -420,7 +420,7 @@ class Scores(BlackBoxMethod):
     ("name", "said"),
     [
         ("Late", "method Late: seed 0, query 4, ask: a cell has 6 operations"),
-        ("Starting", "method Starting: seed 0, before the first query: RuntimeError: two"),
+        ("Starting", "method Starting: before the first query: RuntimeError: two"),
         ("Scores", "method Scores: seed 0, query 1, ask: unknown score 'beauty'"),
     ],
 )

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nasbench_stc.data.images import DeviceImages, Images
-from nasbench_stc.errors import BadCallError, choose
+from nasbench_stc.errors import BadCallError, UnknownScoreError, choose
 from nasbench_stc.models import CellNetwork
 from nasbench_stc.models.scores import SCORES, Untrained
 from nasbench_stc.settings import setting
@@ -91,7 +91,7 @@ class Scorer:
         found = {}
         for name in names:
             if name not in SCORES:
-                raise choose("score", name, SCORES)
+                raise UnknownScoreError(str(choose("score", name, SCORES)))
             score = SCORES[name]
             if score.of_cell is not None:
                 found[name] = score.of_cell(cell, self.dataset)

@@ -19,7 +19,7 @@ import numpy as np
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.engine.blame import blamed
 from nasbench_stc.engine.oracle import Epochs, Oracle
-from nasbench_stc.errors import BadCallError, MethodError, RunError
+from nasbench_stc.errors import BadCallError, MethodError, RunError, UnknownScoreError
 from nasbench_stc.methods.blackbox import BlackBoxMethod, Query
 from nasbench_stc.settings import setting
 from nasbench_stc.space import NUM_CELLS, Cell
@@ -216,5 +216,5 @@ def _scored(name: str, at: str, query: Query, score: Score | None) -> float:
         raise MethodError(f"method {name}: {at}, ask: it asked for the score {query.score!r}, and there are none here")
     try:
         return score(query.score, query.cell)
-    except BadCallError as error:  # no such score; that images lack is not the method's fault
+    except UnknownScoreError as error:  # that images lack, or are too few, is not the method's mistake
         raise MethodError(f"method {name}: {at}, ask: {error}") from error

@@ -9,9 +9,10 @@ model of the longest training that has one decides.
 A benchmark without the epochs of its short training (the table of means) leaves one rung of 12 epochs. Then this is
 BOHB's model without Hyperband, a tree-structured Parzen estimator.
 
-Departure: HpBandSter's bandwidths are those of a normal distribution, applied to the numbers of the operations, and may
+Departures: HpBandSter's bandwidths are those of a normal distribution, applied to the operations' numbers, and may
 exceed 1, where the kernel of Aitchison & Aitken, "Multivariate binary discrimination by the kernel method", Biometrika
-1976, is negative. Here they end where it is uniform, at (c - 1) / c for c operations.
+1976, is negative. Here they end where it is uniform, at (c - 1) / c for c operations. There c is how many of them occur
+on the edge, here always five; and all cells that are not good are bad, where HpBandSter at times leaves the worst out.
 """
 
 from __future__ import annotations

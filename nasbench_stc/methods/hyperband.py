@@ -5,9 +5,10 @@ the brackets of BOHB's authors (HpBandSter), which NATS-Bench ran (`bohb.py`: tr
 
 Here trainings have the lengths that the benchmark holds. Where it holds the epochs of the protocol's usual training,
 that is the longest, and the rungs are its thirds, as published; else the rungs are its trainings (12 and 200 epochs in
-the table of means). A rung has so many more cells than the longest one as is the power of eta nearest to how many times
-shorter its training is. Where one training only fits, both are random search. A longer training is paid in whole,
-as published, though the shorter one was its beginning.
+the table of means). A rung has as many times more cells than the longest one as is the highest power of eta that is not
+above how many times shorter its training is; that is HpBandSter's number where its trainings are there. Where one
+training only fits, both are random search. A longer training is paid in whole, as published, though the shorter one was
+its beginning.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from nasbench_stc.methods.blackbox import BlackBoxMethod, Query, random_cell
 from nasbench_stc.settings import setting
 from nasbench_stc.space import Cell
 
+_ROUNDING = 1e-9  # log(81, 3) is a bit less than 4
 Bracket = list[tuple[int | None, int]]
 """Of each rung: epochs of its trainings, and how many cells get one."""
 
@@ -60,7 +62,7 @@ def brackets(budgets: tuple[int | None, ...], eta: float, most: int = 0) -> list
     found: list[Bracket] = []
     for first in range(len(rungs)):
         last = len(rungs) // (len(rungs) - first)  # cells in the longest rung: HpBandSter's rule
-        powers = [round(math.log(longest / rung, eta)) for rung in rungs[first:]]
+        powers = [math.floor(math.log(longest / rung, eta) + _ROUNDING) for rung in rungs[first:]]
         found.append([(rung, int(last * eta**power)) for rung, power in zip(rungs[first:], powers, strict=True)])
     return found
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +17,7 @@ import numpy as np
 
 from nasbench_stc import settings
 from nasbench_stc.benchmark import Benchmark
+from nasbench_stc.engine.blame import blamed
 from nasbench_stc.engine.oracle import Epochs, Oracle
 from nasbench_stc.engine.simulation import SIMULATIONS, Run, Score, Simulation, simulate
 from nasbench_stc.errors import choose
@@ -112,13 +114,18 @@ def plan(
         from nasbench_stc.engine.scoring import Scoring  # imports torch
 
         parts["scores"] = Scoring()
-    usual = settings.distributed({**parts, "method": found.cls.Settings()}, found.cls.presets.get(protocol, {}))
+    with blamed(found.name, "its Settings"):
+        own = found.cls.Settings()
+    usual = settings.distributed({**parts, "method": own}, found.cls.presets.get(protocol, {}))
     asked = settings.distributed(usual, changes or {})
     oracle = None
     if trained:
         oracle = asked["protocol"].oracle(benchmark, dataset)
         for values in (usual, asked):
             values["protocol"] = values["protocol"].resolved(oracle, dataset)
+    # Ours refuse settings that do not go with the benchmark: a bad call, not a mistake of the method.
+    with nullcontext() if not found.origin else blamed(found.name, "before the first query"):
+        found.cls(asked["method"], np.random.default_rng(0), () if oracle is None else oracle.budgets)
     return SimulatedPlan(
         method=found,
         dataset=dataset,

@@ -167,6 +167,7 @@ def with_runs(
     everything = {**kept.runs(), **runs}
     seeds = sorted(everything)
     ordered = [everything[seed] for seed in seeds]
+    results = {str(run.incumbents[-1].cell) for run in ordered}
     sessions = [{**old, "seeds": [seed for seed in old["seeds"] if seed not in runs]} for old in kept.sessions]
     return replace(
         kept,
@@ -174,7 +175,12 @@ def with_runs(
         seconds=[round(run.seconds, 3) for run in ordered],
         scoring=[round(run.scoring, 6) for run in ordered],
         incumbents=[[[n, round(seconds, 3), cell] for n, seconds, cell in run.incumbents] for run in ordered],
-        scores={column: {**kept.scores.get(column, {}), **values} for column, values in scores.items()},
+        scores={
+            column: {
+                cell: value for cell, value in ({**kept.scores.get(column, {}), **values}).items() if cell in results
+            }
+            for column, values in scores.items()
+        },
         queries=_packed(ordered),
         sessions=[*(old for old in sessions if old["seeds"]), {**session, "seeds": sorted(runs)}],
     )
