@@ -21,6 +21,7 @@ benchmark = click.option(
     show_default=True,
     help="What scores a cell: a path, nb201, analog, analog:CONDITION, or auto (the best at hand).",
 )
+device = click.option("--device", default="auto", show_default=True, help="cpu, cuda, or auto.")
 
 
 def method_names(option: str, text: str, groups: Mapping[str, Iterable[str]]) -> list[str]:

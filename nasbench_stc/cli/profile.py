@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--methods", default="all", show_default=True, help="all, or names (stc,gdas,darts).")
 @click.option("--batch-sizes", default="64", show_default=True, help="Images a step: one, or several (16,32,64).")
 @click.option("--cells-per-stage", default="5,1", show_default=True, help="Depths: N is L = 3 N + 2 cells.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, or auto.")
+@options.device
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Folder of records."
 )

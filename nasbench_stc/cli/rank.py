@@ -33,7 +33,7 @@ from nasbench_stc.cli import options
 )
 @options.benchmark
 @options.data_dir
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, or auto.")
+@options.device
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Take a ranking that is there already.")
 def rank(
     runs: tuple[Path, ...],

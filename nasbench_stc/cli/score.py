@@ -31,7 +31,7 @@ from nasbench_stc.cli import options
     "changes",
     multiple=True,
     metavar="KEY=VALUE",
-    help="channels, cells_per_stage, batch_size, resolution, init.",
+    help="channels, cells_per_stage, batch_size, images, resolution, init.",
 )
 @click.option(
     "--format",
@@ -42,7 +42,7 @@ from nasbench_stc.cli import options
 )
 @options.benchmark
 @options.data_dir
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, or auto.")
+@options.device
 def score(
     cells: tuple[str, ...],
     sample: str | None,

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 )
 @options.benchmark
 @options.data_dir
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, or auto.")
+@options.device
 @click.option(
     "--resume/--no-resume", default=True, show_default=True, help="Continue an interrupted run; skip a finished one."
 )
