@@ -219,7 +219,7 @@ def test_the_first_seconds_do_not_flatten_the_rest(bench: Benchmark) -> None:
 
 
 def test_groups_of_one_method_are_told_apart(bench: Benchmark) -> None:
-    smoke = {"protocol": {"budget": 500.0, "evaluations": 0}, "method": {}}
+    smoke = {"protocol": {"budget": 500.0, "evaluations": 12}, "method": {}}
     records = [
         simulated(bench, (1, 50.0, GOOD)),
         simulated(bench, (1, 50.0, GOOD), protocol="smoke", settings=smoke),
@@ -232,6 +232,19 @@ def test_groups_of_one_method_are_told_apart(bench: Benchmark) -> None:
     assert labels == [f"{name}, nats-bench", f"{name}, nats-bench, sample=5", f"{name}, smoke"]
     assert "1 older than another one of the same seed" in made.caption
     assert made.rows[1]["x"] == 1000
+
+
+def test_the_beginning_of_a_longer_run_is_not_drawn_beside_it(bench: Benchmark) -> None:
+    run = simulated(bench, (1, 50.0, GOOD))
+    protocol = run.settings["protocol"]
+    shorter = replace(
+        run, protocol="nas-bench-201", settings={**run.settings, "protocol": {**protocol, "budget": 60.0}}
+    )
+    alone = replace(shorter, seed=run.seed + 1)
+    for records, series in (([run, shorter], 1), ([shorter, run, alone], 2), ([shorter], 1)):
+        made = drawn(bench, records)
+        assert len(made.details["series"]) == series
+        assert ("1 the beginnings of longer runs" in made.caption) == (len(records) > 1)
 
 
 def test_curves_are_in_the_order_of_table_6(bench: Benchmark) -> None:

@@ -22,11 +22,12 @@ from nasbench_stc.report.timeline import Picture
 from nasbench_stc.runs import Record
 from nasbench_stc.space import Cell
 
-_OTHER_BENCHMARK, _OTHER_DATA, _OTHER_CLOCK, _OLDER = (
+_OTHER_BENCHMARK, _OTHER_DATA, _OTHER_CLOCK, _OLDER, _SHORTER = (
     "looked up in another benchmark",
     "searched on another data set",
     "counted by another clock",
     "older than another one of the same seed",
+    "the beginnings of longer runs that are shown",
 )
 
 
@@ -46,6 +47,7 @@ def build(inputs: Inputs) -> Chart:
         )
     best = benchmark.optimal(inputs.dataset, inputs.split) if inputs.regret or benchmark.in_memory else None
     values = _values(shown, inputs, best[1] if best else 0.0)
+    shown, left_out[_SHORTER] = incumbents.longest(shown)
     curves = incumbents.labelled([record for record in shown if incumbents.is_timed(record)])
     points = incumbents.labelled([record for record in shown if not incumbents.is_timed(record)])
     left_out[_OLDER] = len(shown) - sum(map(len, (*curves.values(), *points.values())))

@@ -7,6 +7,7 @@ for such curves over several runs (their Sec. 4.4); NATS-Bench (Dong et al., TPA
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +79,28 @@ def is_timed(record: Record) -> bool:
 def clock_of(record: Record) -> str:
     """What the run's cost is counted in: `seconds` or `evaluations`."""
     return record.clock if isinstance(record, SimulatedRun) else "seconds"
+
+
+def longest(records: Sequence[Record]) -> tuple[list[Record], int]:
+    """The records without runs that are the beginning of another one, and how many these are.
+
+    Of two runs with one seed and the same settings but for the budget, the one with more of it goes on where the other
+    one ended, for nothing in a run depends on when it ends.
+    """
+
+    def key(record: Record) -> tuple[str, ...]:
+        settings = {**record.settings, "protocol": {**record.settings["protocol"], "budget": None}}
+        return (record.method, record.versions.get(record.method, ""), str(record.seed), json.dumps(settings))
+
+    def budget(record: Record) -> float:
+        return float(record.settings["protocol"].get("budget") or 0)
+
+    most: dict[tuple[str, ...], float] = {}
+    timed = [record for record in records if is_timed(record)]
+    for record in timed:
+        most[key(record)] = max(budget(record), most.get(key(record), 0.0))
+    kept = [record for record in records if not is_timed(record) or budget(record) == most[key(record)]]
+    return kept, len(records) - len(kept)
 
 
 def labelled(records: Sequence[Record]) -> dict[str, list[Record]]:
