@@ -87,7 +87,8 @@ def test_single_paths_cost_less_than_all_operations(tiny: tuple[Profile, Path]) 
     for name in ("rsps", "stc", SUBNET, "enas"):
         assert by_method["darts"].peak_mib > 1.3 * by_method[name].peak_mib
     darts, stc = by_method["darts"].costs, by_method["stc"].costs
-    assert darts["weights"].typical_seconds > 1.3 * stc["weights"].typical_seconds
+    quickest = {name: min(costs["weights"].seconds) for name, costs in (("darts", darts), ("stc", stc))}
+    assert quickest["darts"] > 1.3 * quickest["stc"]  # the least of each: other work on the machine only adds
     assert stc["weights"].drawn and len(stc["weights"].seconds) == len(stc["weights"].mib) == 8
     assert not darts["weights"].drawn and len(darts["weights"].seconds) == 4 and len(darts["weights"].mib) == 1
 

@@ -266,7 +266,11 @@ def _checked(mixture: Mixture) -> Mixture:
     if not isinstance(mixture, Mixture):
         raise TypeError(f"it has to return a Mixture; it returned {mixture!r}")
     if mixture.weights.device.type == "cpu" and not mixture.weights.isfinite().all():  # a GPU would have to be awaited
-        raise ValueError(f"weights that are no numbers:\n{mixture.weights.detach()}")
+        edges = (~mixture.weights.isfinite()).any(dim=1).nonzero().flatten().tolist()
+        raise ValueError(
+            f"weights that are no numbers, on edges {edges}; if the search diverged, lower the learning rate "
+            "(--set lr=…)"
+        )
     return mixture
 
 
