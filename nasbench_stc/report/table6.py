@@ -13,13 +13,12 @@ from functools import cache
 
 from nasbench_stc.benchmark import COLUMNS, Benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
-from nasbench_stc.engine.simulation import SIMULATIONS
 from nasbench_stc.report import statistics
 from nasbench_stc.report.groups import SIMULATED, TRAINED, Group, grouped
 from nasbench_stc.report.published import EACH, Published, PublishedRow, load, load_without_supernet
 from nasbench_stc.report.render import Column, Row, Spread, Table
 from nasbench_stc.report.yardsticks import Yardstick, yardsticks
-from nasbench_stc.runs import Record, SimulatedRun
+from nasbench_stc.runs import Record, SimulatedRun, simulate
 from nasbench_stc.space import EDGES, OPS, Cell
 
 _GROUPS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "ImageNet16-120": "ImageNet\n16-120"}
@@ -233,7 +232,7 @@ def _caption(
 def _protocol_line(group: Group) -> str:
     name = group.first.protocol
     if group.kind is not TRAINED:
-        about = {**{n: p.about for n, p in SIMULATIONS.items()}, "untrained": "nothing is trained"}.get(name, "")
+        about = {**simulate.PROTOCOLS["black-box"], **simulate.PROTOCOLS["training-free"]}.get(name, "")
         return f"{group.kind.section.removeprefix('Ours, ').capitalize()} protocol {name}{about and f': {about}'}."
     about = f": {PROTOCOLS[name].about}" if name in PROTOCOLS else ""
     if name == "paper":
