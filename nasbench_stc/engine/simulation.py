@@ -83,12 +83,14 @@ class Preset(NamedTuple):
 
 SIMULATIONS = {
     "nats-bench": Preset(
-        Simulation(), "trainings of 12 epochs, simulated, for 20,000 / 40,000 / 120,000 s by data set, as NATS-Bench's"
+        Simulation(),
+        "simulated trainings; where the benchmark has such, NATS-Bench's: 12 epochs each, 20,000 / 40,000 / 120,000 s in "
+        "all by data set",
     ),
     "nas-bench-201": Preset(
-        Simulation(budget=12_000), "trainings of 12 epochs, simulated, for 12,000 s, as NAS-Bench-201's"
+        Simulation(budget=12_000), "simulated trainings; NAS-Bench-201's: 12 epochs each, 12,000 s in all"
     ),
-    "smoke": Preset(Simulation(evaluations=12), "a dozen trainings, simulated: shows that everything runs"),
+    "smoke": Preset(Simulation(evaluations=12), "a dozen simulated trainings: shows that everything runs"),
 }
 
 
