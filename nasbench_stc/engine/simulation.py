@@ -84,8 +84,8 @@ class Preset(NamedTuple):
 SIMULATIONS = {
     "nats-bench": Preset(
         Simulation(),
-        "simulated trainings; where the benchmark has such, NATS-Bench's: 12 epochs each, 20,000 / 40,000 / 120,000 s in "
-        "all by data set",
+        "simulated trainings; where the benchmark has such, NATS-Bench's: 12 epochs each, 20,000 / 40,000 / 120,000 s "
+        "in all by data set",
     ),
     "nas-bench-201": Preset(
         Simulation(budget=12_000), "simulated trainings; NAS-Bench-201's: 12 epochs each, 12,000 s in all"
