@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nasbench_stc.benchmark.base import Benchmark, Key
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.space import NUM_CELLS
+from nasbench_stc.space import DATASETS, NUM_CELLS
 
 Epochs = int | None
 """Of a training; None: of a source that does not say how many its own has."""
@@ -56,7 +56,7 @@ class Oracle:
             held = ", ".join(dict.fromkeys(key.dataset for key in benchmark.holds()))
             raise BadCallError(
                 f"benchmark {benchmark.name} has no trainings on {dataset!r}, which simulated searches live on; it has "
-                f"{held}. {benchmark.elsewhere}".rstrip()
+                f"{held}. {benchmark.elsewhere if dataset in DATASETS else ''}".rstrip(" .")
             )
         lengths: list[Epochs] = sorted({key.epochs for key in keys}, key=lambda length: length or 0)
         self.usual: Epochs = lengths[0] if len(lengths) == 1 else epochs
