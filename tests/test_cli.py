@@ -16,7 +16,7 @@ from nasbench_stc import Cell, open_benchmark
 from nasbench_stc.cli import options
 from nasbench_stc.cli.search import parse_seeds
 from nasbench_stc.errors import BadCallError
-from nasbench_stc.methods import METHODS
+from nasbench_stc.methods import METHODS, of_kind
 
 SMOKE = ["search", "--dataset", "digits", "--protocol", "smoke", "--device", "cpu"]
 
@@ -107,6 +107,36 @@ def test_query_9930(stc_bench, table_path):
     assert (line["digits"], line["cifar10-test"], line["cifar10-test-rank"]) == ("333133", "94.3633", "3")
     assert "cifar100-test" not in line
     assert "12 epochs" in stc_bench(*args, "--epochs", 100)[2]
+
+
+def test_a_group_of_methods_leaves_out_who_cannot(stc_bench, tmp_path):
+    small = [part for change in ("candidates=2", "channels=4", "cells_per_stage=1") for part in ("--set", change)]
+    command = ("search", "--method", "training-free,rs", "--dataset", "digits", "--benchmark", "analog", *small)
+    status, out, err = stc_bench(*command, "--seeds", "2", "--out", tmp_path)
+    assert (status, err) == (0, "")
+    for name in ("area", "rs"):
+        assert f"left out: {name}: no benchmark has trainings on digits" in out
+    found = sorted(json.loads(path.read_text())["method"] for path in tmp_path.glob("*/runs.json"))
+    assert found == sorted(name for name in of_kind("training-free") if name != "area")
+    status, out, err = stc_bench("search", "--method", "black-box", "--dataset", "digits", "--out", tmp_path)
+    assert status == 2 and "no method is left" in err
+
+
+def test_one_method_that_cannot_is_an_error(stc_bench, tmp_path):
+    for arguments, said in (
+        (("rs", "--dataset", "digits"), "has no trainings on 'digits'"),
+        (("rs", "--protocol", "cpu"), "unknown protocol of black-box methods 'cpu': choose from auto, nats-bench"),
+        (
+            ("naswot", "--protocol", "cpu"),
+            "unknown protocol of training-free methods 'cpu': choose from auto, untrained",
+        ),
+        (("rs", "--protocol", "nas-bench-201"), "the benchmark has no training times"),
+        (("rs", "--set", "epochs=90", "--set", "nothing=1"), "unknown setting 'nothing': protocol has budget"),
+    ):
+        command = ("search", "--benchmark", "analog", "--out", tmp_path, "--method", *arguments)
+        status, _, err = stc_bench(*command)
+        assert (status, said in err) == (2, True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_query_takes_a_cell_by_any_name(stc_bench):

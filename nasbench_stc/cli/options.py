@@ -21,6 +21,13 @@ benchmark = click.option(
     show_default=True,
     help="What scores a cell: a path, nb201, analog, analog:CONDITION, or auto (the best at hand).",
 )
+table_format = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "latex", "csv", "json"]),
+    default="text",
+    show_default=True,
+)
 device = click.option("--device", default="auto", show_default=True, help="cpu, cuda, or auto.")
 
 

@@ -24,13 +24,7 @@ from nasbench_stc.cli import options
     show_default=True,
     help="How many validation images rate a cell; 0: all.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "markdown", "latex", "csv", "json"]),
-    default="text",
-    show_default=True,
-)
+@options.table_format
 @options.benchmark
 @options.data_dir
 @options.device

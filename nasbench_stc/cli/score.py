@@ -33,13 +33,7 @@ from nasbench_stc.cli import options
     metavar="KEY=VALUE",
     help="channels, cells_per_stage, batch_size, images, resolution, init.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "markdown", "latex", "csv", "json"]),
-    default="text",
-    show_default=True,
-)
+@options.table_format
 @options.benchmark
 @options.data_dir
 @options.device

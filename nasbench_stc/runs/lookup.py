@@ -9,7 +9,7 @@ from nasbench_stc.space import Cell
 
 def scores(cell: Cell, benchmark: Benchmark) -> dict[str, float]:
     """Percent by report column at the benchmark's full budget, for the columns that it holds."""
-    return {name: float(benchmark.accuracy([cell], *which)[0]) for name, which in held_columns(benchmark).items()}
+    return {name: of_cell[str(cell.index)] for name, of_cell in scores_of([cell], benchmark).items()}
 
 
 def scores_of(cells: Cells, benchmark: Benchmark) -> dict[str, dict[str, float]]:
