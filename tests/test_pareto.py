@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from test_report import make_record
+from test_report import make_record, simulated
 
 from nasbench_stc.benchmark import Benchmark, find_metric, find_metrics, open_benchmark
 from nasbench_stc.errors import BadCallError, DataError
@@ -128,6 +128,24 @@ def test_what_is_drawn(nb201: Benchmark) -> None:
     low_cell = make_record(0, cell=str(Cell((0,) * 6)))
     (axes,) = make_figure("pareto", inputs(nb201, records=[low_cell])).draw().axes
     assert axes.get_ylim()[0] < nb201.accuracy([Cell((0,) * 6)])[0]  # what was found is always on the figure
+
+
+def test_many_runs_are_marked_by_their_mean_and_on_their_own_data_set(nb201: Benchmark) -> None:
+    few = [make_record(0, method=f"method_{number}") for number in range(5)]
+    runs = [simulated("cifar10", seed, cell=str(Cell.from_index(seed))) for seed in range(40)]
+    runs += [simulated("cifar100", seed, cell=str(Cell.from_index(11))) for seed in range(40)]
+    shorter = {"protocol": {"budget": 500, "evaluations": 0}, "method": {}}
+    runs += [simulated("cifar10", seed, cell=str(Cell.from_index(7)), settings=shorter) for seed in range(40)]
+    made = make_figure("pareto", inputs(nb201, records=[*few, *runs]))
+    figure = made.draw()
+    line = figure.axes[0].lines[-1]
+    assert line.get_label() == "REA, nats-bench (n=40)"
+    np.testing.assert_allclose(line.get_ydata(), [nb201.accuracy(range(40)).mean()])
+    np.testing.assert_allclose(line.get_xdata(), [nb201.cost(range(40))["params"].mean()])
+    assert len(figure.axes[0].lines) == 2 + 5 + 1  # neither the other data set nor the beginnings of longer runs
+    assert "runs and more the mean is marked" in made.caption
+    assert figure.axes[0].get_legend() is None and len(figure.legends[0].get_texts()) == 7
+    assert figure.get_size_inches()[1] > 2.6
 
 
 def test_high_is_good(analog_bench: Benchmark) -> None:

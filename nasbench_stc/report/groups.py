@@ -47,6 +47,8 @@ class Kind(NamedTuple):
     order: int
 
 
+MANY = 30
+"""Runs from which on a group is told by its mean alone: single runs hide one another, and the mean is known well."""
 TRAINED, SIMULATED, SCORED = Kind("Ours", 0), Kind("Ours, black-box", 1), Kind("Ours, training-free", 2)
 
 
@@ -95,11 +97,15 @@ class Group:
         """Name and checksum of what its cells were looked up in."""
         return self.first.benchmark["name"], self.first.benchmark["sha256"]
 
+    def of(self, dataset: str) -> Sequence[Record]:
+        """The runs that stand for a data set: those on it, or all where the group was searched on one set only."""
+        return self.records if len(self.parts) == 1 else self.parts.get(dataset, ())
+
     def scores(self) -> dict[str, list[float]]:
         """Percent of each run by column, for the columns that all runs behind it have."""
         found = {}
         for key, (dataset, _) in COLUMNS.items():
-            part = self.records if len(self.parts) == 1 else self.parts.get(dataset, ())
+            part = self.of(dataset)
             if part and all(key in record.scores for record in part):
                 found[key] = [record.scores[key] for record in part]
         return found
@@ -139,9 +145,14 @@ def _key(record: Record) -> tuple[str, ...]:
     """What records of a row have in common; of simulated ones not the data set, nor the budget that goes with it."""
     settings, dataset = record.settings, record.search_dataset
     if isinstance(record, SimulatedRun) and dataset in DATASETS:
-        protocol = {name: value for name, value in settings["protocol"].items() if name != "budget"}
-        settings, dataset = {**settings, "protocol": protocol}, ""
+        settings, dataset = without_budget(record), ""
     benchmark = record.benchmark["name"], record.benchmark["sha256"]
     origin = record.versions.get(record.method, "")
     everything = json.dumps([settings, record.changes], sort_keys=True)
     return (*benchmark, record.method, origin, dataset, record.protocol, record.device, everything)
+
+
+def without_budget(record: Record) -> dict[str, dict[str, object]]:
+    """The settings of a simulated run but for its seconds, which differ from data set to data set."""
+    protocol = {name: value for name, value in record.settings["protocol"].items() if name != "budget"}
+    return {**record.settings, "protocol": protocol}

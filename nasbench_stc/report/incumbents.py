@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc.report import statistics
-from nasbench_stc.report.groups import DISPLAY_NAMES, grouped
+from nasbench_stc.report.groups import DISPLAY_NAMES, grouped, without_budget
 from nasbench_stc.runs import Record, SimulatedRun
 
 Floats = NDArray[np.float64]
@@ -84,23 +84,28 @@ def clock_of(record: Record) -> str:
 def longest(records: Sequence[Record]) -> tuple[list[Record], int]:
     """The records without runs that are the beginning of another one, and how many these are.
 
-    Of two runs with one seed and the same settings but for the budget, the one with more of it goes on where the other
-    one ended, for nothing in a run depends on when it ends.
+    Of two runs on one data set with one seed and the same settings but for the budget, the one with more of it goes on
+    where the other one ended, for nothing in a run depends on when it ends.
     """
 
     def key(record: Record) -> tuple[str, ...]:
-        settings = {**record.settings, "protocol": {**record.settings["protocol"], "budget": None}}
-        return (record.method, record.versions.get(record.method, ""), str(record.seed), json.dumps(settings))
-
-    def budget(record: Record) -> float:
-        return float(record.settings["protocol"].get("budget") or 0)
+        return (
+            *(record.benchmark["name"], record.benchmark["sha256"]),
+            *(record.method, record.versions.get(record.method, ""), record.search_dataset, str(record.seed)),
+            json.dumps(without_budget(record)),
+        )
 
     most: dict[tuple[str, ...], float] = {}
     timed = [record for record in records if is_timed(record)]
     for record in timed:
-        most[key(record)] = max(budget(record), most.get(key(record), 0.0))
-    kept = [record for record in records if not is_timed(record) or budget(record) == most[key(record)]]
+        most[key(record)] = max(_budget(record, "budget"), most.get(key(record), 0.0))
+    kept = [record for record in records if not is_timed(record) or _budget(record, "budget") == most[key(record)]]
     return kept, len(records) - len(kept)
+
+
+def _budget(record: Record, of: str) -> float:
+    """What the run might spend: `budget` in seconds, or `evaluations`; 0: without a limit."""
+    return float(record.settings["protocol"].get(of) or 0)
 
 
 def labelled(records: Sequence[Record]) -> dict[str, list[Record]]:
@@ -138,7 +143,7 @@ def curve(label: str, runs: Sequence[Record], clock: str, values: Values) -> Ser
     step = "seconds" if clock == "seconds" else "evaluation"
     times = [np.array([entry[step] for entry in run.trajectory], dtype=np.float64) for run in runs]
     held = values([entry["cell"] for run in runs for entry in run.trajectory])
-    budget = runs[0].settings["protocol"].get("budget" if clock == "seconds" else "evaluations") or 0
+    budget = _budget(runs[0], "budget" if clock == "seconds" else "evaluations")
     end = max(budget, max(_length(run, clock) for run in runs))
     x = grid(np.concatenate(times), max(own[0] for own in times), end)
     return Series(label, runs, True, x, *_summary(at(x, times, held)))

@@ -18,7 +18,8 @@ from nasbench_stc.benchmark import Benchmark, Metric, column
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart, Inputs
-from nasbench_stc.report.groups import DISPLAY_NAMES
+from nasbench_stc.report.groups import MANY, grouped
+from nasbench_stc.report.incumbents import longest
 from nasbench_stc.runs import Record
 from nasbench_stc.space import NUM_CELLS, Cell
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDE = 1e3  # largest over median, from which on an axis is logarithmic
+_HEIGHT = 2.6  # inches, without a legend below
+_INSIDE = 4  # groups that the legend names inside the axes, at most
 _TICKS = 3  # or one more, on each side of zero of such an axis
 _SHOWN_FROM = 5  # percentile of accuracy: below it are cells that hardly learn, which would flatten the rest
 
@@ -80,7 +83,8 @@ def chart(
     front = pareto_front(accuracy, values, metric.better)
     groups = _groups(records, dataset)
     found = np.array([index for group in groups.values() for index in group], dtype=np.int64)
-    lowest = min([np.percentile(accuracy[known], _SHOWN_FROM), *accuracy[found[known[found]]]])
+    marked = {_label(name, known[index]): _marked(values, accuracy, index) for name, index in groups.items()}
+    lowest = min([np.percentile(accuracy[known], _SHOWN_FROM), *(y for points in marked.values() for y in points.y)])
     room = 0.04 * float(accuracy[known].max() - lowest)
     bottom, top = float(lowest) - room, float(accuracy[known].max()) + room
     hidden = f"{(accuracy[known] < bottom).sum():,}"
@@ -92,7 +96,7 @@ def chart(
         y_limits=(bottom, top),
         cells=_Points(values[known], accuracy[known]),
         front=_Points(values[front], accuracy[front]),
-        found={_label(name, known[index]): _Points(values[index], accuracy[index]) for name, index in groups.items()},
+        found=marked,
     )
     details = {
         "metric": metric.described(),
@@ -115,6 +119,8 @@ def chart(
         f"Of {NUM_CELLS:,} cells the {known.sum():,} that have a finite number; {len(front)} of them on the front of "
         f"high accuracy and {metric.better} {metric.name}; {hidden} cells below {bottom:.1f} % are not shown."
     )
+    if any(len(index) >= MANY for index in groups.values()):
+        caption += f" Of methods with {MANY} runs and more the mean is marked."
     if not known[found].all():
         caption += f" Cells found without a finite number, not marked: {(~known[found]).sum()}."
     return Chart(caption, rows, details, picture.draw)
@@ -123,11 +129,20 @@ def chart(
 def _groups(records: Sequence[Record], dataset: str) -> dict[str, NDArray[np.int64]]:
     """The cells that each way of searching found, by name."""
     groups: dict[str, list[int]] = {}
-    for record in records:
-        where = "" if record.search_dataset == dataset else f" on {record.search_dataset}"
-        name = f"{DISPLAY_NAMES.get(record.method, record.method)}, {record.protocol}{where}"
-        groups.setdefault(name, []).append(Cell.parse(record.cell).index)
-    return {name: np.array(index) for name, index in sorted(groups.items())}
+    for group in grouped(longest(records)[0]):
+        for record in group.of(dataset):
+            where = "" if record.search_dataset == dataset else f" on {record.search_dataset}"
+            name = f"{group.name}, {record.protocol}{where}"
+            groups.setdefault(name, []).append(Cell.parse(record.cell).index)
+    return {name: np.array(index) for name, index in groups.items()}
+
+
+def _marked(values: NDArray[np.float64], accuracy: NDArray[np.float64], index: NDArray[np.int64]) -> _Points:
+    """The cells that have a finite metric, or of many their mean."""
+    index = index[np.isfinite(values[index])]
+    if len(index) < MANY:
+        return _Points(values[index], accuracy[index])
+    return _Points(values[index].mean(keepdims=True), accuracy[index].mean(keepdims=True))
 
 
 def _label(name: str, marked: NDArray[np.bool_]) -> str:
@@ -157,7 +172,7 @@ class _Picture:
         from matplotlib.figure import Figure
 
         with style.context():
-            figure = Figure(figsize=(style.COLUMN_WIDTH, 2.6), layout="constrained")
+            figure = Figure(figsize=(style.COLUMN_WIDTH, _HEIGHT), layout="constrained")
             axes = figure.add_subplot(title=self.title, xlabel=self.x_label, ylabel=self.y_label, ylim=self.y_limits)
             axes.plot(*self.cells, ".", color=style.GREY, markersize=1.5, markeredgewidth=0, rasterized=True)
             # The best accuracy that is to be had at each value of the metric.
@@ -174,7 +189,11 @@ class _Picture:
                 marker, colour = style.look(number)
                 axes.plot(*points, marker, color=colour, markeredgecolor="white", zorder=3, label=name)
             self._scale(axes)
-            axes.legend(loc="lower right" if self.better == "low" else "lower left")
+            if len(self.found) <= _INSIDE:
+                axes.legend(loc="lower right" if self.better == "low" else "lower left")
+            else:
+                rows = style.legend_below(figure, (), axes.lines[1:])
+                figure.set_size_inches(style.COLUMN_WIDTH, _HEIGHT + style.LEGEND_ROW * rows)
         return figure
 
     def _scale(self, axes: Axes) -> None:

@@ -6,6 +6,8 @@ Nothing here touches matplotlib's global state: a figure is made and saved insid
 from __future__ import annotations
 
 import io
+import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +42,10 @@ def line_look(number: int) -> tuple[Any, str]:
     return PATTERNS[number % len(PATTERNS)], LINE_COLOURS[number % len(LINE_COLOURS)]
 
 
+LEGEND_ROW = 0.14
+"""Inches that a row of `legend_below` takes."""
+_LEGEND_COLUMNS = {11: 4, 17: 3, 30: 2}  # by the length of the longest label
+
 _SETTINGS: Any = {  # matplotlib types its settings by name
     "font.size": 8,
     "axes.labelsize": 8,
@@ -71,6 +77,33 @@ def context() -> AbstractContextManager[None]:
     import matplotlib
 
     return matplotlib.rc_context(_SETTINGS)
+
+
+def legend_below(figure: Figure, lines: Sequence[Any], points: Sequence[Any]) -> int:
+    """Lines and points in columns of their own, below the axes of a figure in the style.
+
+    Returns:
+        How many rows there are: the figure has to be so many `LEGEND_ROW` higher.
+    """
+    from matplotlib.lines import Line2D
+
+    longest = max(len(handle.get_label()) for handle in (*lines, *points))
+    columns = next((columns for length, columns in _LEGEND_COLUMNS.items() if longest <= length), 1)
+    rows = 1
+    while math.ceil(len(lines) / rows) + math.ceil(len(points) / rows) > max(columns, bool(lines) + bool(points)):
+        rows += 1
+    blank = [Line2D([], [], linestyle="none", label=" ") for _ in range(-len(lines) % rows)]
+    handles = [*lines, *blank, *points]
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=math.ceil(len(handles) / rows),
+        fontsize=6.5,
+        handlelength=2.1,
+        columnspacing=0.9,
+        borderaxespad=0.1,
+    )
+    return rows
 
 
 def save(figure: Figure, path: Path) -> bytes:

@@ -14,7 +14,7 @@ from functools import cache
 from nasbench_stc.benchmark import COLUMNS, Benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.report import statistics
-from nasbench_stc.report.groups import SIMULATED, TRAINED, Group, grouped
+from nasbench_stc.report.groups import MANY, SIMULATED, TRAINED, Group, grouped
 from nasbench_stc.report.published import EACH, Published, PublishedRow, load, load_without_supernet
 from nasbench_stc.report.render import Column, Row, Spread, Table
 from nasbench_stc.report.yardsticks import Yardstick, yardsticks
@@ -33,7 +33,6 @@ _COLUMNS = (
     *(Column(key, split, group=_GROUPS[dataset], spread=True) for key, (dataset, split) in COLUMNS.items()),
 )
 _TITLE = "Accuracy of the cells found on NAS-Bench-201, in percent"
-_MANY = 30  # runs from which on a row's difference from a yardstick is told by the row itself
 _LISTED = 5  # seeds named one by one, at most
 _SECTIONS = {"STC-NAS": "STC-NAS paper"}
 _COMMANDS = ("stc-bench search --dataset cifar10 --seeds 3", "stc-bench search --method black-box --seeds 500")
@@ -57,7 +56,7 @@ def build(records: Sequence[Record], benchmarks: Sequence[Benchmark] = (), publi
         opened = [benchmark for benchmark in benchmarks if (benchmark.name, benchmark.sha256) == (name, digest)]
         to_beat = yardsticks(opened[0]) if opened else ()
         rows += [_yardstick_row(yardstick, name) for yardstick in to_beat]
-        in_doubt = [group for group in members if len(group.records) < _MANY]
+        in_doubt = [group for group in members if len(group.records) < MANY]
         rows += [_difference_row(group, yardstick, name) for yardstick in to_beat for group in in_doubt]
         if not opened:
             left.append(members[0].first.benchmark)
@@ -117,7 +116,7 @@ def _own_row(group: Group) -> Row:
 
 def _cells(records: Sequence[Record]) -> list[str]:
     """Each run's, as official strings; of many runs the indices of those that occur, for a field can get too long."""
-    if len(records) < _MANY:
+    if len(records) < MANY:
         return [record.cell for record in records]
     return [str(index) for index in sorted({Cell.parse(cell).index for cell in {record.cell for record in records}})]
 
@@ -217,7 +216,7 @@ def _caption(
     if len(not_at_hand) < len({group.benchmark for group in groups}):
         lines.append(
             "Ours minus what needs no search: the mean over n; a method is told apart from it where the 95 % interval "
-            f"below does not reach zero. Rows of {_MANY} runs and more tell it themselves."
+            f"below does not reach zero. Rows of {MANY} runs and more tell it themselves."
         )
     lines += [
         f"Not compared with the mean of all cells and the largest one: {benchmark['name']} "

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _EARLY = 0.05  # of a curve's length: what it was before may lie outside the axis, which it would flatten
 _LEFT = 0.05  # of the x at which curves begin: points that cost less have a strip of their own, left of the axis
 _STRIP = 1.7  # its width, as a factor
-_COLUMNS = {11: 4, 17: 3, 28: 2}  # of the legend, by the length of its longest label
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,8 @@ class Picture:
                 best = axes.axhline(self.best, color=style.GREY, linewidth=0.8, zorder=1, label="best cell")
                 lines.append(best)
             points = [self._point(axes, number, one) for number, one in enumerate(self.points)]
-            rows = _legend(figure, lines, points)
-            figure.set_size_inches(style.COLUMN_WIDTH, 2.5 + 0.14 * rows)
+            rows = style.legend_below(figure, lines, points)
+            figure.set_size_inches(style.COLUMN_WIDTH, 2.5 + style.LEGEND_ROW * rows)
         return figure
 
     def _scale(self, axes: Axes) -> None:
@@ -151,26 +150,3 @@ def _within(low: float, high: float, steps: Sequence[int]) -> Iterator[float]:
         for step in steps:
             if low <= (tick := float(f"{step}e{power}")) <= high:
                 yield tick
-
-
-def _legend(figure: Figure, lines: Sequence[Any], points: Sequence[Any]) -> int:
-    """Lines and points in columns of their own, below the axes; returns how many rows there are."""
-    from matplotlib.lines import Line2D
-
-    longest = max(len(handle.get_label()) for handle in (*lines, *points))
-    columns = next((columns for length, columns in _COLUMNS.items() if longest <= length), 1)
-    rows = 1
-    while math.ceil(len(lines) / rows) + math.ceil(len(points) / rows) > max(columns, bool(lines) + bool(points)):
-        rows += 1
-    blank = [Line2D([], [], linestyle="none", label=" ") for _ in range(-len(lines) % rows)]
-    handles = [*lines, *blank, *points]
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=math.ceil(len(handles) / rows),
-        fontsize=6.5,
-        handlelength=2.1,
-        columnspacing=0.9,
-        borderaxespad=0.1,
-    )
-    return rows
