@@ -1,6 +1,7 @@
 """The errors that users see: one clear sentence, and the exit status the command line ends with."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class StcBenchError(Exception):
@@ -45,3 +46,23 @@ def describe(error: Exception) -> str:
     if isinstance(error, StcBenchError):
         return str(error)
     return f"{type(error).__name__}: {error} (unexpected; stc-bench --debug … shows where)"
+
+
+@contextmanager
+def blamed(method: str, where: str) -> Iterator[None]:
+    """Raise what the block raises as the method's mistake.
+
+    Args:
+        method: its name.
+        where: what it was asked, and when: `ask, query 3 of seed 0`.
+
+    Raises:
+        MethodError: the block raised something.
+    """
+    try:
+        yield
+    except MethodError:
+        raise
+    except Exception as error:
+        said = str(error) if isinstance(error, StcBenchError) else f"{type(error).__name__}: {error}"
+        raise MethodError(f"method {method}: {where}: {said}") from error

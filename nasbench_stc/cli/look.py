@@ -136,23 +136,20 @@ def methods(name: str | None) -> None:
 def _settings(name: str) -> None:
     from nasbench_stc import settings
     from nasbench_stc.methods import find
+    from nasbench_stc.runs.search import protocols
 
     found = find(name)
     parts: list[tuple[str, object]] = [
-        (f"method {found.name} ({found.kind}{', ' * bool(found.origin)}{found.origin})", found.cls.Settings())
+        (f"method {found.name} ({found.kind}{', ' * bool(found.origin)}{found.origin})", found.make_settings())
     ]
     if found.kind == "one-shot":
         from nasbench_stc.engine.protocol import PROTOCOLS
 
         parts.append(("every protocol (values: paper)", PROTOCOLS["paper"].settings))
-        known = list(PROTOCOLS)
-    else:
+    if found.kind == "black-box":
         from nasbench_stc.engine.simulation import SIMULATIONS
-        from nasbench_stc.runs.simulate import PROTOCOLS as simulated
 
-        known = list(simulated[found.kind])
-        if found.kind == "black-box":
-            parts.append(("every protocol (values: nats-bench)", SIMULATIONS["nats-bench"].settings))
+        parts.append(("every protocol (values: nats-bench)", SIMULATIONS["nats-bench"].settings))
     if getattr(found.cls, "scored", False):
         from nasbench_stc.engine.scoring import Scoring  # imports torch
 
@@ -161,4 +158,4 @@ def _settings(name: str) -> None:
         click.echo(f"{title}:")
         for key, value, why in settings.described(values):
             click.echo(f"  {key}={value}\n      {why}")
-    click.echo(f"protocols: {', '.join(known)}")
+    click.echo(f"protocols: {', '.join(protocols(found.kind))}")

@@ -40,6 +40,14 @@ def method_names(option: str, text: str, groups: Mapping[str, Iterable[str]]) ->
     return names
 
 
+def parse_changes(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """`KEY=VALUE` pairs as a dict."""
+    for pair in pairs:
+        if "=" not in pair:
+            raise BadCallError(f"--set {pair!r}: expected KEY=VALUE")
+    return dict(pair.split("=", 1) for pair in pairs)  # type: ignore[misc]
+
+
 def accuracy_table(before: Iterable[str], columns: Iterable[tuple[str, str]], after: Iterable[str]) -> Any:
     """A rich table with a narrow column for each (data set, split): the usual six fit a terminal 80 wide."""
     from rich import box

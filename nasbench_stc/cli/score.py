@@ -61,7 +61,6 @@ def score(
     from rich.progress import Progress
 
     from nasbench_stc.benchmark import open_benchmark
-    from nasbench_stc.cli.search import parse_changes
     from nasbench_stc.models.scores import SCORES
     from nasbench_stc.report import Scores, make_agreement_table, make_score_table, render
     from nasbench_stc.runs import environment
@@ -74,7 +73,7 @@ def score(
     asked = score_names(names)
     chosen = [Cell.parse(text) for text in cells] or [Cell.from_index(i) for i in choose_cells(sample or "")]
     opened = None if sample is None else open_benchmark(benchmark, data_dir)
-    scorer = make_scorer(dataset, seed, None, data_dir, device, **parse_changes(changes))
+    scorer = make_scorer(dataset, seed, None, data_dir, device, **options.parse_changes(changes))
     console = Console(stderr=True)
     begin = time.perf_counter()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:

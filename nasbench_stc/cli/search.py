@@ -81,7 +81,7 @@ def search(
     kinds = {kind: of_kind(kind) for kind in KINDS}
     names = options.method_names("--method", method, {"all": [*METHODS, *installed()], **kinds})
     chosen = parse_seeds(seeds)
-    settings = parse_changes(changes)
+    settings = options.parse_changes(changes)
     found = [find(name) for name in names]
     console = Console(soft_wrap=True, highlight=False)
     if len(names) > 1 and not {part.strip() for part in method.split(",")} <= set(names):  # a group was named
@@ -109,16 +109,14 @@ def search(
 
 def _that_can(found: list[Method], protocol: str, dataset: str, console: Console) -> list[Method]:
     """Those methods that know the protocol and the data set; which do not, and why, is said."""
-    from nasbench_stc.engine.protocol import PROTOCOLS
-    from nasbench_stc.runs import simulate
+    from nasbench_stc.runs.search import protocols
     from nasbench_stc.space import DATASETS
 
-    known = {"one-shot": list(PROTOCOLS), **{kind: list(names) for kind, names in simulate.PROTOCOLS.items()}}
     able = []
     for one in found:
         if one.kind == "black-box" and dataset not in DATASETS:
             console.print(f"left out: {one.name}: no benchmark has trainings on {dataset}", markup=False)
-        elif protocol not in ("auto", *known[one.kind]):
+        elif protocol not in ("auto", *protocols(one.kind)):
             console.print(f"left out: {one.name}: {one.kind} methods have no protocol {protocol}", markup=False)
         else:
             able.append(one)
@@ -193,14 +191,6 @@ def parse_seeds(text: str) -> list[int]:
     if not numbers or min(numbers) < 0 or numbers == [0] or len(set(numbers)) < len(numbers):
         raise BadCallError(f"--seeds {text!r}: give how many (3), or which, each once (777,888,999)")
     return numbers if "," in text else list(range(numbers[0]))
-
-
-def parse_changes(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """`KEY=VALUE` pairs as a dict."""
-    for pair in pairs:
-        if "=" not in pair:
-            raise BadCallError(f"--set {pair!r}: expected KEY=VALUE")
-    return dict(pair.split("=", 1) for pair in pairs)  # type: ignore[misc]
 
 
 _MOST_ROWS = 10  # of one method; more runs than that are one row

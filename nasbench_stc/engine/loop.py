@@ -22,11 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nasbench_stc.data.images import DeviceImages
-from nasbench_stc.engine.blame import blamed
 from nasbench_stc.engine.clock import Clock
 from nasbench_stc.engine.evaluation import rate, scores
 from nasbench_stc.engine.protocol import Protocol
-from nasbench_stc.errors import RunError
+from nasbench_stc.errors import RunError, blamed
 from nasbench_stc.methods.base import OneShotMethod, Rating
 from nasbench_stc.models import Mixture, Supernet
 from nasbench_stc.space import Cell

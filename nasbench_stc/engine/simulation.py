@@ -17,9 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nasbench_stc.benchmark import Benchmark
-from nasbench_stc.engine.blame import blamed
 from nasbench_stc.engine.oracle import Epochs, Oracle
-from nasbench_stc.errors import BadCallError, MethodError, RunError, UnknownScoreError
+from nasbench_stc.errors import BadCallError, MethodError, RunError, UnknownScoreError, blamed
 from nasbench_stc.methods.blackbox import BlackBoxMethod, Query
 from nasbench_stc.settings import setting
 from nasbench_stc.space import NUM_CELLS, Cell

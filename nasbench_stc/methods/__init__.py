@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from nasbench_stc.errors import BadCallError, MethodError, choose
+from nasbench_stc.errors import BadCallError, MethodError, blamed, choose
 
 GROUP = "nasbench_stc.methods"
 KINDS = {
@@ -90,6 +90,15 @@ class Method(NamedTuple):
     spec: str
     """By which it is found again: its name, or `path/to/file.py:Name`."""
 
+    def make_settings(self) -> Any:
+        """Its settings, all at their defaults.
+
+        Raises:
+            MethodError: they cannot be made.
+        """
+        with blamed(self.name, "its Settings"):
+            return self.cls.Settings()
+
     def __reduce__(self) -> tuple[Any, ...]:
         return find, (self.spec,)  # another process finds it anew: it has not imported the file yet
 
@@ -119,8 +128,8 @@ def find(spec: str) -> Method:
     if path.endswith(".py"):
         own_module, digest = _imported(Path(path))
         if not hasattr(own_module, name):
-            classes = [key for key, value in vars(own_module).items() if isinstance(value, type) and _kind(value)]
-            raise choose(f"method of {path}", name, [key for key in classes if not key.endswith("Method")])
+            own = {key: value for key, value in vars(own_module).items() if _kind(value)}
+            raise choose(f"method of {path}", name, [key for key in own if own[key].__module__ == own_module.__name__])
         origin = f"{Path(path).name}, sha256 {digest[:12]}"
         return _method(name, getattr(own_module, name), origin, spec)
     offered = installed()
@@ -130,10 +139,8 @@ def find(spec: str) -> Method:
         )
     point = offered[spec]
     origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
-    try:
+    with blamed(f"{spec} of {origin}", "cannot be loaded"):
         loaded = point.load()
-    except Exception as error:
-        raise MethodError(f"method {spec} of {origin}: cannot be loaded: {type(error).__name__}: {error}") from error
     return _method(spec, loaded, origin, spec)
 
 
@@ -174,10 +181,11 @@ def _imported(path: Path) -> tuple[ModuleType, str]:
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None and spec.loader is not None  # a .py file has both
         module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            del sys.modules[name]
-            raise MethodError(f"method file {path}: cannot be imported: {type(error).__name__}: {error}") from error
+        with blamed(f"file {path}", "cannot be imported"):
+            sys.modules[name] = module
+            try:
+                spec.loader.exec_module(module)
+            except BaseException:
+                del sys.modules[name]
+                raise
     return sys.modules[name], digest

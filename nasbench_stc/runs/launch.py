@@ -21,7 +21,6 @@ from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.data.readers import read as read_images
 from nasbench_stc.data.splits import search_split
 from nasbench_stc.engine import checkpoint
-from nasbench_stc.engine.blame import blamed
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol
 from nasbench_stc.errors import BadCallError, RunError, StcBenchError, choose, describe
@@ -102,9 +101,7 @@ def plan(
     device = environment.choose_device(device)
     protocol = choose_protocol(protocol, dataset, device)
     settings.check_seed(seed)
-    with blamed(found.name, "its Settings"):
-        own = found.cls.Settings()
-    parts = {"protocol": PROTOCOLS[protocol].settings, "method": own}
+    parts = {"protocol": PROTOCOLS[protocol].settings, "method": found.make_settings()}
     usual = settings.distributed(parts, found.cls.presets.get(protocol, {}))
     asked = settings.distributed(usual, changes or {})
     for values in (usual, asked):

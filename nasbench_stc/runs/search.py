@@ -6,8 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_stc.benchmark import Benchmark, open_benchmark
+from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.methods import find
+from nasbench_stc.runs import simulate
 from nasbench_stc.runs.record import Record
+
+
+def protocols(kind: str) -> dict[str, str]:
+    """What `protocol` may be for methods of a kind: by name what it is."""
+    if kind == "one-shot":
+        return {name: preset.about for name, preset in PROTOCOLS.items()}
+    return simulate.PROTOCOLS[kind]
 
 
 def search(
@@ -48,7 +57,5 @@ def search(
 
         todo = launch.plan(found, dataset, seed, protocol, changes, device)
         return launch.run(todo, opened, folder, data_dir, resume)
-    from nasbench_stc.runs import simulate
-
     runs = simulate.plan(found, opened, dataset, protocol, changes, device)
     return simulate.run_many(runs, opened, [seed], folder, data_dir, resume).records([seed])[0]

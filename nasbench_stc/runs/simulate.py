@@ -17,10 +17,9 @@ import numpy as np
 
 from nasbench_stc import settings
 from nasbench_stc.benchmark import Benchmark
-from nasbench_stc.engine.blame import blamed
 from nasbench_stc.engine.oracle import Epochs, Oracle
 from nasbench_stc.engine.simulation import SIMULATIONS, Run, Score, Simulation, simulate
-from nasbench_stc.errors import choose
+from nasbench_stc.errors import blamed, choose
 from nasbench_stc.methods import Method, find
 from nasbench_stc.methods.blackbox import BlackBoxMethod
 from nasbench_stc.runs import environment, simulated
@@ -114,9 +113,7 @@ def plan(
         from nasbench_stc.engine.scoring import Scoring  # imports torch
 
         parts["scores"] = Scoring()
-    with blamed(found.name, "its Settings"):
-        own = found.cls.Settings()
-    usual = settings.distributed({**parts, "method": own}, found.cls.presets.get(protocol, {}))
+    usual = settings.distributed({**parts, "method": found.make_settings()}, found.cls.presets.get(protocol, {}))
     asked = settings.distributed(usual, changes or {})
     oracle = None
     if trained:

@@ -100,12 +100,11 @@ class SimulatedRuns:
         ends = np.cumsum(self.queries["lengths"]).tolist()
         for place, (seed, end) in enumerate(zip(self.seeds, ends, strict=True)):
             part = slice(start, end)
-            incumbents = [Incumbent(int(n), seconds, int(cell)) for n, seconds, cell in self.incumbents[place]]
             found[seed] = Run(
                 whole.cells[part],
                 whole.asked[part],
                 whole.seeds[part],
-                incumbents,
+                self._incumbents(place),
                 self.seconds[place],
                 self.scoring[place],
             )
@@ -119,9 +118,12 @@ class SimulatedRuns:
         clock = f"the clock of {self.benchmark['name']}" if any(self.seconds) or self.clock == "evaluations" else ""
         return [self._record(places[seed], sessions[seed], clock) for seed in (self.seeds if seeds is None else seeds)]
 
+    def _incumbents(self, place: int) -> list[Incumbent]:
+        return [Incumbent(int(n), seconds, int(cell)) for n, seconds, cell in self.incumbents[place]]
+
     def _record(self, place: int, session: Mapping[str, Any], clock: str) -> SimulatedRun:
-        incumbents = [(int(n), seconds, int(cell)) for n, seconds, cell in self.incumbents[place]]
-        cell = incumbents[-1][2]
+        incumbents = self._incumbents(place)
+        cell = incumbents[-1].cell
         return SimulatedRun(
             method=self.method,
             search_dataset=self.search_dataset,
