@@ -147,9 +147,9 @@ def test_eq_9_equals_scipy(p, q):
 
 def test_eq_9_of_a_sample_equals_scipy():
     sample = torch.tensor([1, 3, 0, 4, 2, 1])
-    for kind in ("relu", "softmax"):
+    for kind in ("weights", "softmax"):
         method = with_alpha(stc(js_distribution=kind), [ROW] * 6)
-        row = np.array(ROW) if kind == "relu" else np.exp(ROW)
+        row = np.array(ROW) if kind == "weights" else np.exp(ROW)
         expected = np.mean([jensenshannon(np.eye(5)[k], row / row.sum()) ** 2 for k in sample])
         assert method.divergence(sample).item() == pytest.approx(expected, abs=1e-6)
     assert torch.isfinite(with_alpha(stc(), [[0.0] * 5] * 6).divergence(sample))
@@ -249,3 +249,42 @@ def test_continued_state_is_the_same_state():
         other.alpha_step(Objective(linear_loss(0.3)))
     assert torch.equal(one.alpha, other.alpha)
     assert one.snapshot()["alpha"] == other.snapshot()["alpha"]
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"), [("softmax", np.exp(ROW)), ("sigmoid", 1 / (1 + np.exp(-np.array(ROW))))]
+)
+def test_fig_6_other_functions_weigh_the_sample_and_make_the_distribution(activation, expected):
+    method = with_alpha(stc(activation=activation), [ROW] * 6)
+    method.begin_epoch(49, 50)  # no noise: the sample is the argmax
+    expected = expected / expected.sum() if activation == "softmax" else expected
+    np.testing.assert_allclose(method.weight_mixture().weights.numpy(), [expected] * 6, rtol=1e-6)
+    distance = jensenshannon(np.eye(5)[1], expected / expected.sum()) ** 2
+    assert method.divergence(method.sample()).item() == pytest.approx(distance, abs=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["relu", "softmax", "sigmoid"])
+def test_only_relu_keeps_alpha_within_zero_and_one(activation):
+    method = with_alpha(stc(activation=activation, alpha_lr=0.1), [[0.95] * 5] * 6)
+    method.begin_epoch(0, 50)
+    for _ in range(5):
+        method.alpha_step(Objective(linear_loss(-1.0)))
+    assert (method.alpha.max().item() > 1) is (activation != "relu")
+
+
+def test_the_super_cell_is_all_operations_weighed_by_eq_3():
+    method = with_alpha(stc(), [ROW] * 6)
+    whole = method.super_cell()
+    assert whole.active == (tuple(range(5)),) * 6
+    np.testing.assert_allclose(whole.weights.detach().numpy(), [ROW] * 6)
+
+
+def test_without_cell_consistency_everything_runs_and_all_alpha_moves():
+    method = with_alpha(stc(runs="super-cell"), [ROW] * 6)
+    method.begin_epoch(0, 50)
+    before = method.alpha.detach().clone()
+    assert method.weight_mixture().active == (tuple(range(5)),) * 6
+    seen = []
+    method.alpha_step(Objective(lambda mixture: seen.append(mixture) or mixture.weights.sum()))
+    assert seen[0].active == (tuple(range(5)),) * 6
+    assert (method.alpha.detach() != before).all()

@@ -58,3 +58,21 @@ def rate(
     number_of = {path: number for number, path in enumerate(different)}
     at = [number_of[path] for path in paths]
     return Rating(loss.cpu().numpy()[at] / n, 100 * right.cpu().numpy()[at] / n)
+
+
+@torch.inference_mode()
+def rate_mixture(
+    supernet: Supernet, mixture: Mixture, images: DeviceImages, batch_size: int, precision: str = "float32"
+) -> tuple[float, float]:
+    """Mean cross-entropy (nats) and percent right of the supernet under one mixture, on all images as they are.
+
+    Args:
+        supernet, batch_size: as of `rate`.
+    """
+    supernet.eval()
+    loss, right = torch.zeros(2, dtype=torch.float64, device=images.labels.device)
+    for batch, labels in images.batches(batch_size, len(images)):
+        logits = scores(supernet, batch, mixture, precision)
+        loss += F.cross_entropy(logits, labels, reduction="sum")
+        right += (logits.argmax(dim=1) == labels).sum()
+    return loss.item() / len(images), 100 * right.item() / len(images)

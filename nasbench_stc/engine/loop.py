@@ -23,7 +23,7 @@ from torch import Tensor
 
 from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.engine.clock import Clock
-from nasbench_stc.engine.evaluation import rate, scores
+from nasbench_stc.engine.evaluation import rate, rate_mixture, scores
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.errors import RunError, blamed
 from nasbench_stc.methods.base import OneShotMethod, Rating
@@ -213,14 +213,26 @@ class Search:
         return rate(self.supernet, cells, self.valid, p.eval_batch, n_images, p.precision)
 
     def result(self) -> tuple[Cell, dict[str, float]]:
-        """The cell that results and, on all validation images, its `loss` (nats) and `accuracy` (percent)."""
+        """The cell that results and, on all validation images, its `loss` (nats) and `accuracy` (percent).
+
+        Where the cell is what is left of a super-cell, that one's are there, too: `super_cell_loss` and
+        `super_cell_accuracy`. They are no part of the search, and their seconds are not counted.
+        """
         with self.clock("evaluation"):
             self._at = "after the last epoch"
             with self._blamed("result"):
                 cell = _cell(self.method.result(self.rate), "a Cell", Cell)
             rating = self.rate([cell])
         self.progress.spend(self.clock.lap())
-        return cell, {"loss": float(rating.loss[0]), "accuracy": float(rating.accuracy[0])}
+        found = {"loss": float(rating.loss[0]), "accuracy": float(rating.accuracy[0])}
+        with self._blamed("super_cell"), torch.no_grad():
+            mixture = self.method.super_cell()
+            whole = None if mixture is None else _checked(mixture)
+        if whole is not None:
+            p = self.protocol
+            loss, accuracy = rate_mixture(self.supernet, whole, self.valid, p.eval_batch, p.precision)
+            found |= {"super_cell_loss": loss, "super_cell_accuracy": accuracy}
+        return cell, found
 
     def state_dict(self) -> dict[str, Any]:
         """All that a continued run needs, as tensors and plain containers; to be taken between epochs."""

@@ -121,6 +121,13 @@ class OneShotMethod(Protocol):
             raise NotImplementedError(f"{type(self).__name__} has neither `cell` nor `result`")
         return cell
 
+    def super_cell(self) -> Mixture | None:
+        """All operations as alpha weighs them now, where the resulting cell is what is left of that; else None.
+
+        What such a cell loses beside it is the paper's Table 1.
+        """
+        return None
+
     def snapshot(self) -> dict[str, Any]:
         """Plain values worth keeping in the trajectory of this epoch."""
         return {}

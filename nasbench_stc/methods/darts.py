@@ -33,6 +33,10 @@ class DARTS(AlphaMethod):
         """Eq. 2: softmax(alpha) weighs the operations of an edge."""
         return Mixture.full(self.alpha.softmax(dim=1))
 
+    def super_cell(self) -> Mixture:
+        """The same: it is what the search trains."""
+        return self.mixture()
+
 
 @dataclass(frozen=True)
 class Darts2Settings(AlphaSettings):

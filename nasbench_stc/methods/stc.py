@@ -32,6 +32,18 @@ class StcSettings:
     noise: float = setting(0.3, "initial range r of the sampling noise, annealed to zero (Sec. 4.2, Fig. 7)")
     lambda_start: float = setting(0.0, "weight of the JS loss in the first epoch (Table 7)")
     lambda_end: float = setting(2.0, "weight of the JS loss in the last epoch (Table 7)")
+    activation: str = setting(
+        "relu",
+        "what makes alpha an operation's weight (Eq. 3; Fig. 6 compares); weights of softmax and sigmoid are between 0 "
+        "and 1 by themselves, so that their alpha is not projected",
+        choices=("relu", "softmax", "sigmoid"),
+    )
+    runs: str = setting(
+        "sample",
+        "what the supernet runs: the sampled sub-cell (Eq. 5), or the whole super-cell (Eq. 3; Table 8's row without "
+        "cell consistency), then the sample is for JS alone",
+        choices=("sample", "super-cell"),
+    )
 
     alpha_init: float = setting(0.5, "open: the middle of [0, 1], as far from either end of the projection")
     alpha_jitter: float = setting(1e-3, "open: deviation of alpha around alpha_init, as the reference code draws alpha")
@@ -43,9 +55,9 @@ class StcSettings:
     noise_shape: str = setting("linear", "open: the plainest annealing", choices=("linear", "cosine"))
     lambda_shape: str = setting("linear", "open: the plainest annealing", choices=("linear", "cosine"))
     js_distribution: str = setting(
-        "relu",
-        "open: how a row of alpha becomes a distribution; ReLU(alpha)/sum keeps Eq. 3's weights",
-        choices=("relu", "softmax"),
+        "weights",
+        "open: how a row of alpha becomes a distribution: Eq. 3's weights divided by their sum, or softmax(alpha)",
+        choices=("weights", "softmax"),
     )
     scale: str = setting(
         "alpha",
@@ -76,8 +88,8 @@ class STC(AlphaMethod):
     Settings: ClassVar[type] = StcSettings
 
     def __init__(self, settings: StcSettings, generator: torch.Generator) -> None:
-        jitter = torch.randn(len(EDGES), len(OPS), generator=generator)
-        super().__init__(settings, generator, project(settings.alpha_init + settings.alpha_jitter * jitter))
+        alpha = settings.alpha_init + settings.alpha_jitter * torch.randn(len(EDGES), len(OPS), generator=generator)
+        super().__init__(settings, generator, project(alpha) if settings.activation == "relu" else alpha)
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Anneal the noise to zero and raise lambda, over the epochs in which alpha learns."""
@@ -114,8 +126,9 @@ class STC(AlphaMethod):
         before = self.alpha.detach().clone()
         self.update(*torch.autograd.grad(terms, [self.alpha]))
         with torch.no_grad():
-            self.alpha.copy_(project(self.alpha))
-            if self.settings.idle_alpha == "held":
+            if self.settings.activation == "relu":
+                self.alpha.copy_(project(self.alpha))
+            if self.settings.idle_alpha == "held" and self.settings.runs == "sample":
                 self.alpha.copy_(torch.where(one_hot(sample).bool(), self.alpha, before))
         self._js_sum, self._alpha_steps = self._js_sum + divergence.item(), self._alpha_steps + 1
         return loss.detach()
@@ -125,9 +138,19 @@ class STC(AlphaMethod):
         if self.settings.js_distribution == "softmax":
             whole = self.alpha.softmax(dim=1)
         else:
-            weights = self.alpha.relu() + 1e-12  # a row of zeros is uniform
+            weights = self.weights() + 1e-12  # a row of zeros is uniform
             whole = weights / weights.sum(dim=1, keepdim=True)
         return jensen_shannon(one_hot(sample), whole).mean()
+
+    def weights(self) -> Tensor:
+        """Eq. 3: ReLU(alpha), or what `activation` puts in its place; shape (6, 5)."""
+        if self.settings.activation == "softmax":
+            return self.alpha.softmax(dim=1)
+        return self.alpha.sigmoid() if self.settings.activation == "sigmoid" else self.alpha.relu()
+
+    def super_cell(self) -> Mixture:
+        """Eq. 3: every operation on every edge."""
+        return Mixture.full(self.weights())
 
     def cell(self) -> Cell:
         """argmax of alpha on each edge."""
@@ -140,10 +163,12 @@ class STC(AlphaMethod):
         return {**super().snapshot(), "noise": self.noise, "lambda": self.js_weight, "js": js}
 
     def _mixture(self, sample: Tensor) -> Mixture:
-        """Eq. 5: the sampled operation's output times ReLU(alpha_k), Eq. 3's weight."""
+        """Eq. 5: the sampled operation's output times Eq. 3's weight of it."""
         if not self.learns:
             return Mixture.path(sample.tolist())
-        weights = self.alpha.relu()
+        if self.settings.runs == "super-cell":
+            return self.super_cell()
+        weights = self.weights()
         if self.settings.scale == "straight-through":
             if not torch.is_grad_enabled():
                 return Mixture.path(sample.tolist())

@@ -38,7 +38,8 @@ class Record:
     trajectory: list[dict[str, Any]]
     """One entry an epoch: epoch, cell, train_loss, valid_loss, seconds, and what the method adds."""
     supernet: dict[str, float]
-    """The cell under the supernet's weights on all validation images: `loss` (nats), `accuracy` (percent)."""
+    """The cell under the supernet's weights on all validation images: `loss` (nats), `accuracy` (percent); where it is
+    what is left of a super-cell, `super_cell_loss` and `super_cell_accuracy` of that, too."""
     scores: dict[str, float]
     """Percent by column (`cifar10-valid` … `ImageNet16-120-test`), as far as the benchmark holds them."""
     benchmark: dict[str, str]
