@@ -260,6 +260,7 @@ def test_seeds():
     assert parse_seeds("3") == [0, 1, 2]
     assert parse_seeds("777,888,999") == [777, 888, 999]
     assert parse_seeds("777,") == [777]
+    assert parse_seeds("0,") == [0]
     with pytest.raises(BadCallError):
         parse_seeds("1.5")
 

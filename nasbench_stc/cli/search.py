@@ -188,9 +188,10 @@ def parse_seeds(text: str) -> list[int]:
         numbers = [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
         numbers = []
-    if not numbers or min(numbers) < 0 or numbers == [0] or len(set(numbers)) < len(numbers):
+    listed = "," in text
+    if not numbers or min(numbers) < 0 or (numbers == [0] and not listed) or len(set(numbers)) < len(numbers):
         raise BadCallError(f"--seeds {text!r}: give how many (3), or which, each once (777,888,999)")
-    return numbers if "," in text else list(range(numbers[0]))
+    return numbers if listed else list(range(numbers[0]))
 
 
 _MOST_ROWS = 10  # of one method; more runs than that are one row
