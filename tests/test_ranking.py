@@ -14,7 +14,7 @@ from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.engine.evaluation import rate, scores
 from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.models import Mixture, Supernet
-from nasbench_stc.report import make_ranking_table, render, statistics
+from nasbench_stc.report import Inputs, make_table, render, statistics
 from nasbench_stc.runs import rank, ranking
 from nasbench_stc.space import NUM_CELLS, all_cells, flops, params
 
@@ -209,7 +209,7 @@ def test_the_command_writes_a_ranking_and_takes_it_the_next_time(run_folder, stc
 def test_a_ranking_that_says_nothing_is_shown_as_such(run_folder):
     same = rank_cells(run_folder, 20, images=64, device="cpu")
     constant = ranking.Ranking(**{**vars(same), "accuracy": [10.0] * 20})
-    table = make_ranking_table([constant], open_benchmark("analog"))
+    table = make_table("ranking", Inputs(asked=open_benchmark("analog"), rankings=[constant]))
     assert table.rows[0].values["tau_b"] is None
     for form in ("text", "markdown", "latex", "csv"):
         assert "supernet accuracy" in render(table, form, 100)
@@ -249,10 +249,11 @@ def test_reading_and_reporting_a_ranking_does_without_torch(run_folder):
     code = (
         "import sys, pathlib\n"
         "from nasbench_stc import open_benchmark\n"
-        "from nasbench_stc.report import make_ranking_table, render\n"
+        "from nasbench_stc.report import Inputs, make_table, render\n"
         "from nasbench_stc.runs import ranking\n"
         "paths = pathlib.Path(sys.argv[1]).glob('ranking-*.json')\n"
-        "print(render(make_ranking_table([ranking.read(path) for path in paths], open_benchmark('analog'))))\n"
+        "inputs = Inputs(asked=open_benchmark('analog'), rankings=[ranking.read(path) for path in paths])\n"
+        "print(render(make_table('ranking', inputs)))\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code, run_folder], check=True, stdout=subprocess.DEVNULL)

@@ -9,7 +9,7 @@ import pytest
 from nasbench_stc import Cell
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.methods import of_kind
-from nasbench_stc.report import make_table, read_for, render
+from nasbench_stc.report import Inputs, gather, make_table, render
 from nasbench_stc.report.groups import DISPLAY_NAMES
 from nasbench_stc.report.published import load_without_supernet
 from nasbench_stc.runs import read_all, simulate
@@ -139,12 +139,13 @@ def test_simulated_records_say_what_a_new_run_says(records, nb201):
 
 
 def test_the_readmes_table_6_is_what_the_command_prints(records, nb201):
-    assert render(make_table(6, records, [nb201]), "markdown").strip() in README
+    assert render(make_table(6, Inputs(records, benchmarks=[nb201])), "markdown").strip() in README
 
 
 def test_table_3_is_made_from_committed_profiles():
-    profiles, problems = read_for(3, [ROOT / "results"])
-    assert not problems
+    inputs = gather([ROOT / "results"], "analog")
+    assert not inputs.problems
+    profiles = inputs.profiles
     points = [point for profile in profiles for point in profile.points]
     measured = {(point.method, point.cells_per_stage) for point in points if point.batch_size == 64}
     assert measured >= {(method, depth) for method in ONE_SHOT for depth in (5, 1)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,17 +11,13 @@ from nasbench_stc.cli import options
 
 
 @click.command()
-@click.option("--table", type=int, help="The paper's table, by its number: 3 or 6.  [default: 6]")
-@click.option(
-    "--figure",
-    help="Instead of a table, a figure: pareto (accuracy against --metric) or anytime (the best cell so far over the "
-    "search's seconds).",
-)
+@click.option("--table", metavar="NAME", help="A table: NAME.  [default: 6]")
+@click.option("--figure", metavar="NAME", help="Instead of a table, a figure: NAME.")
 @click.option("--metric", metavar="NAME", help="Of the figure pareto; `stc-bench metrics` lists what there is.")
 @click.option(
     "--regret", is_flag=True, help="Of the figure anytime: how far below the best cell, on a logarithmic axis."
 )
-@click.option("--dataset", default="cifar10", show_default=True, help="Of the figure's accuracy and metric.")
+@click.option("--dataset", default="cifar10", show_default=True, help="Of accuracy and metric: pareto, anytime.")
 @click.option("--split", default="test", show_default=True, help="Of the figure's accuracy: test or valid.")
 @click.option(
     "--results",
@@ -44,7 +41,7 @@ from nasbench_stc.cli import options
 @options.benchmark
 @options.data_dir
 def report(
-    table: int | None,
+    table: str | None,
     figure: str | None,
     metric: str | None,
     regret: bool,
@@ -57,8 +54,7 @@ def report(
     data_dir: Path | None,
 ) -> None:
     """A table of the paper, with what was measured here below the published rows; or a figure."""
-    from nasbench_stc.report import make_table, opened_for, read_for, render
-    from nasbench_stc.runs import read_all
+    from nasbench_stc.report import gather, make_table, render
 
     if figure is not None and table is not None:
         raise click.UsageError("--table and --figure exclude each other")
@@ -70,20 +66,17 @@ def report(
         raise click.UsageError("--metric is of the figure pareto; anytime has none")
     if figure is not None and form is None and out is None:
         raise click.UsageError(f"--out is missing: a file for the figure, like {figure}.pdf; or --format csv or json")
-    number = 6 if table is None else table
-    records, problems = read_for(number, results) if figure is None else read_all(results)
-    for problem in problems:
+    inputs = gather(results, benchmark, data_dir)
+    for problem in inputs.problems:
         click.echo(f"left out: {problem}", err=True)
     if figure is None:
-        benchmarks = opened_for(records, benchmark, data_dir)
-        _deliver(render(make_table(number, records, benchmarks), form or "text"), out)
+        _deliver(render(make_table(table or "6", inputs), form or "text"), out)
         return
-    from nasbench_stc.benchmark import find_metric, open_benchmark
-    from nasbench_stc.report import Inputs, chart, make_figure, style
+    from nasbench_stc.benchmark import find_metric
+    from nasbench_stc.report import chart, make_figure, style
 
-    opened = open_benchmark(benchmark, data_dir)
-    named = None if metric is None else find_metric(metric, opened, data_dir, dataset)
-    made = make_figure(figure, Inputs(records, opened, dataset, split, named, regret))
+    named = None if metric is None else find_metric(metric, inputs.benchmark, data_dir, dataset)
+    made = make_figure(figure, replace(inputs, dataset=dataset, split=split, metric=named, regret=regret))
     if form is not None:
         _deliver(chart.render(made, form), out)
     elif out is not None:

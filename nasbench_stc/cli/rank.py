@@ -47,7 +47,7 @@ def rank(
     from rich.progress import Progress, TaskID
 
     from nasbench_stc.benchmark import open_benchmark
-    from nasbench_stc.report import make_ranking_table, render
+    from nasbench_stc.report import Inputs, make_table, render
     from nasbench_stc.runs.rank import find_runs, rank_cells
 
     folders = find_runs(runs)
@@ -63,4 +63,4 @@ def rank(
 
             rankings.append(rank_cells(folder, cells, images, data_dir, device, resume=resume, tick=tick))
             bars.update(bar, completed=1, total=1)
-    click.echo(render(make_ranking_table(rankings, opened), form).rstrip("\n"))
+    click.echo(render(make_table("ranking", Inputs(asked=opened, rankings=rankings)), form).rstrip("\n"))

@@ -1,23 +1,21 @@
 """Reports: records of runs beside the numbers that the paper printed. Nothing here imports torch.
 
-A table of the paper is one module, a pure function from records to a `Table`; `render` writes it. A figure is one
-module, a pure function from `Inputs` to a `Chart`, which draws itself; only that imports matplotlib.
+A table is one module, a pure function from `Inputs` to a `Table`, which `render` writes. A figure is one module, a pure
+function from `Inputs` to a `Chart`, which draws itself; only that imports matplotlib. `TABLES` and `FIGURES` name all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from nasbench_stc.benchmark import Benchmark
-from nasbench_stc.errors import BadCallError, choose
+from nasbench_stc.errors import choose
 from nasbench_stc.report import anytime, pareto, ranking, scores, table3, table6
-from nasbench_stc.report.chart import Chart, Inputs
+from nasbench_stc.report.chart import Chart
+from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords, gather, opened_for
 from nasbench_stc.report.render import FORMATS, Table, render
 from nasbench_stc.report.scores import Scores
-from nasbench_stc.report.yardsticks import opened_for
-from nasbench_stc.runs import Ranking, profile, read_all
 
 __all__ = [
     "FIGURES",
@@ -25,70 +23,72 @@ __all__ = [
     "TABLES",
     "Chart",
     "Inputs",
+    "Missing",
+    "MissingRecords",
     "Scores",
     "Table",
+    "gather",
     "make_agreement_table",
     "make_figure",
-    "make_ranking_table",
     "make_score_table",
     "make_table",
     "opened_for",
-    "read_for",
     "render",
 ]
 
 
-class Maker(NamedTuple):
-    """A table of the paper: how what it is made of is read, and how it is made."""
+class TableMaker(NamedTuple):
+    """A table: what it is, in a few words, and how it is made."""
 
-    read: Callable[[Iterable[Path]], tuple[Sequence[Any], list[str]]]
-    """The records below folders, and one sentence for each file that could not be read."""
-    build: Callable[..., Table]
-    """From what `read` gives, and the benchmarks where it `looks_up`."""
-    looks_up: bool = False
+    about: str
+    build: Callable[[Inputs], Table]
 
 
-TABLES = {3: Maker(profile.read_all, table3.build), 6: Maker(read_all, table6.build, looks_up=True)}
-"""By the paper's number."""
-FIGURES = {"pareto": pareto.build, "anytime": anytime.build}
-"""By name, or the paper's number."""
+class FigureMaker(NamedTuple):
+    """A figure, likewise."""
+
+    about: str
+    build: Callable[[Inputs], Chart]
 
 
-def make_table(number: int, records: Sequence[Any], benchmarks: Sequence[Benchmark] = ()) -> Table:
-    """The paper's table of that number, with rows for `records`: of searches, or for table 3 profiles.
+TABLES = {
+    "3": TableMaker("what a search costs", table3.build),
+    "6": TableMaker("accuracy of the cells found", table6.build),
+    "ranking": TableMaker("how well supernets rank cells", ranking.build),
+}
+"""By the paper's number, or a name."""
 
-    Args:
-        benchmarks: those in which the cells found were looked up, as far as they are at hand (`opened_for`).
+FIGURES = {
+    "pareto": FigureMaker("accuracy against a metric, and what was found", pareto.build),
+    "anytime": FigureMaker("the best cell so far over the search's seconds", anytime.build),
+}
+"""By the paper's number, or a name."""
+
+
+def make_table(name: int | str, inputs: Inputs) -> Table:
+    """The table of that name, or the paper's of that number.
 
     Raises:
         BadCallError: there is no such table here.
+        MissingRecords: there is nothing to show.
+        DataError: what it is made from is damaged or not at hand.
     """
-    maker = _maker(number)
-    return maker.build(records, benchmarks) if maker.looks_up else maker.build(records)
+    if str(name) not in TABLES:
+        raise choose("table", str(name), TABLES)
+    return TABLES[str(name)].build(inputs)
 
 
-def read_for(number: int, folders: Iterable[Path]) -> tuple[Sequence[Any], list[str]]:
-    """The records below `folders` that the table of that number is made of, and what could not be read.
+def make_figure(name: int | str, inputs: Inputs) -> Chart:
+    """The figure of that name, or the paper's of that number.
 
     Raises:
-        BadCallError: there is no such table here.
+        BadCallError: there is no such figure here, or it lacks an input.
+        MissingRecords: there is nothing to show.
+        DataError: what it is made from is damaged or not at hand.
     """
-    return _maker(number).read(folders)
-
-
-def _maker(number: int) -> Maker:
-    if number not in TABLES:
-        raise BadCallError(f"no table {number!r}: there is {', '.join(f'table {known}' for known in TABLES)}")
-    return TABLES[number]
-
-
-def make_ranking_table(rankings: Sequence[Ranking], benchmark: Benchmark) -> Table:
-    """How well supernets rank cells, beside what counting parameters gives.
-
-    Raises:
-        BadCallError, DataError: the benchmark does not hold what the cells are compared with.
-    """
-    return ranking.build(rankings, benchmark)
+    if str(name) not in FIGURES:
+        raise choose("figure", str(name), FIGURES)
+    return FIGURES[str(name)].build(inputs)
 
 
 def make_score_table(found: Scores) -> Table:
@@ -103,15 +103,3 @@ def make_agreement_table(found: Scores, benchmark: Benchmark) -> Table:
         BadCallError, DataError: the benchmark does not hold what the cells are compared with.
     """
     return scores.build_agreement(found, benchmark)
-
-
-def make_figure(name: str, inputs: Inputs) -> Chart:
-    """The figure of that name.
-
-    Raises:
-        BadCallError: there is no such figure here, or it lacks an input.
-        DataError: what it is made from is not there.
-    """
-    if name not in FIGURES:
-        raise choose("figure", name, FIGURES)
-    return FIGURES[name](inputs)

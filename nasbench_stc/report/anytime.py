@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from nasbench_stc.benchmark import column
-from nasbench_stc.errors import BadCallError
 from nasbench_stc.report import incumbents
-from nasbench_stc.report.chart import Chart, Inputs
+from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.incumbents import Series
+from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.timeline import Picture
 from nasbench_stc.runs import Record
 from nasbench_stc.space import Cell
@@ -35,16 +35,15 @@ def build(inputs: Inputs) -> Chart:
     """The curves and points of the records that are of `inputs.benchmark` and `inputs.dataset`.
 
     Raises:
-        BadCallError: there are none, or the benchmark does not hold the accuracy.
+        BadCallError: the benchmark does not hold the accuracy.
+        MissingRecords: there are none.
         DataError: the benchmark lacks cells of which it is needed.
     """
     benchmark = inputs.benchmark
     shown, clock, left_out = _chosen(inputs)
     if not shown:
-        raise BadCallError(
-            f"figure anytime: nothing to draw of {benchmark.name} and {inputs.dataset}{_counted(left_out, ' (', ')')}: "
-            f"{_command(inputs)}, with the same --benchmark, fills it"
-        )
+        what = f"runs of {benchmark.name} and {inputs.dataset}{_counted(left_out, ' (', ')')}"
+        raise MissingRecords(Missing(what, _command(inputs)))
     best = benchmark.optimal(inputs.dataset, inputs.split) if inputs.regret or benchmark.in_memory else None
     values = _values(shown, inputs, best[1] if best else 0.0)
     shown, left_out[_SHORTER] = incumbents.longest(shown)
@@ -163,7 +162,7 @@ def _caption(inputs: Inputs, picture: Picture, clock: str, left_out: Counter[str
         cut = "" if picture.best is None else ", cut at the best cell"
         yield f"Bands and bars: 95 % t-interval of the mean (ddof=1){cut}; not how far single runs lie apart."
     if not curves:
-        yield f"No black-box run is here: {_command(inputs)} adds lines."
+        yield f"No black-box run is here: `{_command(inputs)}` adds lines."
     yield from _unseen(picture)
     scored = [one for one in curves if "scores" in one.runs[0].settings]
     if scored:
@@ -207,4 +206,4 @@ def _counted(left_out: Counter[str], before: str = "", after: str = "") -> str:
 
 def _command(inputs: Inputs) -> str:
     dataset = "" if inputs.dataset == "cifar10" else f"--dataset {inputs.dataset} "
-    return f"`stc-bench search --method black-box {dataset}--seeds 500`"
+    return inputs.command(f"search --method black-box {dataset}--seeds 500")

@@ -5,32 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nasbench_stc.benchmark import Benchmark, Metric
 from nasbench_stc.errors import choose
-from nasbench_stc.runs import Record
+from nasbench_stc.report.inputs import Missing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("csv", "json")
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What figures are made from; each takes what it needs."""
-
-    records: Sequence[Record]
-    benchmark: Benchmark
-    dataset: str = "cifar10"
-    split: str = "test"
-    metric: Metric | None = None
-    """Of the figure pareto."""
-    regret: bool = False
-    """Of the figure anytime: how far below the best cell, instead of the accuracy."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +28,8 @@ class Chart:
     details: Mapping[str, Any]
     """What JSON says besides."""
     draw: Callable[[], Figure] = field(repr=False)
+    missing: tuple[Missing, ...] = ()
+    """What it would show besides."""
 
 
 def render(chart: Chart, format: str) -> str:
@@ -54,7 +41,8 @@ def render(chart: Chart, format: str) -> str:
     if format not in FORMATS:
         raise choose("format of a figure's numbers", format, FORMATS)
     if format == "json":
-        content = {"caption": chart.caption, **chart.details, "rows": chart.rows}
+        missing = [one._asdict() for one in chart.missing]
+        content = {"caption": chart.caption, **chart.details, "rows": chart.rows, "missing": missing}
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     out = io.StringIO()
     writer = csv.DictWriter(out, chart.rows[0] if chart.rows else (), lineterminator="\n")

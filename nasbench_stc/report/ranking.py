@@ -8,7 +8,6 @@ convolutions, so that in this space they order cells alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from nasbench_stc.benchmark import COLUMNS, Benchmark, held_columns
 from nasbench_stc.errors import DataError
 from nasbench_stc.report import statistics
 from nasbench_stc.report.groups import DISPLAY_NAMES
+from nasbench_stc.report.inputs import RESULTS, Inputs, Missing, MissingRecords
 from nasbench_stc.report.render import Column, Row, Table, Value
 from nasbench_stc.runs import Ranking
 from nasbench_stc.space import DATASETS, Cell, params
@@ -37,15 +37,20 @@ TAU_COLUMNS = (
 )
 
 
-def build(rankings: Sequence[Ranking], benchmark: Benchmark) -> Table:
+def build(inputs: Inputs) -> Table:
     """A section for each ranking and each of the benchmark's accuracies that it is compared with.
 
     Raises:
+        MissingRecords: there is no ranking.
         DataError: the benchmark holds no accuracy of the searched data set, nor of CIFAR-10, or lacks cells.
     """
+    if not inputs.rankings:
+        folder = inputs.folders[0] if inputs.folders else RESULTS
+        raise MissingRecords(Missing("a ranking by a supernet", f"stc-bench rank {folder}"))
+    benchmark = inputs.benchmark
     rows = [
         row
-        for ranking in rankings
+        for ranking in inputs.rankings
         for name in compared_with(ranking.search_dataset, benchmark)
         for row in _section(ranking, name, benchmark.accuracy(np.array(ranking.cells), *COLUMNS[name]))
     ]

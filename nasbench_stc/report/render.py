@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasbench_stc.errors import choose
+from nasbench_stc.report.inputs import Missing
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -91,6 +92,8 @@ class Table:
     rows: tuple[Row, ...]
     caption: tuple[str, ...]
     """One sentence or two each, written below."""
+    missing: tuple[Missing, ...] = ()
+    """What it would show besides, written last."""
 
 
 def render(table: Table, format: str = "text", width: int | None = None) -> str:
@@ -188,6 +191,8 @@ def _text(table: Table, width: int) -> str:
     left_out = [_heading(column) for column in table.columns if column not in columns]
     if left_out:
         lines += _wrap(f"Not shown in a width of {width}: {', '.join(left_out)}.", width)
+    for what, command in table.missing:
+        lines += [*_wrap(f"Missing: {what}. To make it:", width), f"  {command}"]  # whole, to be copied
     return "\n".join(lines) + "\n"
 
 
@@ -253,6 +258,8 @@ def _markdown(table: Table) -> str:
         lines += ["", f"<sup>{mark}</sup> {_escape_markdown(note)}"]
     for sentence in table.caption:
         lines += ["", _escape_markdown(sentence)]
+    for what, command in table.missing:
+        lines += ["", f"Missing: {_escape_markdown(what)}. To make it:", "", f"    {command}"]
     return "\n".join(lines) + "\n"
 
 
@@ -289,6 +296,7 @@ def _latex(table: Table) -> str:
     lines += [r"\bottomrule", r"\end{tabular}", "", r"\raggedright"]
     lines += [rf"\textsuperscript{{{mark}}} {_escape_latex(note)}\par" for note, mark in marks.items()]
     lines += [rf"{_escape_latex(sentence)}\par" for sentence in table.caption]
+    lines += [f"% {one}" for one in table.missing]
     return "\n".join([*lines, r"\end{table*}"]) + "\n"
 
 
@@ -342,6 +350,7 @@ def _json(table: Table) -> str:
         "columns": [{**asdict(column), "heading": _heading(column)} for column in table.columns],
         "rows": _plain_rows(table),
         "caption": table.caption,
+        "missing": [one._asdict() for one in table.missing],
     }
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from nasbench_stc.report.groups import DISPLAY_NAMES
+from nasbench_stc.report.inputs import Inputs, Missing
 from nasbench_stc.report.published import PublishedCost, PublishedCosts, load_costs
 from nasbench_stc.report.render import Column, Row, Table
 from nasbench_stc.runs.profile import SUBNET, Point, Profile
@@ -32,21 +33,25 @@ _COLUMNS = (
     Column("agrees", "agrees"),
 )
 _TITLE = "What a search costs: memory and time, beside the target subnet's"
-_COMMAND = "stc-bench profile --methods stc,gdas,darts --batch-sizes 16,32,64"
+_CALL = "profile --methods stc,gdas,darts --batch-sizes 16,32,64"
 _GIB = 1024  # MiB
 _DAY = 86_400  # seconds
 _MIXED = len(OPS) - 1  # operations on an edge that cost anything: all but `none`
 
 
-def build(profiles: Sequence[Profile], published: PublishedCosts | None = None) -> Table:
-    """The table of `published` (None: as the paper printed it) and of the points of `profiles`."""
+def build(inputs: Inputs, published: PublishedCosts | None = None) -> Table:
+    """The table of `published` (None: as the paper printed it) and of the points of the profiles."""
+    profiles = inputs.profiles
     published = published or load_costs(3)
     claims = {row.method: (row.memory_complexity, row.time_complexity) for row in published.rows}
     rows = [_published_row(row) for row in published.rows]
     for profile in profiles:
         points = sorted(profile.points, key=lambda point: -point.cells_per_stage)  # sorting keeps the sweep's order
         rows += [_own_row(point, profile, claims) for point in points]
-    return Table(3, _TITLE, _COLUMNS, tuple(rows), _caption(profiles, published))
+    missing = (
+        () if profiles else (Missing("a profile of ours, measured with nothing else running", inputs.command(_CALL)),)
+    )
+    return Table(3, _TITLE, _COLUMNS, tuple(rows), _caption(profiles, published), missing)
 
 
 def _published_row(row: PublishedCost) -> Row:
@@ -166,7 +171,7 @@ def _caption(profiles: Sequence[Profile], published: PublishedCosts) -> tuple[st
     ]
     points = [point for profile in profiles for point in profile.points]
     if not points:
-        return (*lines, "No profile of ours is here. To measure one, with nothing else running:", _COMMAND)
+        return tuple(lines)
     depths = sorted({point.cells_per_stage for point in points}, reverse=True)
     counted = ", ".join(f"{counted_ratio(depth):.2f} at L={3 * depth + 2}" for depth in depths)
     edges = ", ".join(f"{math.sqrt(counted_ratio(depth)):.2f} at L={3 * depth + 2}" for depth in depths)

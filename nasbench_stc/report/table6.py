@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
-from nasbench_stc.benchmark import COLUMNS, Benchmark
+from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.report import statistics
 from nasbench_stc.report.groups import MANY, SIMULATED, TRAINED, Group, grouped
+from nasbench_stc.report.inputs import Inputs, Missing
 from nasbench_stc.report.published import EACH, Published, PublishedRow, load, load_without_supernet
 from nasbench_stc.report.render import Column, Row, Spread, Table
 from nasbench_stc.report.yardsticks import Yardstick, yardsticks
@@ -35,16 +36,18 @@ _COLUMNS = (
 _TITLE = "Accuracy of the cells found on NAS-Bench-201, in percent"
 _LISTED = 5  # seeds named one by one, at most
 _SECTIONS = {"STC-NAS": "STC-NAS paper"}
-_COMMANDS = ("stc-bench search --dataset cifar10 --seeds 3", "stc-bench search --method black-box --seeds 500")
+_CALLS = {
+    "searches of ours": "search --dataset cifar10 --seeds 3",
+    "simulated runs": "search --method black-box --seeds 500",
+}
 
 
-def build(records: Sequence[Record], benchmarks: Sequence[Benchmark] = (), published: Published | None = None) -> Table:
-    """The table of `published` (None: as the paper printed it) and of the groups of `records`.
+def build(inputs: Inputs, published: Published | None = None) -> Table:
+    """The table of `published` (None: as the paper printed it) and of the groups of records.
 
-    Args:
-        benchmarks: those in which the records were looked up, as far as they are at hand: what they say of cells that
-            nobody searched for is added, and how far each group's cells are from it.
+    Of benchmarks at hand it has what they say of cells that nobody searched for, and how far each group's are from it.
     """
+    records, benchmarks = inputs.records, inputs.benchmarks
     published = published or load(6)
     without_supernet = load_without_supernet()
     groups = grouped(records)
@@ -61,7 +64,9 @@ def build(records: Sequence[Record], benchmarks: Sequence[Benchmark] = (), publi
         if not opened:
             left.append(members[0].first.benchmark)
     left_out = len(records) - sum(len(group.records) for group in groups)
-    return Table(6, _TITLE, _COLUMNS, tuple(rows), _caption(groups, published, without_supernet, left_out, left))
+    missing = () if groups else tuple(Missing(what, inputs.command(call)) for what, call in _CALLS.items())
+    caption = _caption(groups, published, without_supernet, left_out, left)
+    return Table(6, _TITLE, _COLUMNS, tuple(rows), caption, missing)
 
 
 def _published_row(row: PublishedRow, published: Published) -> Row:
@@ -201,7 +206,7 @@ def _caption(
         "column shows that of its own. All others were searched on one data set, and the cells looked up on all.",
     ]
     if not groups:
-        return (*lines, "No run of ours is here. To make some:", *_COMMANDS)  # lines of their own, to be copied
+        return tuple(lines)
     lines += dict.fromkeys(_protocol_line(group) for group in groups)
     lines += dict.fromkeys(_benchmark_line(group.first.benchmark) for group in groups)
     if any(group.kind is SIMULATED for group in groups):

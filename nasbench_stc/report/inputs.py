@@ -1,0 +1,132 @@
+"""What tables and figures are made from, read once; and what is said where it is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from nasbench_stc.benchmark import Benchmark, Metric, open_benchmark
+from nasbench_stc.errors import DataError, StcBenchError
+from nasbench_stc.runs import Ranking, Record, profile, ranking, read_all
+from nasbench_stc.runs.profile import Profile
+from nasbench_stc.runs.record import read_below
+
+RESULTS = Path("results")
+"""Where records are looked for, and written, unless said otherwise."""
+
+
+class Missing(NamedTuple):
+    """What would be shown if there were records of it."""
+
+    what: str
+    """In few words, to stand after "missing: "."""
+    command: str
+    """What makes them, to be copied as it is."""
+
+    def __str__(self) -> str:
+        return f"missing: {self.what}; to make it: {self.command}"
+
+
+class MissingRecords(DataError):
+    """There is nothing of what a table or figure shows; `missing` says what would make it."""
+
+    def __init__(self, *missing: Missing) -> None:
+        self.missing = missing
+        super().__init__("; ".join(map(str, missing)))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What tables and figures are made from; each takes what it needs."""
+
+    records: Sequence[Record] = ()
+    asked: Benchmark | None = None
+    """The benchmark that was asked for; None: it is not at hand."""
+    benchmarks: Sequence[Benchmark] = ()
+    """Those in which the records' cells were looked up, as far as they are at hand with the whole space."""
+    profiles: Sequence[Profile] = ()
+    rankings: Sequence[Ranking] = ()
+    folders: tuple[Path, ...] = (RESULTS,)
+    """Where all that was read."""
+    problems: tuple[str, ...] = ()
+    """A sentence for each file that could not be read."""
+    dataset: str = "cifar10"
+    """Of the figures pareto and anytime, and the table differences; so is `split`."""
+    split: str = "test"
+    metric: Metric | None = None
+    """Of the figure pareto."""
+    regret: bool = False
+    """Of the figure anytime: how far below the best cell, instead of the accuracy."""
+
+    @property
+    def benchmark(self) -> Benchmark:
+        """The benchmark that was asked for.
+
+        Raises:
+            DataError: it is not at hand.
+        """
+        if self.asked is None:
+            raise DataError("no benchmark is at hand: `stc-bench data status` says how to get one")
+        return self.asked
+
+    def benchmark_of(self, record: Record) -> Benchmark | None:
+        """The benchmark in which the record's cell was looked up, if it is at hand."""
+        key = (record.benchmark["name"], record.benchmark["sha256"])
+        known = (*self.benchmarks, self.asked)
+        return next((opened for opened in known if opened and (opened.name, opened.sha256) == key), None)
+
+    def command(self, call: str) -> str:
+        """A `stc-bench` command that writes records to where these were read."""
+        folder = self.folders[0] if self.folders else RESULTS
+        return f"stc-bench {call}" if folder == RESULTS else f"stc-bench {call} --out {folder}"
+
+
+def gather(
+    folders: Iterable[str | Path] = (RESULTS,), benchmark: str | Path = "auto", data_dir: str | Path | None = None
+) -> Inputs:
+    """Read all records, rankings and profiles below folders, and open what their cells were looked up in.
+
+    Args:
+        folders: those that are not there have no records.
+        benchmark, data_dir: as for `open_benchmark`. `auto` may be nowhere.
+
+    Raises:
+        BadCallError, DataError: another benchmark than `auto` cannot be opened.
+    """
+    paths = tuple(Path(folder) for folder in folders)
+    records, problems = read_all(paths)
+    profiles, more = profile.read_all(paths)
+    rankings, most = read_below(paths, "ranking-*.json", ranking.read)
+    try:
+        asked = open_benchmark(benchmark, data_dir)
+    except StcBenchError:
+        if benchmark != "auto":
+            raise
+        asked = None
+    of_records = opened_for(records, asked, data_dir)
+    return Inputs(records, asked, of_records, profiles, rankings, paths, (*problems, *more, *most))
+
+
+def opened_for(
+    records: Sequence[Record], asked: Benchmark | None, data_dir: str | Path | None = None
+) -> list[Benchmark]:
+    """The benchmarks in which the records' cells were looked up, as far as they are at hand with the whole space.
+
+    Args:
+        asked: one that is open already; the others are found by the names that the records give.
+        data_dir: as for `open_benchmark`.
+    """
+    wanted = {(record.benchmark["name"], record.benchmark["sha256"]) for record in records}
+    found: dict[tuple[str, str], Benchmark] = {}
+    for candidate in [asked, *sorted({name for name, _ in wanted})]:
+        if wanted <= found.keys():
+            break
+        try:
+            opened = open_benchmark(candidate, data_dir) if isinstance(candidate, str) else candidate
+        except StcBenchError:
+            continue
+        if opened is not None and opened.in_memory and (opened.name, opened.sha256) in wanted:
+            found.setdefault((opened.name, opened.sha256), opened)
+    return [found[key] for key in sorted(found)]
