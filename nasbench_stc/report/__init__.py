@@ -11,9 +11,23 @@ from typing import NamedTuple
 
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import choose
-from nasbench_stc.report import anytime, pareto, ranking, scores, table3, table6
+from nasbench_stc.report import (
+    ablation_figures,
+    ablation_tables,
+    anytime,
+    figure5,
+    overview,
+    pareto,
+    ranking,
+    records,
+    scores,
+    table1,
+    table3,
+    table6,
+)
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords, gather, opened_for
+from nasbench_stc.report.overview import Entry, render_all
 from nasbench_stc.report.render import FORMATS, Table, render
 from nasbench_stc.report.scores import Scores
 
@@ -22,18 +36,21 @@ __all__ = [
     "FORMATS",
     "TABLES",
     "Chart",
+    "Entry",
     "Inputs",
     "Missing",
     "MissingRecords",
     "Scores",
     "Table",
     "gather",
+    "make_all",
     "make_agreement_table",
     "make_figure",
     "make_score_table",
     "make_table",
     "opened_for",
     "render",
+    "render_all",
 ]
 
 
@@ -52,13 +69,20 @@ class FigureMaker(NamedTuple):
 
 
 TABLES = {
+    "1": TableMaker("what discretization costs", table1.build),
     "3": TableMaker("what a search costs", table3.build),
     "6": TableMaker("accuracy of the cells found", table6.build),
+    "7": TableMaker("the coefficient of the JS loss", ablation_tables.build_lambda),
+    "8": TableMaker("without one of the consistencies", ablation_tables.build_consistency),
     "ranking": TableMaker("how well supernets rank cells", ranking.build),
+    "records": TableMaker("the runs behind all this", records.build),
 }
 """By the paper's number, or a name."""
 
 FIGURES = {
+    "5": FigureMaker("the search's ranking of its runs against the benchmark's", figure5.build),
+    "6": FigureMaker("softmax, sigmoid or ReLU", ablation_figures.build_activation),
+    "7": FigureMaker("the range of the sampling noise", ablation_figures.build_noise),
     "pareto": FigureMaker("accuracy against a metric, and what was found", pareto.build),
     "anytime": FigureMaker("the best cell so far over the search's seconds", anytime.build),
 }
@@ -89,6 +113,20 @@ def make_figure(name: int | str, inputs: Inputs) -> Chart:
     if str(name) not in FIGURES:
         raise choose("figure", str(name), FIGURES)
     return FIGURES[str(name)].build(inputs)
+
+
+def make_all(inputs: Inputs, tick: Callable[[str], None] = lambda title: None) -> list[Entry]:
+    """An entry for every table and figure: itself, or what it lacks and the command that makes it.
+
+    Args:
+        tick: is told what comes next.
+    """
+    entries = []
+    for kind, makers in (("table", TABLES), ("figure", FIGURES)):
+        for name, (about, build) in makers.items():
+            tick(f"{kind} {name}")
+            entries.append(overview.make(kind, name, about, build, inputs))
+    return entries
 
 
 def make_score_table(found: Scores) -> Table:

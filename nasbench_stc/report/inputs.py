@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from nasbench_stc.benchmark import Benchmark, Metric, open_benchmark
 from nasbench_stc.errors import DataError, StcBenchError
 from nasbench_stc.runs import Ranking, Record, profile, ranking, read_all
+from nasbench_stc.runs.ablation import is_of_ablation
 from nasbench_stc.runs.profile import Profile
 from nasbench_stc.runs.record import read_below
 
@@ -70,6 +72,11 @@ class Inputs:
         if self.asked is None:
             raise DataError("no benchmark is at hand: `stc-bench data status` says how to get one")
         return self.asked
+
+    @cached_property
+    def searches(self) -> list[Record]:
+        """The records but for those of ablations, which change a setting: they have tables and figures of their own."""
+        return [record for record in self.records if not is_of_ablation(record)]
 
     def benchmark_of(self, record: Record) -> Benchmark | None:
         """The benchmark in which the record's cell was looked up, if it is at hand."""

@@ -1,6 +1,6 @@
-"""A small model of a table, and the same table as text, Markdown, LaTeX, CSV or JSON.
+"""A small model of a table, and the same table as text, Markdown, LaTeX, CSV, JSON or HTML.
 
-A row holds raw values; what a reader sees is made from them here. Text, Markdown and LaTeX say the rest in
+A row holds raw values; what a reader sees is made from them here. Text, Markdown, LaTeX and HTML say the rest in
 notes below the table; CSV and JSON have everything as columns.
 """
 
@@ -23,7 +23,7 @@ from nasbench_stc.report.inputs import Missing
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-FORMATS = ("text", "markdown", "latex", "csv", "json")
+FORMATS = ("text", "markdown", "latex", "csv", "json", "html")
 MISSING = "–"
 INTERVAL_LABEL = "95 %"
 _DEFAULT_WIDTH = 100  # of text that does not go to a terminal
@@ -111,10 +111,14 @@ def render(table: Table, format: str = "text", width: int | None = None) -> str:
         raise choose("format", format, FORMATS)
     if format == "text":
         return _text(table, width or shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns)
+    if format == "html":
+        from nasbench_stc.report.html import table_page  # which is made of this module
+
+        return table_page(table)
     return {"markdown": _markdown, "latex": _latex, "csv": _csv, "json": _json}[format](table)
 
 
-class _Line(NamedTuple):
+class Line(NamedTuple):
     """What is written as one line of the body."""
 
     kind: str
@@ -124,17 +128,18 @@ class _Line(NamedTuple):
     marks: str = ""
 
 
-def _lines(table: Table, columns: tuple[Column, ...], marks: Mapping[str, str]) -> Iterator[_Line]:
+def lines_of(table: Table, columns: tuple[Column, ...], marks: Mapping[str, str]) -> Iterator[Line]:
+    """The body, line by line."""
     section = ""
     for row in table.rows:
         if row.section != section:
             section = row.section
-            yield _Line("section", (section,))
+            yield Line("section", (section,))
         texts = tuple(_show(row.values.get(column.key), column.form) for column in columns)
-        yield _Line("row", texts, ", ".join(marks[note] for note in row.notes))
+        yield Line("row", texts, ", ".join(marks[note] for note in row.notes))
         intervals = tuple(_show_interval(row.values.get(column.key)) for column in columns)
         if any(intervals):
-            yield _Line("interval", (INTERVAL_LABEL, *intervals[1:]))
+            yield Line("interval", (INTERVAL_LABEL, *intervals[1:]))
 
 
 def _show(value: Value, form: str) -> str:
@@ -151,11 +156,12 @@ def _show_interval(value: Value) -> str:
     return f"±{value.interval:.2f}" if isinstance(value, Spread) and value.interval is not None else ""
 
 
-def _named(table: Table) -> str:
+def named(table: Table) -> str:
+    """Its title, after the paper's number if it has one."""
     return table.title if table.number is None else f"Table {table.number}. {table.title}"
 
 
-def _marks(table: Table) -> dict[str, str]:
+def marks_of(table: Table) -> dict[str, str]:
     """A letter for each different note, in the order of the rows."""
     notes = dict.fromkeys(note for row in table.rows for note in row.notes)
     return {note: _letters(number) for number, note in enumerate(notes)}
@@ -171,7 +177,7 @@ def _text(table: Table, width: int) -> str:
     from rich.console import Console
 
     out = io.StringIO()
-    marks = _marks(table)
+    marks = marks_of(table)
     for columns, gap in _choices(table):
         grid = _grid(table, columns, marks, gap)
         # The natural width. A grid that is too wide all the same runs over the edge: numbers are never broken.
@@ -179,9 +185,9 @@ def _text(table: Table, width: int) -> str:
         if needed <= width:
             break
     Console(file=out, width=needed, color_system=None, markup=False, highlight=False, emoji=False).print(grid)
-    sections = (line.texts[0] for line in _lines(table, columns, marks) if line.kind == "section")
+    sections = (line.texts[0] for line in lines_of(table, columns, marks) if line.kind == "section")
     body = (next(sections) if line.startswith(_SECTION) else line.rstrip() for line in out.getvalue().splitlines())
-    lines = [*_wrap(_named(table), width), "", *body, ""]
+    lines = [*_wrap(named(table), width), "", *body, ""]
     for note, mark in marks.items():
         lines += _wrap(note, width, f"({mark}) ")
     if marks:
@@ -211,7 +217,7 @@ def _grid(table: Table, columns: tuple[Column, ...], marks: Mapping[str, str], g
     for column in columns:
         heading = f"{column.group}\n{column.title}" if column.group else column.title
         grid.add_column(heading, justify="left" if column == columns[0] else "right", no_wrap=True)
-    for line in _lines(table, columns, marks):
+    for line in lines_of(table, columns, marks):
         name, *texts = line.texts
         if line.kind != "section":
             name = f" {name}"
@@ -232,23 +238,30 @@ def _wrap(sentence: str, width: int, mark: str = "") -> list[str]:
 
 def _heading(column: Column) -> str:
     """Group and title in one line."""
-    return f"{_group(column)} {_title(column)}".strip()
+    return f"{group_of(column)} {title_of(column)}".strip()
 
 
-def _group(column: Column) -> str:
+def groups_of(columns: tuple[Column, ...]) -> Iterator[tuple[str, int]]:
+    """Groups and the number of their columns, from left to right; empty for columns without a group."""
+    return ((group, len(list(members))) for group, members in itertools.groupby(columns, key=group_of))
+
+
+def group_of(column: Column) -> str:
+    """What it has in common with its neighbours, in one line."""
     return column.group.replace("\n", "")
 
 
-def _title(column: Column) -> str:
+def title_of(column: Column) -> str:
+    """In one line."""
     return column.title.replace("\n", " ")
 
 
 def _markdown(table: Table) -> str:
-    marks = _marks(table)
-    lines = [f"**{_escape_markdown(_named(table))}**", ""]
+    marks = marks_of(table)
+    lines = [f"**{_escape_markdown(named(table))}**", ""]
     lines.append("| " + " | ".join(_heading(column) for column in table.columns) + " |")
     lines.append("|" + "|".join(["---", *["---:"] * (len(table.columns) - 1)]) + "|")
-    for line in _lines(table, table.columns, marks):
+    for line in lines_of(table, table.columns, marks):
         name, *texts = map(_escape_markdown, line.texts)
         if line.kind == "section":
             name, texts = f"**{name}**", [""] * (len(table.columns) - 1)
@@ -272,7 +285,7 @@ def _escape_markdown(text: str) -> str:
 
 def _latex(table: Table) -> str:
     r"""A float that needs the package booktabs; `\input` it."""
-    marks = _marks(table)
+    marks = marks_of(table)
     columns = tuple(column for column in table.columns if column.drop <= _LATEX_DROP)
     lines = [
         "% needs \\usepackage{booktabs}",
@@ -284,7 +297,7 @@ def _latex(table: Table) -> str:
         *_latex_head(columns),
         r"\midrule",
     ]
-    body = list(_lines(table, columns, marks))
+    body = list(lines_of(table, columns, marks))
     for number, line in enumerate(body):
         name, *texts = map(_escape_latex, line.texts)
         if line.kind == "section":
@@ -303,15 +316,14 @@ def _latex(table: Table) -> str:
 def _latex_head(columns: tuple[Column, ...]) -> list[str]:
     """Groups, a rule below each, titles."""
     groups, rules, position = [], [], 1
-    for group, members in itertools.groupby(columns, key=_group):
-        count = len(list(members))
+    for group, count in groups_of(columns):
         if group:
             groups.append(rf"\multicolumn{{{count}}}{{c}}{{{_escape_latex(group)}}}")
             rules.append(rf"\cmidrule(lr){{{position}-{position + count - 1}}}")
         else:
             groups += [""] * count
         position += count
-    titles = [_escape_latex(_title(column)) for column in columns]
+    titles = [_escape_latex(title_of(column)) for column in columns]
     return [rf"{' & '.join(groups)} \\", " ".join(rules), rf"{' & '.join(titles)} \\"]
 
 
