@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import choose
-from nasbench_stc.report import anytime, cells, heatmap, pareto, ranking, scores, table3, table6
+from nasbench_stc.report import anytime, cells, heatmap, pareto, ranking, scores, skips, table3, table6
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords, gather, opened_for
 from nasbench_stc.report.render import FORMATS, Table, render
@@ -62,6 +62,7 @@ TABLES = {
 FIGURES = {
     "2": FigureMaker("cells that DARTS found", partial(cells.build, method="darts")),
     "3": FigureMaker("weights of operations at the end of DARTS", partial(heatmap.build, method="darts")),
+    "8": FigureMaker("skip connections and accuracy over the epochs", skips.build),
     "9": FigureMaker("weights of operations at the end of STC-NAS", partial(heatmap.build, method="stc")),
     "10": FigureMaker("cells that STC-NAS found", partial(cells.build, method="stc")),
     "pareto": FigureMaker("accuracy against a metric, and what was found", pareto.build),

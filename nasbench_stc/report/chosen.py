@@ -42,7 +42,7 @@ class Chosen:
         if not self.others:
             return ""
         number = "Another group" if self.others == 1 else f"{self.others} other groups"
-        return f" {number} of its runs (by settings, data set, device or benchmark) not shown."
+        return f" {number} of {self.group.name} runs (by settings, data set, device or benchmark) not shown."
 
     def described(self) -> dict[str, Any]:
         """The group in plain values."""
