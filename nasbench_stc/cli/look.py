@@ -62,8 +62,8 @@ def report(
         raise click.UsageError("--metric is of a figure: give --figure pareto, too")
     if regret and figure != "anytime":
         raise click.UsageError("--regret is of the figure anytime: give --figure anytime, too")
-    if metric is not None and figure == "anytime":
-        raise click.UsageError("--metric is of the figure pareto; anytime has none")
+    if metric is not None and figure not in (None, "pareto"):
+        raise click.UsageError(f"--metric is of the figure pareto; {figure} has none")
     if figure is not None and form is None and out is None:
         raise click.UsageError(f"--out is missing: a file for the figure, like {figure}.pdf; or --format csv or json")
     inputs = gather(results, benchmark, data_dir)
@@ -81,7 +81,8 @@ def report(
         _deliver(chart.render(made, form), out)
     elif out is not None:
         _write(out, style.save(made.draw(), out))
-        click.echo(f"{out}: {made.caption}")
+        for line in (f"{out}: {made.caption}", *made.missing):
+            click.echo(line)
 
 
 def _deliver(text: str, out: Path | None) -> None:

@@ -7,6 +7,7 @@ function from `Inputs` to a `Chart`, which draws itself; only that imports matpl
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from nasbench_stc.benchmark import Benchmark
@@ -15,19 +16,21 @@ from nasbench_stc.report import (
     ablation_figures,
     ablation_tables,
     anytime,
+    cells,
     figure5,
-    overview,
+    heatmap,
     pareto,
     ranking,
     records,
     scores,
+    skips,
     table1,
     table3,
     table6,
 )
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords, gather, opened_for
-from nasbench_stc.report.overview import Entry, render_all
+from nasbench_stc.report.overview import Entry, make_entry, render_all
 from nasbench_stc.report.render import FORMATS, Table, render
 from nasbench_stc.report.scores import Scores
 
@@ -80,9 +83,14 @@ TABLES = {
 """By the paper's number, or a name."""
 
 FIGURES = {
+    "2": FigureMaker("cells that DARTS found", partial(cells.build, method="darts")),
+    "3": FigureMaker("weights of operations at the end of DARTS", partial(heatmap.build, method="darts")),
     "5": FigureMaker("the search's ranking of its runs against the benchmark's", figure5.build),
     "6": FigureMaker("softmax, sigmoid or ReLU", ablation_figures.build_activation),
     "7": FigureMaker("the range of the sampling noise", ablation_figures.build_noise),
+    "8": FigureMaker("skip connections and accuracy over the epochs", skips.build),
+    "9": FigureMaker("weights of operations at the end of STC-NAS", partial(heatmap.build, method="stc")),
+    "10": FigureMaker("cells that STC-NAS found", partial(cells.build, method="stc")),
     "pareto": FigureMaker("accuracy against a metric, and what was found", pareto.build),
     "anytime": FigureMaker("the best cell so far over the search's seconds", anytime.build),
 }
@@ -125,7 +133,7 @@ def make_all(inputs: Inputs, tick: Callable[[str], None] = lambda title: None) -
     for kind, makers in (("table", TABLES), ("figure", FIGURES)):
         for name, (about, build) in makers.items():
             tick(f"{kind} {name}")
-            entries.append(overview.make(kind, name, about, build, inputs))
+            entries.append(make_entry(kind, name, about, build, inputs))
     return entries
 
 

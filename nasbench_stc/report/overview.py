@@ -45,7 +45,7 @@ class Entry:
         return f"{self.kind}-{self.name}"
 
 
-def make(kind: str, name: str, about: str, build: Callable[[Inputs], Table | Chart], inputs: Inputs) -> Entry:
+def make_entry(kind: str, name: str, about: str, build: Callable[[Inputs], Table | Chart], inputs: Inputs) -> Entry:
     """The entry of one table or figure."""
     try:
         if (kind, name) == ("figure", "pareto") and inputs.metric is None:
