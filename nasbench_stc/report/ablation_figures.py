@@ -1,4 +1,4 @@
-"""Figures 6 and 7 of the paper: what cells found score, by the function that weighs alpha, and by the sampling noise."""
+"""Figures 6 and 7 of the paper: what cells found score, by what weighs alpha, and by the range of the noise."""
 
 from __future__ import annotations
 
@@ -52,8 +52,7 @@ def _build(inputs: Inputs, name: str) -> Chart:
     others = [f"{other.title} (n={len(other.records)} in all)" for other in found[1:]]
     caption = (
         f"{about(study)} Dots: runs; diamonds and bars: their mean and its 95 % t-interval (ddof=1, cut at the axis). "
-        f"{_changes(study)} {_SAID[name]}"
-        + f" Runs that are not shown: {'; '.join(others)}." * bool(others)
+        f"{_changes(study)} {_SAID[name]}" + f" Runs that are not shown: {'; '.join(others)}." * bool(others)
     )
     details = {"study": study.title, "score": study.score, "benchmark_sha256": study.setting.benchmark[1]}
     return Chart(caption, tuple(_rows(study)), details, picture.draw, missing(inputs, name, found))

@@ -96,7 +96,9 @@ def spread(values: Sequence[float]) -> Spread:
 
 def change_of(study: Study, records: Sequence[Record]) -> Spread | None:
     """How far an arm is from the usual one over common seeds; None where they have none."""
-    own, usual = ({r.seed: r.scores[study.score] for r in of if study.score in r.scores} for of in (records, study.usual))
+    own, usual = (
+        {r.seed: r.scores[study.score] for r in of if study.score in r.scores} for of in (records, study.usual)
+    )
     if not own.keys() & usual.keys():
         return None
     found = statistics.paired_difference(own, usual)
@@ -145,8 +147,8 @@ def about(study: Study) -> str:
         if not arm.is_usual
     ]
     return (
-        f"{ABLATIONS[study.name].stands_for}, {study.title}: {'; '.join(changes)}. Compared by {study.score}; looked up "
-        f"in {setting.benchmark[0]} (sha256 {setting.benchmark[1][:12]}); searched on {setting.device}."
+        f"{ABLATIONS[study.name].stands_for}, {study.title}: {'; '.join(changes)}. Compared by {study.score}; looked "
+        f"up in {setting.benchmark[0]} (sha256 {setting.benchmark[1][:12]}); searched on {setting.device}."
     )
 
 

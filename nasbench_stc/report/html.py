@@ -1,4 +1,4 @@
-"""Tables and figures as one HTML page that needs nothing else: no network, no script, readable on a phone, printable."""
+"""Tables and figures as one HTML page that needs nothing else: no network, no script; for phones and paper, too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _STYLE = """
 body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 76rem; color: var(--ink); background: #fff;
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .3rem; }
-h2 { font-size: 1.15rem; line-height: 1.3; margin: 2.6rem 0 .6rem; padding-top: .6rem; border-top: 1px solid var(--line); }
+h2 { font-size: 1.15rem; line-height: 1.3; margin: 2.6rem 0 .6rem; padding-top: .6rem;
+  border-top: 1px solid var(--line); }
 p { margin: .4rem 0; max-width: 52rem; }
 a { color: var(--link); }
 nav ul { columns: 18rem; padding-left: 1.2rem; margin: .5rem 0; }
@@ -40,7 +41,8 @@ tr.section th { font-weight: 600; padding-top: .6rem; border-bottom: 1px solid v
 tbody tr.row:hover td, tbody tr.row:hover th { background: var(--band); }
 tr.interval td, tr.interval th { color: var(--soft); padding-top: 0; }
 sup { font-size: .7em; }
-.missing { border-left: 3px solid #e69f00; background: var(--band); padding: .4rem .8rem; margin: .6rem 0; font-size: .85rem; }
+.missing { border-left: 3px solid #e69f00; background: var(--band); padding: .4rem .8rem; margin: .6rem 0;
+  font-size: .85rem; }
 code { font: .85em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 @media print {
   body { font-size: 9pt; max-width: none; padding: 0; }
@@ -61,7 +63,9 @@ def page(title: str, *body: str) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n" + "\n".join(body) + "\n</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        + "\n".join(body)
+        + "\n</body>\n</html>\n"
     )
 
 

@@ -58,8 +58,21 @@ def make_entry(kind: str, name: str, about: str, build: Callable[[Inputs], Table
     return Entry(kind, name, about, made, made.missing)
 
 
-def render_all(entries: Sequence[Entry], inputs: Inputs, format: str, width: int | None = None) -> str:
+def render_all(
+    entries: Sequence[Entry],
+    inputs: Inputs,
+    format: str,
+    width: int | None = None,
+    tick: Callable[[str], None] = lambda title: None,
+) -> str:
     """All of them in one of `FORMATS`, ending with a newline.
+
+    Args:
+        entries: of all tables and figures.
+        inputs: what they were made from.
+        format: one of `FORMATS`.
+        width: columns of the terminal, for text alone; None finds it out.
+        tick: is told what is drawn next.
 
     Raises:
         BadCallError: an unknown format.
@@ -67,7 +80,7 @@ def render_all(entries: Sequence[Entry], inputs: Inputs, format: str, width: int
     if format not in FORMATS:
         raise choose("format of all tables and figures", format, FORMATS)
     if format == "html":
-        return html.page("nasbench_stc report", *_html(entries, inputs))
+        return html.page("nasbench_stc report", *_html(entries, inputs, tick))
     return "\n".join(_plain(entries, inputs, format, width)) + "\n"
 
 
@@ -95,7 +108,7 @@ def _command(entry: Entry, inputs: Inputs) -> str:
     return f"stc-bench report --figure {entry.name}{metric}{folders} --out {name}.pdf"
 
 
-def _html(entries: Sequence[Entry], inputs: Inputs) -> Iterator[str]:
+def _html(entries: Sequence[Entry], inputs: Inputs, tick: Callable[[str], None]) -> Iterator[str]:
     yield "<header><h1>Neural architecture search on NAS-Bench-201: what was measured</h1>"
     yield f'<p class="note">{" ".join(map(html.text, _provenance(inputs)))}</p></header>'
     there = [entry for entry in entries if entry.made is not None]
@@ -105,6 +118,7 @@ def _html(entries: Sequence[Entry], inputs: Inputs) -> Iterator[str]:
         told = "".join(f"<p>Not read: {html.text(problem)}</p>" for problem in inputs.problems)
         yield f'<div class="missing">{told}</div>'
     for entry in there:
+        tick(f"drawing {entry.kind} {entry.name}")
         title = named(entry.made) if isinstance(entry.made, Table) else entry.title
         yield f'<section id="{entry.anchor}"><h2>{escape(title)}</h2>'
         if isinstance(entry.made, Table):
@@ -125,6 +139,7 @@ def _html(entries: Sequence[Entry], inputs: Inputs) -> Iterator[str]:
 def _provenance(inputs: Inputs) -> Iterator[str]:
     folders = ", ".join(f"`{folder}`" for folder in inputs.folders)
     yield f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by nasbench_stc {__version__} (revision {git_revision()})"
-    yield f"from {len(inputs.records):,} runs, {len(inputs.rankings)} rankings and {len(inputs.profiles)} profiles in {folders}."
+    counted = f"{len(inputs.records):,} runs, {len(inputs.rankings)} rankings and {len(inputs.profiles)} profiles"
+    yield f"from {counted} in {folders}."
     for opened in inputs.benchmarks:
         yield f"Benchmark {opened.name}: {opened.about} ({opened.path.name}, sha256 {opened.sha256})."

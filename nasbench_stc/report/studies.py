@@ -141,4 +141,6 @@ def _lacking_all(inputs: Inputs, name: str) -> Missing:
         if latest.search_dataset not in DATASETS:
             options = f" --dataset {latest.search_dataset}"
         options += f" --protocol {latest.protocol}"
-    return Missing(f"the searches of {ablation.stands_for}: {ablation.about}", inputs.command(f"ablate {name}{options}"))
+    return Missing(
+        f"the searches of {ablation.stands_for}: {ablation.about}", inputs.command(f"ablate {name}{options}")
+    )

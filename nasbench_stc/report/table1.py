@@ -1,7 +1,7 @@
 """Table 1 of the paper: what a supernet loses where its super-cell becomes a cell.
 
-Before: validation accuracy with all operations on every edge, as alpha weighs them at the end of the search. After: with
-the resulting cell, under the same weights. Both on all images of alpha's half.
+Before: validation accuracy with all operations on every edge, as alpha weighs them at the end of the search. After:
+with the resulting cell, under the same weights. Both on all images of alpha's half.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def build(inputs: Inputs) -> Table:
     published = load_rows("table1")
     groups = [group for group in grouped(inputs.searches) if all(_BEFORE in r.supernet for r in group.records)]
     rows = [*_printed(published), *(_row(group) for group in groups)]
-    missing = ()
+    missing: tuple[Missing, ...] = ()
     if not any(group.first.method == "darts" for group in groups):
         older = any(record.method == "darts" for record in inputs.searches)  # of a version that did not look
         call = f"search --method darts,stc --dataset cifar10 --seeds 3{' --no-resume' * older}"
