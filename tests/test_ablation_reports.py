@@ -140,7 +140,7 @@ def test_figures_6_and_7_show_every_run(number: int, name: str, labels: list[str
     assert "±" in made.caption and not made.missing
     (axes,) = made.draw().axes
     assert [text.get_text() for text in axes.get_xticklabels()] == labels
-    assert "n=3" in axes.get_title()
+    assert "n=3" in axes.get_title(loc="left")
     shown = np.concatenate([line.get_ydata() for line in axes.lines])
     assert {row["cifar10-test"] for row in made.rows} <= set(shown)
     low, high = axes.get_ylim()
@@ -175,7 +175,7 @@ def test_figure_5_of_the_papers_own_ranks(network: str, tau: float, p: float) ->
     assert [row["search_rank"] for row in made.rows] == 2 * list(range(1, 9))
     assert f"{network} tau {tau} (printed {PRINTED[network]['tau']}), p {p}" in made.caption
     left, right = made.draw().axes
-    assert f"tau-b = {tau:.2f}" in left.get_title() and "C=16, n=8" in right.get_title()
+    assert f"tau-b = {tau:.2f}" in left.get_title(loc="left") and "C=16, n=8" in right.get_title(loc="left")
 
 
 def with_super_cell(method: str, before: float, after: float, seed: int) -> Record:
@@ -250,11 +250,11 @@ def test_arms_have_printed_numbers_and_the_other_way_round() -> None:
 def test_ablations_are_not_rows_of_table_6() -> None:
     searches = [make_record(seed) for seed in range(3)]
     mine = make_record(0, changes={"noise": 0.2})
-    table = make_table(6, Inputs([*searches, *arms("noise"), mine]))
+    changing = [record for record in arms("noise") if record.changes]
+    table = make_table(6, Inputs([*searches, *changing, mine]))
     changed = [row.details["settings"] for row in table.rows if row.section.startswith("Ours: ")]
     assert len(changed) == 2
-    assert "12 runs" not in "".join(table.caption)
-    assert any("of ablations" in line and "9" in line for line in table.caption)
+    assert any("of ablations" in line and ": 9." in line for line in table.caption)
 
 
 def test_every_exhibit_of_the_paper_that_is_here_has_a_place() -> None:

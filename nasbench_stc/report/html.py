@@ -21,7 +21,7 @@ body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 76rem; color: var(-
 h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .3rem; }
 h2 { font-size: 1.15rem; line-height: 1.3; margin: 2.6rem 0 .6rem; padding-top: .6rem;
   border-top: 1px solid var(--line); }
-p { margin: .4rem 0; max-width: 52rem; }
+p { margin: .4rem 0; max-width: 52rem; overflow-wrap: anywhere; }
 a { color: var(--link); }
 nav ul { columns: 18rem; padding-left: 1.2rem; margin: .5rem 0; }
 nav li { break-inside: avoid; }
