@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 FORMATS = ("text", "markdown", "latex", "csv", "json")
 MISSING = "–"
 INTERVAL_LABEL = "95 %"
+INDISTINCT = "≈"
 _DEFAULT_WIDTH = 100  # of text that does not go to a terminal
 _ENDLESS = 10_000
 _SECTION = "\ue000"  # of private use: stands for a section's title, which may be wider than the first column
+_SPREAD = ("mean", "std", "interval95", "indistinct")  # what CSV has of one
+_ESTIMATE = ("value", "low", "high")
 _LATEX_DROP = 2  # what a page has room for
 _LATEX_SIGNS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
@@ -47,9 +50,21 @@ class Spread:
     """Why the number is in doubt."""
     signed: bool = False
     """Whether it is a difference, shown with its sign and without the deviation of what it is a difference of."""
+    indistinct: bool = False
+    """Whether it is a difference that cannot be told from none; marked."""
 
 
-Value = str | int | float | Spread | None
+@dataclass(frozen=True)
+class Estimate:
+    """A number with a 95 % interval that need not have it in its middle."""
+
+    value: float
+    low: float | None = None
+    """None, like `high`, where there is no interval."""
+    high: float | None = None
+
+
+Value = str | int | float | Spread | Estimate | None
 
 
 @dataclass(frozen=True)
@@ -65,6 +80,8 @@ class Column:
     """0: never left out."""
     spread: bool = False
     """Whether its values are `Spread`s."""
+    estimate: bool = False
+    """Whether they are `Estimate`s."""
     form: str = ".2f"
     """How floats are written, but for CSV and JSON, as of `format`."""
 
@@ -132,7 +149,7 @@ def _lines(table: Table, columns: tuple[Column, ...], marks: Mapping[str, str]) 
             yield _Line("section", (section,))
         texts = tuple(_show(row.values.get(column.key), column.form) for column in columns)
         yield _Line("row", texts, ", ".join(marks[note] for note in row.notes))
-        intervals = tuple(_show_interval(row.values.get(column.key)) for column in columns)
+        intervals = tuple(_show_interval(row.values.get(column.key), column.form) for column in columns)
         if any(intervals):
             yield _Line("interval", (INTERVAL_LABEL, *intervals[1:]))
 
@@ -142,12 +159,16 @@ def _show(value: Value, form: str) -> str:
         return MISSING
     if isinstance(value, Spread):
         if value.signed:
-            return f"{value.mean:+.2f}"
+            return f"{INDISTINCT * value.indistinct}{value.mean:+.2f}"
         return f"{value.mean:.2f}" if value.std is None else f"{value.mean:.2f}±{value.std:.2f}"
+    if isinstance(value, Estimate):
+        value = value.value
     return f"{value:{form}}" if isinstance(value, float) else str(value)
 
 
-def _show_interval(value: Value) -> str:
+def _show_interval(value: Value, form: str) -> str:
+    if isinstance(value, Estimate) and value.low is not None:
+        return f"{value.low:{form}}–{value.high:{form}}"
     return f"±{value.interval:.2f}" if isinstance(value, Spread) and value.interval is not None else ""
 
 
@@ -318,18 +339,20 @@ def _latex_head(columns: tuple[Column, ...]) -> list[str]:
 def _escape_latex(text: str) -> str:
     text = re.sub(r"[\\{}~^&%$#_]", lambda sign: _LATEX_SIGNS.get(sign[0], f"\\{sign[0]}"), text)
     text = re.sub(r"`([^`]*)`", r"\\texttt{\1}", text.replace("--", "-{}-"))
-    return text.replace("±", r"$\pm$").replace("×", r"$\times$").replace(MISSING, "--")
+    text = text.replace("±", r"$\pm$").replace(INDISTINCT, r"$\approx$")
+    return text.replace("×", r"$\times$").replace(MISSING, "--")
 
 
 def _csv(table: Table) -> str:
-    """One line a row of the table; a spread is three columns. Lists are written with spaces between."""
+    """One line a row; a spread or an estimate has a column for each of its numbers. Lists have spaces between."""
+    several: dict[str, tuple[str, ...]] = {column.key: _SPREAD for column in table.columns if column.spread}
+    several |= {column.key: _ESTIMATE for column in table.columns if column.estimate}
     lines = []
     for row in _plain_rows(table):
         line: dict[str, Any] = {}
         for key, value in row.items():
-            if key in {column.key for column in table.columns if column.spread}:
-                for part in ("mean", "std", "interval95"):
-                    line[f"{key}_{part}"] = value[part] if value else None
+            if key in several:
+                line |= {f"{key}_{part}": value[part] if value else None for part in several[key]}
             elif isinstance(value, dict):
                 line[key] = json.dumps(value, ensure_ascii=False, sort_keys=True)
             else:
@@ -368,6 +391,8 @@ def _plain_rows(table: Table) -> list[dict[str, Any]]:
 
 
 def _plain(value: Value) -> Any:
+    if isinstance(value, Estimate):
+        return asdict(value)
     if not isinstance(value, Spread):
         return value
     spread = asdict(value)
