@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nasbench_stc.cli import options
+
+if TYPE_CHECKING:
+    from nasbench_stc.runs import Record
 
 
 @click.command()
@@ -16,6 +21,11 @@ from nasbench_stc.cli import options
 @click.option("--metric", metavar="NAME", help="Of the figure pareto; `stc-bench metrics` lists what there is.")
 @click.option(
     "--regret", is_flag=True, help="Of the figure anytime: how far below the best cell, on a logarithmic axis."
+)
+@click.option(
+    "--against",
+    metavar="METHOD",
+    help="Of the table differences: what the other methods are compared with.  [default: stc]",
 )
 @click.option("--dataset", default="cifar10", show_default=True, help="Of accuracy and metric: pareto, anytime.")
 @click.option("--split", default="test", show_default=True, help="Of the figure's accuracy: test or valid.")
@@ -45,6 +55,7 @@ def report(
     figure: str | None,
     metric: str | None,
     regret: bool,
+    against: str | None,
     dataset: str,
     split: str,
     results: tuple[Path, ...],
@@ -64,11 +75,15 @@ def report(
         raise click.UsageError("--regret is of the figure anytime: give --figure anytime, too")
     if metric is not None and figure == "anytime":
         raise click.UsageError("--metric is of the figure pareto; anytime has none")
+    if against is not None and table != "differences":
+        raise click.UsageError("--against is of the table differences: give --table differences, too")
     if figure is not None and form is None and out is None:
         raise click.UsageError(f"--out is missing: a file for the figure, like {figure}.pdf; or --format csv or json")
     inputs = gather(results, benchmark, data_dir)
     for problem in inputs.problems:
         click.echo(f"left out: {problem}", err=True)
+    if against is not None:
+        inputs = replace(inputs, against=_known(against, inputs.records))
     if figure is None:
         _deliver(render(make_table(table or "6", inputs), form or "text"), out)
         return
@@ -82,6 +97,21 @@ def report(
     elif out is not None:
         _write(out, style.save(made.draw(), out))
         click.echo(f"{out}: {made.caption}")
+
+
+def _known(method: str, records: Sequence[Record]) -> str:
+    """A method's name as it is.
+
+    Raises:
+        BadCallError: no record is of it, and it is none of ours.
+    """
+    from nasbench_stc.errors import choose
+    from nasbench_stc.methods import METHODS
+
+    names = list(dict.fromkeys([*METHODS, *(record.method for record in records)]))
+    if method not in names:
+        raise choose("method", method, names)
+    return method
 
 
 def _deliver(text: str, out: Path | None) -> None:

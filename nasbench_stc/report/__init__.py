@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import choose
-from nasbench_stc.report import anytime, pareto, ranking, scores, table3, table6
+from nasbench_stc.report import anytime, differences, pareto, ranking, scores, table3, table6
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords, gather, opened_for
 from nasbench_stc.report.render import FORMATS, Table, render
@@ -54,6 +54,7 @@ class FigureMaker(NamedTuple):
 TABLES = {
     "3": TableMaker("what a search costs", table3.build),
     "6": TableMaker("accuracy of the cells found", table6.build),
+    "differences": TableMaker("methods against one of them, by common seeds", differences.build),
     "ranking": TableMaker("how well supernets rank cells", ranking.build),
 }
 """By the paper's number, or a name."""

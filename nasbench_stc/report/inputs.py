@@ -53,12 +53,14 @@ class Inputs:
     problems: tuple[str, ...] = ()
     """A sentence for each file that could not be read."""
     dataset: str = "cifar10"
-    """Of the figures pareto and anytime, and the table differences; so is `split`."""
+    """Of the figures pareto and anytime; so is `split`."""
     split: str = "test"
     metric: Metric | None = None
     """Of the figure pareto."""
     regret: bool = False
     """Of the figure anytime: how far below the best cell, instead of the accuracy."""
+    against: str = "stc"
+    """Of the table differences: the method that the others are compared with."""
 
     @property
     def benchmark(self) -> Benchmark:
