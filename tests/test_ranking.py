@@ -153,6 +153,12 @@ def test_the_command_writes_a_ranking_and_takes_it_the_next_time(run_folder, stc
     truth = open_benchmark("analog").accuracy(np.array(found.cells))
     assert rows[1]["tau_b"] == pytest.approx(stats.kendalltau(-np.array(found.loss), truth).statistic)
     assert rows[1]["low"] < rows[1]["tau_b"] < rows[1]["high"]
+    classes = {}
+    for place, index in enumerate(found.cells):
+        classes.setdefault(Cell.from_index(index).isomorphism_class, []).append(place)
+    merged = [[values[members].mean() for members in classes.values()] for values in (-np.array(found.loss), truth)]
+    assert rows[4]["n"] == len(classes) < 30
+    assert rows[4]["tau_b"] == pytest.approx(stats.kendalltau(*merged).statistic)
     assert stc_bench(*args, "--no-resume")[0] == 1
 
 

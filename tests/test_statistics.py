@@ -269,6 +269,6 @@ def test_merged_values_are_the_means_of_their_classes(values: list[tuple[str, fl
 def test_merging_keeps_ties_and_minus_infinity() -> None:
     assert np.mean([0.1] * 3) != 0.1  # which would untie it from a class of one cell
     assert statistics.merged(np.array([0.1, 0.1, 0.1, 0.1]), ["a", "a", "a", "b"]).tolist() == [0.1, 0.1]
-    lowest = np.array([-np.inf, -np.inf, 2.0, -np.inf, 3.0])
-    assert statistics.merged(lowest, ["a", "a", "b", "b", "c"]).tolist() == [-np.inf, -np.inf, 3.0]
+    lowest = np.array([-np.inf, -np.inf, 2.0, -np.inf, 3.0, -np.inf, 4.0])
+    assert statistics.merged(lowest, list("aabbcdd")).tolist() == [-np.inf, -np.inf, 3.0, -np.inf]
     assert statistics.merged(np.array([1, 2]), ["a", "a"]).tolist() == [1.5]

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from nasbench_stc.report import Inputs
     from nasbench_stc.runs import Record
 
+if TYPE_CHECKING:
+    from nasbench_stc.runs import Record
+
 
 @click.command()
 @click.option("--table", metavar="NAME", help="The paper's table 1, 3, 6, 7 or 8; differences, ranking or records.")
@@ -131,6 +134,21 @@ def _known(method: str, records: Sequence[Record]) -> str:
     Raises:
         BadCallError: no record is of it, and it is none of ours.
     """
+    from nasbench_stc.methods import METHODS
+
+    names = list(dict.fromkeys([*METHODS, *(record.method for record in records)]))
+    if method not in names:
+        raise choose("method", method, names)
+    return method
+
+
+def _known(method: str, records: Sequence[Record]) -> str:
+    """A method's name as it is.
+
+    Raises:
+        BadCallError: no record is of it, and it is none of ours.
+    """
+    from nasbench_stc.errors import choose
     from nasbench_stc.methods import METHODS
 
     names = list(dict.fromkeys([*METHODS, *(record.method for record in records)]))

@@ -148,7 +148,7 @@ def _difference_row(group: Group, yardstick: Yardstick, benchmark: str) -> Row:
             "n": group.runs,
             "search_dataset": group.searched_on,
             "protocol": group.first.protocol,
-            **{key: marked(_spread(values, source), "cifar10") for key, values in differences.items()},
+            **{key: marked(_spread(values, source), COLUMNS[key][0]) for key, values in differences.items()},
         },
         details={"source": source},
     )
