@@ -142,21 +142,6 @@ def _known(method: str, records: Sequence[Record]) -> str:
     return method
 
 
-def _known(method: str, records: Sequence[Record]) -> str:
-    """A method's name as it is.
-
-    Raises:
-        BadCallError: no record is of it, and it is none of ours.
-    """
-    from nasbench_stc.errors import choose
-    from nasbench_stc.methods import METHODS
-
-    names = list(dict.fromkeys([*METHODS, *(record.method for record in records)]))
-    if method not in names:
-        raise choose("method", method, names)
-    return method
-
-
 def _deliver(text: str, out: Path | None) -> None:
     if out is None:
         click.echo(text.rstrip("\n"))
