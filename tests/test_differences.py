@@ -125,7 +125,7 @@ def test_the_columns_of_one_search_are_drawn_together() -> None:
 
 def test_the_reference_is_that_of_the_same_protocol_and_data_set() -> None:
     many = found([80.0] * 5, protocol="smoke")
-    changed = found([60.0] * 6, changes={"noise": 0.0}, settings={"protocol": {}, "method": {"noise": 0.0}})
+    changed = found([60.0] * 6, changes={"noise": 0.2}, settings={"protocol": {}, "method": {"noise": 0.2}})
     table = rows([*found(OURS), *many, *changed, *found(THEIRS, "darts"), *found(THEIRS, "gdas", protocol="digits")])
     against = {
         (row.values["method"], row.values["protocol"], row.values["n"]): re.findall(r"\((.*)\)", row.section)[0]
@@ -133,10 +133,10 @@ def test_the_reference_is_that_of_the_same_protocol_and_data_set() -> None:
     }
     assert against == {
         ("DARTS", "cpu", 3): "cpu, searched on cifar10, n=3",
-        ("GDAS", "digits", 3): "cpu, noise=0.0, searched on cifar10, n=6",  # none of its protocol: that of most runs
+        ("GDAS", "digits", 3): "cpu, noise=0.2, searched on cifar10, n=6",  # none of its protocol: that of most runs
         ("STC-NAS", "cpu", 6): "cpu, searched on cifar10, n=3",
     }  # the one of the other protocol is compared with nothing
-    assert "noise=0.0" in next(row for row in table if row.values["method"] == "STC-NAS").notes[0]
+    assert "noise=0.2" in next(row for row in table if row.values["method"] == "STC-NAS").notes[0]
     sections = [row.section for row in table]
     assert len(set(sections)) == sum(a != b for a, b in zip(["", *sections], sections, strict=False))
 

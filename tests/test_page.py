@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
+import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -186,3 +189,21 @@ def test_text_in_records_is_shown_not_run(nb201: Benchmark) -> None:
     text = render(make_table(6, Inputs([record])), "html")
     check(text)
     assert "&lt;script&gt;" in text
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+@pytest.mark.parametrize("name", TABLES)
+def test_the_latex_of_every_table_compiles(tmp_path: Path, nb201: Benchmark, name: str) -> None:
+    committed = gather([Path(__file__).parents[1] / "results"], nb201.path)
+    inputs = replace(complete(nb201), rankings=committed.rankings, profiles=committed.profiles)
+    table = render(make_table(name, inputs), "latex")
+    document = r"\documentclass{article}\usepackage{booktabs}\begin{document}" + table + r"\end{document}"
+    (tmp_path / "table.tex").write_text(document)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]

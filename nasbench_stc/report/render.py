@@ -352,7 +352,7 @@ def _escape_latex(text: str) -> str:
     text = re.sub(r"[\\{}~^&%$#_]", lambda sign: _LATEX_SIGNS.get(sign[0], f"\\{sign[0]}"), text)
     text = re.sub(r"`([^`]*)`", r"\\texttt{\1}", text.replace("--", "-{}-"))
     text = text.replace("±", r"$\pm$").replace(INDISTINCT, r"$\approx$")
-    return text.replace("×", r"$\times$").replace(MISSING, "--")
+    return text.replace("×", r"$\times$").replace("→", r"$\to$").replace(MISSING, "--")
 
 
 def _csv(table: Table) -> str:
