@@ -134,10 +134,21 @@ def test_both_methods_are_under_the_same_setting(timed: TableBenchmark) -> None:
     # The ablation's runs come first.
     assert shown(drawn(timed, *alone, *together, long("stc", search_dataset="cifar100"))) == {"stc": (60, [0])}
     # Then most seeds, then the newest.
-    more = [run(method, seed, **digits) for method in ("darts", "stc") for seed in range(2)]
-    assert shown(drawn(timed, *together, *more)) == {"darts": (60, [0, 1]), "stc": (60, [0, 1])}
     newer = [replace(record, finished="2027") for record in together]
+    more = [run(method, seed, **digits) for method in ("darts", "stc") for seed in range(2)]
+    assert shown(drawn(timed, *newer, *more)) == {"darts": (60, [0, 1]), "stc": (60, [0, 1])}
     assert shown(drawn(timed, *newer, *more[::2])) == {"darts": (20, [0]), "stc": (20, [0])}
+
+
+def test_the_ablations_runs_count_more_than_longer_ones(timed: TableBenchmark) -> None:
+    records = [long("darts"), long("stc"), *(run("stc", seed, epochs=90) for seed in range(3))]
+    assert shown(drawn(timed, *records)) == {"darts": (60, [0]), "stc": (60, [0])}
+
+
+def test_both_methods_were_looked_up_in_the_same_benchmark(timed: TableBenchmark) -> None:
+    elsewhere = {"name": "made up", "file": "", "sha256": "1" * 64}
+    records = [run("darts", seed, benchmark=elsewhere) for seed in range(3)]
+    assert shown(drawn(timed, *records, run("darts"), run("stc"))) == {"darts": (20, [0]), "stc": (20, [0])}
 
 
 def test_without_records_the_call_is_plain(timed: TableBenchmark) -> None:
