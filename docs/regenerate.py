@@ -16,6 +16,7 @@ from pathlib import Path
 from nasbench_stc.benchmark import find_metric
 from nasbench_stc.report import FIGURES, Inputs, MissingRecords, gather, make_figure, make_table, render, style
 from nasbench_stc.report.groups import SCORED, SIMULATED, TRAINED, Group, grouped
+from nasbench_stc.report.inputs import RESULTS
 from nasbench_stc.report.published import load
 from nasbench_stc.report.render import Column, Row, Spread, Table
 from nasbench_stc.report.statistics import mean, std
@@ -34,9 +35,9 @@ _SECTIONS = {
 }
 
 
-def read() -> Inputs:
+def read(benchmark: str | Path = "nb201") -> Inputs:
     """The committed records, and the benchmark that they were looked up in."""
-    return gather([ROOT / "results"], "nb201")
+    return replace(gather([ROOT / "results"], benchmark), folders=(RESULTS,))
 
 
 def short_table(inputs: Inputs) -> Table:

@@ -10,6 +10,7 @@ from typing import Any
 from nasbench_stc.report.groups import DISPLAY_NAMES, Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.runs import Record
+from nasbench_stc.space import DATASETS
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Chosen:
 def chosen(inputs: Inputs, method: str) -> Chosen:
     """The runs of `method` under its own settings, of which there are most seeds; of equally many the newest.
 
-    Where every run has changed settings, those of most seeds.
+    Searches on a data set of the benchmark's come before others. Where every run has changed settings, those of most
+    seeds.
 
     Raises:
         MissingRecords: there is no run of it.
@@ -71,8 +73,13 @@ def chosen(inputs: Inputs, method: str) -> Chosen:
         name = DISPLAY_NAMES.get(method, method)
         call = f"search --method {method} --dataset cifar10 --seeds 3"
         raise MissingRecords(Missing(f"runs of {name}", inputs.command(call)))
-    best = max(groups, key=lambda group: (not group.first.changes, len(group.records), newest(group)))
+    best = max(groups, key=_precedence)
     return Chosen(best, len(groups) - 1)
+
+
+def _precedence(group: Group) -> tuple[bool, bool, int, str]:
+    first = group.first
+    return not first.changes, first.search_dataset in DATASETS, len(group.records), newest(group)
 
 
 def newest(group: Group) -> str:

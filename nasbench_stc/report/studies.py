@@ -61,9 +61,10 @@ class Study:
 
 
 def studies(inputs: Inputs, name: str) -> list[Study]:
-    """What there is of an ablation, most runs first; of two records of one seed the newer one counts.
+    """What there is of an ablation; of two records of one seed the newer one counts.
 
-    A study has at least one run of an arm that changes something: the others were made for more than it.
+    A study has at least one run of an arm that changes something: the others were made for more than it. Complete ones
+    come first, then those on a data set of the benchmark's, then those of most runs.
     """
     ordered = sorted(inputs.records, key=lambda record: record.finished)
     found = []
@@ -73,7 +74,10 @@ def studies(inputs: Inputs, name: str) -> list[Study]:
             for arm in ABLATIONS[name].of(setting.dataset, setting.protocol)
         )
         found.append(Study(name, setting, arms))
-    return sorted(found, key=lambda study: -len(study.records))
+    return sorted(
+        found,
+        key=lambda study: (bool(_short(study)), study.setting.dataset not in DATASETS, -len(study.records)),
+    )
 
 
 def _settings(records: Sequence[Record], name: str) -> list[Setting]:
@@ -123,12 +127,17 @@ def required(inputs: Inputs, name: str) -> list[Study]:
 
 
 def _lacking(inputs: Inputs, study: Study) -> Missing | None:
-    wanted = ABLATIONS[study.name].seeds
-    short = [f"{arm.label} ({len(records)} of {wanted})" for arm, records in study.arms if len(records) < wanted]
+    short = _short(study)
     if not short:
         return None
     of = f"--dataset {study.setting.dataset} --protocol {study.setting.protocol}"
     return Missing(f"runs of {', '.join(short)}", inputs.command(f"ablate {study.name} {of}"))
+
+
+def _short(study: Study) -> list[str]:
+    """The arms that lack seeds."""
+    wanted = ABLATIONS[study.name].seeds
+    return [f"{arm.label} ({len(records)} of {wanted})" for arm, records in study.arms if len(records) < wanted]
 
 
 def _lacking_all(inputs: Inputs, name: str) -> Missing:
