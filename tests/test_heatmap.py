@@ -126,7 +126,7 @@ def test_what_is_missing_is_named(name: str) -> None:
     with pytest.raises(MissingRecords) as raised:
         drawn(name, other, untold, silent)
     (missing,) = raised.value.missing
-    assert missing.command == f"stc-bench search --method {method} --dataset cifar10 --seeds 3"
+    assert missing.command == f"stc-bench search --method {method} --protocol cpu --seeds 3"
 
 
 def test_the_group_without_changes_is_shown() -> None:

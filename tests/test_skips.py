@@ -133,9 +133,11 @@ def test_both_methods_are_under_the_same_setting(timed: TableBenchmark) -> None:
     assert shown(drawn(timed, *alone, *together)) == {"darts": (20, [0]), "stc": (20, [0])}
     # The ablation's runs come first.
     assert shown(drawn(timed, *alone, *together, long("stc", search_dataset="cifar100"))) == {"stc": (60, [0])}
-    # Then most seeds, then the newest.
+    # Then those on a data set of the benchmark's, then most seeds, then the newest.
     newer = [replace(record, finished="2027") for record in together]
     more = [run(method, seed, **digits) for method in ("darts", "stc") for seed in range(2)]
+    assert shown(drawn(timed, *newer, *more)) == {"darts": (20, [0]), "stc": (20, [0])}
+    more = [replace(record, search_dataset="cifar10") for record in more]
     assert shown(drawn(timed, *newer, *more)) == {"darts": (60, [0, 1]), "stc": (60, [0, 1])}
     assert shown(drawn(timed, *newer, *more[::2])) == {"darts": (20, [0]), "stc": (20, [0])}
 
@@ -151,12 +153,12 @@ def test_both_methods_were_looked_up_in_the_same_benchmark(timed: TableBenchmark
     assert shown(drawn(timed, *records, run("darts"), run("stc"))) == {"darts": (20, [0]), "stc": (20, [0])}
 
 
-def test_without_records_the_call_is_plain(timed: TableBenchmark) -> None:
+def test_without_records_the_call_is_like_theirs(timed: TableBenchmark) -> None:
     useless = [make_record(method="darts"), run("gdas"), run("stc", changes={"noise": 1.0})]
     with pytest.raises(MissingRecords) as raised:
         drawn(timed, *useless)
     (missing,) = raised.value.missing
-    assert missing == ("runs of DARTS and STC-NAS", "stc-bench ablate epochs")
+    assert missing == ("runs of DARTS and STC-NAS", "stc-bench ablate epochs --protocol cpu")
 
 
 def test_a_benchmark_that_is_not_at_hand_is_named(timed: TableBenchmark) -> None:

@@ -71,7 +71,7 @@ def chosen(inputs: Inputs, method: str) -> Chosen:
     groups = grouped([record for record in inputs.records if record.method == method])
     if not groups:
         name = DISPLAY_NAMES.get(method, method)
-        call = f"search --method {method} --dataset cifar10 --seeds 3"
+        call = f"search --method {method}{inputs.like_ours} --seeds 3"
         raise MissingRecords(Missing(f"runs of {name}", inputs.command(call)))
     best = max(groups, key=_precedence)
     return Chosen(best, len(groups) - 1)

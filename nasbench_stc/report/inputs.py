@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nasbench_stc.benchmark import Benchmark, Metric, open_benchmark
+from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import DataError, StcBenchError
 from nasbench_stc.runs import Ranking, Record, profile, ranking, read_all
 from nasbench_stc.runs.ablation import is_of_ablation
 from nasbench_stc.runs.profile import Profile
 from nasbench_stc.runs.record import read_below
+from nasbench_stc.space import DATASETS
 
 RESULTS = Path("results")
 """Where records are looked for, and written, unless said otherwise."""
@@ -89,6 +91,16 @@ class Inputs:
         key = (record.benchmark["name"], record.benchmark["sha256"])
         known = (*self.benchmarks, self.asked)
         return next((opened for opened in known if opened and (opened.name, opened.sha256) == key), None)
+
+    @property
+    def like_ours(self) -> str:
+        """Options, with a space before them, by which a further search is comparable with those that are there."""
+        own = [record for record in self.records if record.protocol in PROTOCOLS]
+        if not own:
+            return ""
+        latest = max(own, key=lambda record: (record.method == "stc", not record.changes, record.finished))
+        dataset = "" if latest.search_dataset == DATASETS[0] else f" --dataset {latest.search_dataset}"
+        return f"{dataset} --protocol {latest.protocol}"
 
     def command(self, call: str) -> str:
         """A `stc-bench` command that writes records to where these were read."""

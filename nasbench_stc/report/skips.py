@@ -109,11 +109,18 @@ def _chosen(inputs: Inputs) -> dict[str, Chosen]:
             # The last one, that of the highest rank, stays.
             settings.setdefault(_setting(group), {})[group.first.method] = group
     if not settings:
-        raise MissingRecords(Missing(f"runs of {_names(METHODS)}", inputs.command("ablate epochs")))
+        raise MissingRecords(Missing(f"runs of {_names(METHODS)}", inputs.command(f"ablate epochs{inputs.like_ours}")))
 
     def rank(shown: Mapping[str, Group]) -> tuple[object, ...]:
         longer = sum(_is_longer(group.first) for group in shown.values())
-        return longer, len(shown), sum(len(group.records) for group in shown.values()), max(map(newest, shown.values()))
+        known = sum(group.first.search_dataset in DATASETS for group in shown.values())
+        return (
+            longer,
+            len(shown),
+            known,
+            sum(len(group.records) for group in shown.values()),
+            max(map(newest, shown.values())),
+        )
 
     best = max(settings.values(), key=rank)
     rivals = [group.first.method for group in groups]

@@ -141,15 +141,6 @@ def _short(study: Study) -> list[str]:
 
 
 def _lacking_all(inputs: Inputs, name: str) -> Missing:
-    """By the protocol and data set of the searches that are there, if any."""
     ablation = ABLATIONS[name]
-    own = [record for record in inputs.records if record.protocol in PROTOCOLS]
-    options = ""
-    if own:
-        latest = max(own, key=lambda record: (record.method == "stc", record.finished))
-        if latest.search_dataset not in DATASETS:
-            options = f" --dataset {latest.search_dataset}"
-        options += f" --protocol {latest.protocol}"
-    return Missing(
-        f"the searches of {ablation.stands_for}: {ablation.about}", inputs.command(f"ablate {name}{options}")
-    )
+    what = f"the searches of {ablation.stands_for}: {ablation.about}"
+    return Missing(what, inputs.command(f"ablate {name}{inputs.like_ours}"))

@@ -34,7 +34,7 @@ def build(inputs: Inputs) -> Table:
     missing: tuple[Missing, ...] = ()
     if not any(group.first.method == "darts" for group in groups):
         older = any(record.method == "darts" for record in inputs.searches)  # of a version that did not look
-        call = f"search --method darts,stc --dataset cifar10 --seeds 3{' --no-resume' * older}"
+        call = f"search --method darts,stc{inputs.like_ours} --seeds 3{' --no-resume' * older}"
         missing = (Missing("searches of DARTS that say what their super-cell scored", inputs.command(call)),)
     title = "What discretization costs: accuracy of the supernet, in percent"
     return Table(1, title, _COLUMNS, tuple(rows), _caption(groups, published), missing)
