@@ -52,6 +52,7 @@ code { font: .85em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; ove
   th, td { padding: .1rem .25rem; }
   th:first-child { position: static; }
   figure, tr { break-inside: avoid; }
+  figure img { max-width: 11cm; }
   h2 { break-after: avoid; }
   a { color: inherit; text-decoration: none; }
 }
