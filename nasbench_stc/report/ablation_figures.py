@@ -102,10 +102,10 @@ class _Picture:
                 title=f"{self.title}, {n}", xlabel=self.x_label, ylabel=f"{self.score.replace('-', ' ')} accuracy [%]"
             )
             low, high = self.y_limits()
+            colour = style.COLOURS[1]  # one: the axis says which is which
             for place, values in enumerate(self.arms.values()):
-                marker, colour = style.look(place)
                 offsets = [place + 0.12 * (number - (len(values) - 1) / 2) for number in range(len(values))]
-                axes.plot(offsets, values, marker, color=colour, markersize=4, markeredgewidth=0, alpha=0.6)
+                axes.plot(offsets, values, "o", color=colour, markersize=4, markeredgewidth=0, alpha=0.6)
                 mean = spread(values)
                 half = mean.interval or 0.0
                 axes.vlines(place + 0.3, max(mean.mean - half, low), min(mean.mean + half, high), color=colour)
