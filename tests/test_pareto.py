@@ -240,7 +240,10 @@ def test_report_writes_the_figure(stc_bench, tmp_path: Path) -> None:
         (["--figure", "pareto", "--metric", "params", "--dataset", "x", "--out", "a.pdf"], "unknown data set 'x'"),
         (["--figure", "pareto", "--metric", "params", "--split", "x", "--out", "a.pdf"], "unknown split 'x'"),
         (["--figure", "pareto", "--metric", "params", "--split", "valid", "--out", "a.pdf"], "does not hold"),
-        (["--figure", "99", "--out", "a.pdf"], "unknown figure '99': choose from 2, 3, 5, 6, 7, 8, 9, 10, pareto, anytime"),
+        (
+            ["--figure", "99", "--out", "a.pdf"],
+            "unknown figure '99': choose from 2, 3, 5, 6, 7, 8, 9, 10, pareto, anytime",
+        ),
         (["--figure", "pareto", "--table", "6", "--out", "a.pdf"], "exclude each other"),
         (["--metric", "params"], "give --figure pareto"),
         (["--figure", "2", "--metric", "params", "--out", "a.pdf"], "--metric is of the figure pareto; 2 has none"),

@@ -409,6 +409,13 @@ def test_names_are_shown_as_they_are() -> None:
     assert "[bold]my\\_method|:smile:\\textsuperscript" in render(table, "latex")
 
 
+def test_a_notebook_gets_the_text_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = make_table(6, Inputs())
+    expected = render(table, "text", 100)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)  # there rich shows things instead of writing them
+    assert render(table, "text", 100) == expected
+
+
 def test_markdown_has_the_same_number_of_cells_in_every_row() -> None:
     lines = [line for line in render(make_table(6, Inputs(three())), "markdown").splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {14}

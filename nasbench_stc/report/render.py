@@ -15,6 +15,7 @@ import shutil
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasbench_stc.errors import choose
@@ -199,13 +200,15 @@ def _text(table: Table, width: int) -> str:
 
     out = io.StringIO()
     marks = marks_of(table)
+    # Letter by letter; and in a notebook rich would show the grid there, instead of writing it to `out`.
+    console = partial(Console, markup=False, emoji=False, force_jupyter=False)
     for columns, gap in _choices(table):
         grid = _grid(table, columns, marks, gap)
         # The natural width. A grid that is too wide all the same runs over the edge: numbers are never broken.
-        needed = Console(width=_ENDLESS, markup=False, emoji=False).measure(grid).maximum
+        needed = console(width=_ENDLESS).measure(grid).maximum
         if needed <= width:
             break
-    Console(file=out, width=needed, color_system=None, markup=False, highlight=False, emoji=False).print(grid)
+    console(file=out, width=needed, color_system=None, highlight=False).print(grid)
     sections = (line.texts[0] for line in lines_of(table, columns, marks) if line.kind == "section")
     body = (next(sections) if line.startswith(_SECTION) else line.rstrip() for line in out.getvalue().splitlines())
     lines = [*_wrap(named(table), width), "", *body, ""]
