@@ -81,6 +81,11 @@ def test_table_8_takes_the_runs_on_another_data_set_and_compares_on_its_own() ->
     assert all("cifar100-test" in row.section for row in table.rows)
 
 
+def test_what_cannot_be_run_on_a_data_set_is_still_shown_as_printed() -> None:
+    rows = by_arm(make_table(8, Inputs(arms("consistency", "digits", protocol="digits"))))
+    assert rows["not task dataset"].keys() == {"arm", "published", "published_change"}
+
+
 @pytest.mark.parametrize(("number", "name"), [(7, "lambda"), (8, "consistency")])
 def test_without_runs_the_printed_rows_and_the_command_are_there(number: int, name: str) -> None:
     table = make_table(number, Inputs())

@@ -55,14 +55,19 @@ def _printed(published: PublishedRows) -> list[Row]:
 
 
 def _rows(study: Study, published: PublishedRows) -> list[Row]:
-    return [
+    """A row for each arm, and for what is printed of an arm that there cannot be on this data set."""
+    section = f"{study.title}: {study.score}"
+    rows = [
         Row(
-            f"{study.title}: {study.score}",
+            section,
             {"arm": arm.label, **_published(arm.label, published), **_measured(study, arm, records)},
             details=_details(study, arm, records),
         )
         for arm, records in study.arms
     ]
+    own = {arm.label for arm, _ in study.arms}
+    others = [row["arm"] for row in published.rows if row["arm"] not in own]
+    return rows + [Row(section, {"arm": label, **_published(label, published)}) for label in others]
 
 
 def _published(label: str, published: PublishedRows) -> dict[str, Spread]:
