@@ -12,6 +12,7 @@ import pytest
 from nasbench_stc import Cell, open_benchmark
 from nasbench_stc.benchmark import COLUMNS, analog
 from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.report.statistics import RETRAINING_NOISE
 from nasbench_stc.space import all_cells
 
 EVERY = np.arange(15_625)
@@ -91,13 +92,12 @@ def test_train_seconds_grow_with_images_and_epochs(nb201):
 
 
 def test_isomorphic_cells_differ_by_the_known_noise(nb201):
-    # Trained apart, cells of one class differ by 0.21 / 0.39 / 0.50 points: the classes' mean sample deviation.
     classes = defaultdict(list)
     for cell in all_cells():
         classes[cell.isomorphism_class].append(cell.index)
     several = [members for members in classes.values() if len(members) > 1]
     assert len(several) == 1350
-    for dataset, noise in (("cifar10", 0.21), ("cifar100", 0.39), ("ImageNet16-120", 0.50)):
+    for dataset, noise in RETRAINING_NOISE.items():
         values = nb201.accuracy(EVERY, dataset, "test")
         assert np.mean([values[members].std(ddof=1) for members in several]) == pytest.approx(noise, abs=0.005)
 

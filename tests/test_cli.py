@@ -73,11 +73,11 @@ def test_report_formats_and_files(stc_bench, tmp_path):
     status, out, _ = stc_bench("report", "--results", tmp_path / "none")
     assert status == 0
     assert "stc-bench search --dataset cifar10 --seeds 3" in out
-    for form in ("markdown", "latex", "csv", "json"):
+    for form in ("markdown", "latex", "csv", "json", "html"):
         assert stc_bench("report", "--results", tmp_path, "--format", form, "--out", tmp_path / form)[:2] == (0, "")
         assert "89.83" in (tmp_path / form).read_text()
     status, _, err = stc_bench("report", "--format", "word")
-    assert (status, err) == (2, "Error: unknown format 'word': choose from text, markdown, latex, csv, json\n")
+    assert (status, err) == (2, "Error: unknown format 'word': choose from text, markdown, latex, csv, json, html\n")
     assert stc_bench("report", "--table", 99)[0] == 2
     status, _, err = stc_bench("report", "--out", tmp_path / "no" / "such" / "folder" / "t.txt")
     assert status == 2

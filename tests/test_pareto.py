@@ -240,9 +240,13 @@ def test_report_writes_the_figure(stc_bench, tmp_path: Path) -> None:
         (["--figure", "pareto", "--metric", "params", "--dataset", "x", "--out", "a.pdf"], "unknown data set 'x'"),
         (["--figure", "pareto", "--metric", "params", "--split", "x", "--out", "a.pdf"], "unknown split 'x'"),
         (["--figure", "pareto", "--metric", "params", "--split", "valid", "--out", "a.pdf"], "does not hold"),
-        (["--figure", "99", "--out", "a.pdf"], "unknown figure '99': choose from pareto, anytime"),
+        (
+            ["--figure", "99", "--out", "a.pdf"],
+            "unknown figure '99': choose from 2, 3, 5, 6, 7, 8, 9, 10, pareto, anytime",
+        ),
         (["--figure", "pareto", "--table", "6", "--out", "a.pdf"], "exclude each other"),
         (["--metric", "params"], "give --figure pareto"),
+        (["--figure", "2", "--metric", "params", "--out", "a.pdf"], "--metric is of the figure pareto; 2 has none"),
     ],
 )
 def test_bad_figures_end_in_one_line(stc_bench, monkeypatch, tmp_path: Path, args: list[str], said: str) -> None:
@@ -255,7 +259,7 @@ def test_bad_figures_end_in_one_line(stc_bench, monkeypatch, tmp_path: Path, arg
 
 
 def test_figures_are_named() -> None:
-    assert list(FIGURES) == ["pareto", "anytime"]
+    assert list(FIGURES) == ["2", "3", "8", "9", "10", "pareto", "anytime"]
 
 
 @pytest.mark.parametrize(

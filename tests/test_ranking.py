@@ -14,7 +14,7 @@ from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.engine.evaluation import rate, scores
 from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.models import Mixture, Supernet
-from nasbench_stc.report import Inputs, make_table, render, statistics
+from nasbench_stc.report import Inputs, make_table, render
 from nasbench_stc.runs import rank, ranking
 from nasbench_stc.space import NUM_CELLS, all_cells, flops, params
 
@@ -102,56 +102,6 @@ def test_what_cells_share_is_computed_once():
     assert told[-1] == NUM_CELLS // 5
 
 
-def test_figure_5_of_the_paper():
-    truth = np.arange(1, 9)
-    for other, tau, p in (((3, 1, 2, 6, 8, 5, 7, 4), 0.357, 0.275), ((2, 3, 5, 4, 1, 6, 7, 8), 0.643, 0.031)):
-        found = statistics.kendall(np.array(other), truth)
-        assert (round(found.tau, 3), round(found.p, 3)) == (tau, p)
-        assert (found.n, found.ties_x, found.ties_y) == (8, 0, 0)
-
-
-def test_ties_are_counted():
-    found = statistics.kendall(np.array([1, 1, 2, 3, 3, 3]), np.arange(6))
-    assert (found.ties_x, found.ties_y) == (5, 0)
-    assert np.isnan(statistics.kendall(np.ones(4), np.arange(4)).tau)
-    assert all(map(np.isnan, statistics.kendall_interval(np.ones(4), np.arange(4))))
-
-
-@pytest.mark.parametrize("block", [16, 1024])
-def test_the_interval_is_that_of_resamples_one_by_one(block, monkeypatch):
-    monkeypatch.setattr(statistics, "_BLOCK", block)
-    rng = np.random.default_rng(1)
-    x = rng.integers(0, 12, 60).astype(float)
-    y = np.round(x + rng.normal(0, 4, 60))
-    drawn = np.random.default_rng(0).multinomial(60, np.full(60, 1 / 60), size=300)
-    taus = [stats.kendalltau(np.repeat(x, counts), np.repeat(y, counts)).statistic for counts in drawn]
-    found = statistics.kendall_interval(x, y, resamples=300)
-    assert found == pytest.approx(np.quantile(taus, [0.025, 0.975]), abs=1e-9)
-    theirs = stats.bootstrap(
-        (x, y),
-        lambda a, b: stats.kendalltau(a, b).statistic,
-        paired=True,
-        vectorized=False,
-        n_resamples=1000,
-        method="percentile",
-        random_state=2,
-    ).confidence_interval
-    assert statistics.kendall_interval(x, y) == pytest.approx(theirs, abs=0.04)  # other draws
-
-
-def test_minus_infinity_is_the_lowest_rank():
-    x, y = np.array([-np.inf, -np.inf, -np.inf, 1, 2, 3, 3, 5]), np.arange(8.0)
-    finite = np.where(np.isinf(x), -9, x)
-    assert statistics.kendall(x, y) == statistics.kendall(finite, y)
-    assert statistics.kendall_interval(x, y) == statistics.kendall_interval(finite, y)
-
-
-def test_the_best_tenth_has_those_equal_to_its_last():
-    assert statistics.best(np.arange(30.0)).sum() == 3
-    assert statistics.best(np.array([1.0, 2, 2, 2, 0, 0, 0, 0, 0, 0])).sum() == 3
-    assert statistics.best(np.array([5.0])).all()
-
-
 def test_parameters_and_flops_order_cells_alike():
     cells = all_cells()
     for dataset in ("cifar10", "ImageNet16-120"):
@@ -199,10 +149,16 @@ def test_the_command_writes_a_ranking_and_takes_it_the_next_time(run_folder, stc
     assert stc_bench(*args)[:2] == (0, out)
     status, out, _ = stc_bench(*args, "--format", "json")
     rows = json.loads(out)["rows"]
-    assert [row["slice"] for row in rows] == ["all"] * 3 + ["best tenth"] * 3
+    assert [row["slice"] for row in rows] == ["all"] * 3 + ["all, merged"] * 3 + ["best tenth"] * 3
     truth = open_benchmark("analog").accuracy(np.array(found.cells))
     assert rows[1]["tau_b"] == pytest.approx(stats.kendalltau(-np.array(found.loss), truth).statistic)
     assert rows[1]["low"] < rows[1]["tau_b"] < rows[1]["high"]
+    classes = {}
+    for place, index in enumerate(found.cells):
+        classes.setdefault(Cell.from_index(index).isomorphism_class, []).append(place)
+    merged = [[values[members].mean() for members in classes.values()] for values in (-np.array(found.loss), truth)]
+    assert rows[4]["n"] == len(classes) < 30
+    assert rows[4]["tau_b"] == pytest.approx(stats.kendalltau(*merged).statistic)
     assert stc_bench(*args, "--no-resume")[0] == 1
 
 

@@ -263,14 +263,14 @@ def test_the_command_compares_with_a_benchmark(stc_bench):
     assert (status, err) == (0, "")
     rows = json.loads(out)["rows"]
     assert [(row["slice"], row["score"]) for row in rows] == [
-        (of_slice, name) for of_slice in ("all", "best tenth") for name in ("synflow", "params")
+        (of_slice, name) for of_slice in ("all", "all, merged", "best tenth") for name in ("synflow", "params")
     ]
     cells = [Cell.from_index(index) for index in choose_cells(30)]
     truth = open_benchmark("analog").accuracy(cells)
     found = score_cells(small(), ["synflow"], cells)["synflow"]
     assert rows[0]["tau_b"] == pytest.approx(stats.kendalltau(found, truth).statistic)
     assert rows[0]["low"] < rows[0]["tau_b"] < rows[0]["high"]
-    assert (rows[0]["n"], rows[2]["n"], rows[0]["compared_with"]) == (30, 3, "cifar10-test")
+    assert (rows[0]["n"], rows[4]["n"], rows[0]["compared_with"]) == (30, 3, "cifar10-test")
     for form in ("text", "markdown", "latex"):
         assert "synflow" in stc_bench(*args, "--format", form, "--score", "synflow")[1]
 

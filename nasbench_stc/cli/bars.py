@@ -81,28 +81,28 @@ class Bars(Watcher):
         if finished and len(shown) + 1 >= self._console.height:  # what does not fit the terminal is not seen to move
             self._progress.update(finished[0], visible=False)
         at = f"epoch 0/{todo.engine.epochs}"
-        self._tasks[todo.short_name] = self._progress.add_task(todo.short_name, total=None, at=at)
-        self._tenths[todo.short_name] = 0
+        self._tasks[todo.folder_name] = self._progress.add_task(todo.short_name, total=None, at=at)
+        self._tenths[todo.folder_name] = 0
 
     def step(self, todo: Plan, epoch: int, epochs: int, step: int, steps: int) -> None:
         """The bar moves."""
         done, total = epoch * steps + step + 1, epochs * steps
         at = f"epoch {epoch + 1}/{epochs}"
-        self._progress.update(self._tasks[todo.short_name], total=total, completed=done, at=at)
+        self._progress.update(self._tasks[todo.folder_name], total=total, completed=done, at=at)
         tenths = 10 * done // total
-        if not self._live and tenths > self._tenths[todo.short_name]:
-            self._tenths[todo.short_name] = tenths
+        if not self._live and tenths > self._tenths[todo.folder_name]:
+            self._tenths[todo.folder_name] = tenths
             self._console.print(f"{todo.short_name}: {at}, {10 * tenths}%")
 
     def end(self, todo: Plan) -> None:
         """The bar's run is done, if only because its record was there."""
-        task, epochs = self._tasks[todo.short_name], todo.engine.epochs
+        task, epochs = self._tasks[todo.folder_name], todo.engine.epochs
         total = self._progress.tasks[task].total or 1
         self._progress.update(task, total=total, completed=total, at=f"epoch {epochs}/{epochs}")
 
     def failed(self, todo: Plan, error: Exception) -> None:
         """The bar stops; why is said above."""
-        task = self._tasks[todo.short_name]
+        task = self._tasks[todo.folder_name]
         self._progress.update(task, total=self._progress.tasks[task].total or 1, at="failed")
         self._progress.stop_task(task)
         self._console.print(f"{todo.short_name}: failed: {describe(error)}", markup=False)

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nasbench_stc.cli import options
+from nasbench_stc.errors import choose
+
+if TYPE_CHECKING:
+    from nasbench_stc.report import Inputs
+    from nasbench_stc.runs import Record
+
+if TYPE_CHECKING:
+    from nasbench_stc.runs import Record
 
 
 @click.command()
-@click.option("--table", metavar="NAME", help="A table: NAME.  [default: 6]")
-@click.option("--figure", metavar="NAME", help="Instead of a table, a figure: NAME.")
+@click.option("--table", metavar="NAME", help="The paper's table 1, 3, 6, 7 or 8; differences, ranking or records.")
+@click.option("--figure", metavar="NAME", help="The paper's figure 2, 3, 5 to 10; anytime or pareto.")
+@click.option("--all", "everything", is_flag=True, help="Every table and figure, or the command that it waits for.")
 @click.option("--metric", metavar="NAME", help="Of the figure pareto; `stc-bench metrics` lists what there is.")
 @click.option(
     "--regret", is_flag=True, help="Of the figure anytime: how far below the best cell, on a logarithmic axis."
+)
+@click.option(
+    "--against",
+    metavar="METHOD",
+    help="Of the table differences: what the other methods are compared with.  [default: stc]",
 )
 @click.option("--dataset", default="cifar10", show_default=True, help="Of accuracy and metric: pareto, anytime.")
 @click.option("--split", default="test", show_default=True, help="Of the figure's accuracy: test or valid.")
@@ -30,8 +46,8 @@ from nasbench_stc.cli import options
 @click.option(
     "--format",
     "form",
-    help="text, markdown, latex, csv or json; of a figure's numbers csv or json.  [default: text; for a figure a "
-    "picture]",
+    help="text, markdown, latex, csv, json or html; of a figure's numbers csv or json; of --all html, text or "
+    "markdown.  [default: text; of a figure a picture; where --out ends in .html that]",
 )
 @click.option(
     "--out",
@@ -43,8 +59,10 @@ from nasbench_stc.cli import options
 def report(
     table: str | None,
     figure: str | None,
+    everything: bool,
     metric: str | None,
     regret: bool,
+    against: str | None,
     dataset: str,
     split: str,
     results: tuple[Path, ...],
@@ -53,22 +71,34 @@ def report(
     benchmark: str,
     data_dir: Path | None,
 ) -> None:
-    """A table of the paper, with what was measured here below the published rows; or a figure."""
+    """A table or a figure of the paper from records, beside what was published; or all of them.
+
+    Without an option: Table 6. What there are no records of is named with the command that makes them.
+    """
     from nasbench_stc.report import gather, make_table, render
 
-    if figure is not None and table is not None:
-        raise click.UsageError("--table and --figure exclude each other")
+    if (figure is not None) + (table is not None) + everything > 1:
+        raise click.UsageError("--table, --figure and --all exclude each other")
+    if form is None and figure is None and out is not None and out.suffix == ".html":
+        form = "html"
     if metric is not None and figure is None:
         raise click.UsageError("--metric is of a figure: give --figure pareto, too")
     if regret and figure != "anytime":
         raise click.UsageError("--regret is of the figure anytime: give --figure anytime, too")
-    if metric is not None and figure == "anytime":
-        raise click.UsageError("--metric is of the figure pareto; anytime has none")
+    if metric is not None and figure not in (None, "pareto"):
+        raise click.UsageError(f"--metric is of the figure pareto; {figure} has none")
+    if against is not None and table != "differences":
+        raise click.UsageError("--against is of the table differences: give --table differences, too")
     if figure is not None and form is None and out is None:
         raise click.UsageError(f"--out is missing: a file for the figure, like {figure}.pdf; or --format csv or json")
     inputs = gather(results, benchmark, data_dir)
     for problem in inputs.problems:
         click.echo(f"left out: {problem}", err=True)
+    if against is not None:
+        inputs = replace(inputs, against=_known(against, inputs.records))
+    if everything:
+        _deliver(_all(inputs, form or "text"), out)
+        return
     if figure is None:
         _deliver(render(make_table(table or "6", inputs), form or "text"), out)
         return
@@ -81,7 +111,35 @@ def report(
         _deliver(chart.render(made, form), out)
     elif out is not None:
         _write(out, style.save(made.draw(), out))
-        click.echo(f"{out}: {made.caption}")
+        for line in (f"{out}: {made.caption}", *made.missing):
+            click.echo(line)
+
+
+def _all(inputs: Inputs, form: str) -> str:
+    """Every table and figure, while a terminal is told what is being made."""
+    from rich.console import Console
+
+    from nasbench_stc.report import make_all, overview
+
+    if form not in overview.FORMATS:
+        raise choose("format of all tables and figures", form, overview.FORMATS)
+    with Console(stderr=True).status("tables and figures") as status:
+        entries = make_all(inputs, status.update)
+        return overview.render_all(entries, inputs, form, tick=status.update)
+
+
+def _known(method: str, records: Sequence[Record]) -> str:
+    """A method's name as it is.
+
+    Raises:
+        BadCallError: no record is of it, and it is none of ours.
+    """
+    from nasbench_stc.methods import METHODS
+
+    names = list(dict.fromkeys([*METHODS, *(record.method for record in records)]))
+    if method not in names:
+        raise choose("method", method, names)
+    return method
 
 
 def _deliver(text: str, out: Path | None) -> None:

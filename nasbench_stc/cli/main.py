@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from nasbench_stc import __version__
+from nasbench_stc.cli.ablate import ablate
 from nasbench_stc.cli.data import data, doctor
 from nasbench_stc.cli.look import methods, report
 from nasbench_stc.cli.profile import profile
@@ -27,6 +28,7 @@ def cli(debug: bool) -> None:
 
     \b
     stc-bench search --dataset cifar10 --seeds 3     search for cells and look them up
+    stc-bench ablate noise                           run one of the paper's ablations
     stc-bench rank results                           how well their supernets rank cells
     stc-bench score --cells 500                      how well scores without training do
     stc-bench report --table 6                       the paper's table, with ours below
@@ -34,7 +36,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (search, rank, score, profile, report, query, metrics, methods, data, doctor):
+for command in (search, ablate, rank, score, profile, report, query, metrics, methods, data, doctor):
     cli.add_command(command)
 
 

@@ -28,6 +28,20 @@ table_format = click.option(
     default="text",
     show_default=True,
 )
+jobs = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many one-shot runs at a time, in processes that share the threads. A seed gives the same bits again at "
+    "the same number of threads only, so with the same --jobs. Simulated runs need none.",
+)
+out = click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Folder of records."
+)
+resume = click.option(
+    "--resume/--no-resume", default=True, show_default=True, help="Continue an interrupted run; skip a finished one."
+)
 device = click.option("--device", default="auto", show_default=True, help="cpu, cuda, or auto.")
 
 

@@ -39,7 +39,8 @@ def rank(
     device: str,
     resume: bool,
 ) -> None:
-    """How well supernets rank cells: Kendall's tau-b with a benchmark, of all cells and of the best tenth.
+    """How well supernets rank cells: Kendall's tau-b with a benchmark, of all cells (isomorphic ones merged,
+    too) and of the best tenth.
 
     RUN is the folder of a finished search, or a folder of several. What a supernet says of the cells is kept there.
     """

@@ -32,14 +32,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dataset", default="cifar10", show_default=True, help="cifar10, cifar100, ImageNet16-120 or digits.")
 @click.option("--seeds", default="3", show_default=True, help="How many (3 is 0, 1, 2), or which (777,888,999).")
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="How many one-shot seeds at a time, in processes that share the threads. A seed gives the same bits again at "
-    "the same number of threads only, so with the same --jobs. Simulated runs need none.",
-)
+@options.jobs
 @click.option(
     "--protocol",
     default="auto",
@@ -50,15 +43,11 @@ if TYPE_CHECKING:
 @click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting (`stc-bench methods NAME` lists)."
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Folder of records."
-)
+@options.out
 @options.benchmark
 @options.data_dir
 @options.device
-@click.option(
-    "--resume/--no-resume", default=True, show_default=True, help="Continue an interrupted run; skip a finished one."
-)
+@options.resume
 def search(
     method: str,
     dataset: str,
@@ -96,15 +85,12 @@ def search(
         from nasbench_stc.runs import launch
 
         plans = [launch.plan(one, dataset, seed, protocol, settings, device) for one in trained for seed in chosen]
-        _announce(console, plans, chosen, jobs, out, opened)
-        for todo in plans:
-            if resume and launch.is_done(todo, out):
-                console.print(f"{todo.short_name}: done before, its record is kept (--no-resume runs it again)")
+        announce(console, plans, chosen, jobs, out, opened, resume)
         with Bars(console) as bars:
             records += launch.run_many(plans, opened, out, data_dir, resume, jobs, bars)
     for runs in many:
         records += _simulate(console, runs, opened, chosen, out, data_dir, resume)
-    _show(console, records)
+    show(console, records, "stc-bench report --table 6")
 
 
 def _that_can(found: list[Method], protocol: str, dataset: str, console: Console) -> list[Method]:
@@ -125,18 +111,26 @@ def _that_can(found: list[Method], protocol: str, dataset: str, console: Console
     return able
 
 
-def _announce(console: Console, plans: list[Plan], seeds: list[int], jobs: int, out: Path, opened: Benchmark) -> None:
+def announce(
+    console: Console, plans: list[Plan], seeds: list[int], jobs: int, out: Path, opened: Benchmark, resume: bool
+) -> None:
+    """Say what is to be run, on what and about how long it takes; and which of it is there already."""
     from nasbench_stc.engine.protocol import PROTOCOLS
+    from nasbench_stc.runs import launch
 
     first = plans[0]
     preset = PROTOCOLS[first.protocol]
     names = ", ".join(dict.fromkeys(todo.method.name for todo in plans))
-    console.print(f"[bold]{names}[/bold] on {first.dataset}, protocol [bold]{first.protocol}[/bold]: {preset.about}")
+    datasets = ", ".join(dict.fromkeys(todo.dataset for todo in plans))
+    console.print(f"[bold]{names}[/bold] on {datasets}, protocol [bold]{first.protocol}[/bold]: {preset.about}")
     at_a_time = f" ({min(jobs, len(plans))} at a time)" if min(jobs, len(plans)) > 1 else ""
     console.print(
         f"about {preset.takes}; seeds {', '.join(map(str, seeds))}{at_a_time}; device {first.device}; records in {out}/"
     )
     console.print(f"benchmark [bold]{opened.name}[/bold]: {opened.about}")
+    for todo in plans:
+        if resume and launch.is_done(todo, out):
+            console.print(f"{todo.short_name}: done before, its record is kept (--no-resume runs it again)")
 
 
 def _simulated_plans(
@@ -197,7 +191,8 @@ def parse_seeds(text: str) -> list[int]:
 _MOST_ROWS = 10  # of one method; more runs than that are one row
 
 
-def _show(console: Console, records: Sequence[Record]) -> None:
+def show(console: Console, records: Sequence[Record], then: str) -> None:
+    """The cells found and what they score; `then` is the command that puts them beside the paper's."""
     from nasbench_stc.benchmark import COLUMNS
     from nasbench_stc.report.statistics import mean, std
     from nasbench_stc.runs import SimulatedRun
@@ -209,7 +204,7 @@ def _show(console: Console, records: Sequence[Record]) -> None:
     table = options.accuracy_table(("method\nseed", "cell"), [COLUMNS[name] for name in columns], last)
     groups: dict[str, list[Record]] = {}
     for record in records:
-        groups.setdefault(record.method, []).append(record)
+        groups.setdefault(_named(record), []).append(record)
     for method, runs in groups.items():
         if len(runs) > _MOST_ROWS:
             means, deviations = (
@@ -226,6 +221,11 @@ def _show(console: Console, records: Sequence[Record]) -> None:
             table.add_row(f"{method} {run.seed}", cell, *numbers, *([seconds] * measured))
     console.print(table)
     for record in records:
-        if len(groups[record.method]) <= _MOST_ROWS:
-            console.print(f"{record.method} seed {record.seed}: {record.cell}", markup=False)
-    console.print("`stc-bench report --table 6` puts them beside the paper's.", markup=False)
+        if len(groups[_named(record)]) <= _MOST_ROWS:
+            console.print(f"{_named(record)} seed {record.seed}: {record.cell}", markup=False)
+    console.print(f"`{then}` puts them beside the paper's.", markup=False)
+
+
+def _named(record: Record) -> str:
+    """The method and what of its settings was changed."""
+    return " ".join([record.method, *(f"{name}={value}" for name, value in record.changes.items())])

@@ -48,7 +48,7 @@ class AlphaMethod(OneShotMethod):
 
     Settings: ClassVar[type] = AlphaSettings
     # The short protocols have a tenth of the usual steps: weights that mean something before alpha learns, and an
-    # alpha that gets as far. The same for every method, as found for STC-NAS: see "Protocols" in the README.
+    # alpha that gets as far. The same for every method, as found for STC-NAS: see "Protocols" in docs/methods.md.
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "cpu": {"uniform": 0.65, "alpha_lr": 3e-3},
         "digits": {"uniform": 0.5, "alpha_lr": 3e-3},

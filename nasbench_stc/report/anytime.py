@@ -74,14 +74,14 @@ def _chosen(inputs: Inputs) -> tuple[list[Record], str, Counter[str]]:
     Seconds and evaluations have no common axis: the clock is that of most runs that have one.
     """
     mine = (inputs.benchmark.name, inputs.benchmark.sha256)
-    here = [record for record in inputs.records if (record.benchmark["name"], record.benchmark["sha256"]) == mine]
+    here = [record for record in inputs.searches if (record.benchmark["name"], record.benchmark["sha256"]) == mine]
     same = [record for record in here if record.search_dataset == inputs.dataset]
     clocks = Counter(incumbents.clock_of(record) for record in same if incumbents.is_timed(record))
     clock = clocks.most_common(1)[0][0] if clocks else "seconds"
     shown = [record for record in same if incumbents.clock_of(record) == clock]
     left_out = Counter(
         {
-            _OTHER_BENCHMARK: len(inputs.records) - len(here),
+            _OTHER_BENCHMARK: len(inputs.searches) - len(here),
             _OTHER_DATA: len(here) - len(same),
             _OTHER_CLOCK: len(same) - len(shown),
         }

@@ -40,6 +40,10 @@ DISPLAY_NAMES = {
 """Of methods, by key, in the order of the rows; a method that is not here is shown by its key, after them."""
 
 
+COLUMN_GROUPS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "ImageNet16-120": "ImageNet\n16-120"}
+"""Of data sets, above their columns."""
+
+
 class Kind(NamedTuple):
     """Rows of ours that stand together."""
 
@@ -67,7 +71,7 @@ class Group:
     @property
     def first(self) -> Record:
         """One, for what they have in common."""
-        return self.records[0]
+        return next(iter(self.parts.values()))[0]
 
     @property
     def kind(self) -> Kind:
@@ -134,6 +138,12 @@ def grouped(records: Sequence[Record]) -> list[Group]:
         return (-most, *group.benchmark, group.kind.order, *own, *_key(first), group.searched_on)
 
     return sorted(groups, key=order)
+
+
+def benchmark_line(benchmark: Mapping[str, str]) -> str:
+    """What the cells were looked up in, for a caption; `benchmark` as records have it."""
+    about = f"{benchmark['about']} " if benchmark.get("about") else ""
+    return f"Benchmark {benchmark['name']}: {about}({benchmark['file']}, sha256 {benchmark['sha256'][:12]})."
 
 
 def _place(part: tuple[str, object]) -> int:

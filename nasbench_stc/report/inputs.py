@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from nasbench_stc.benchmark import Benchmark, Metric, open_benchmark
+from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import DataError, StcBenchError
 from nasbench_stc.runs import Ranking, Record, profile, ranking, read_all
+from nasbench_stc.runs.ablation import is_of_ablation
 from nasbench_stc.runs.profile import Profile
 from nasbench_stc.runs.record import read_below
+from nasbench_stc.space import DATASETS
 
 RESULTS = Path("results")
 """Where records are looked for, and written, unless said otherwise."""
+
+
+TOLD_ELSEWHERE = "Tables 7 and 8 and Figures 5 to 8 show them."
+"""Of runs that belong to an ablation."""
 
 
 class Missing(NamedTuple):
@@ -53,12 +61,14 @@ class Inputs:
     problems: tuple[str, ...] = ()
     """A sentence for each file that could not be read."""
     dataset: str = "cifar10"
-    """Of the figures pareto and anytime, and the table differences; so is `split`."""
+    """Of the figures pareto and anytime; so is `split`."""
     split: str = "test"
     metric: Metric | None = None
     """Of the figure pareto."""
     regret: bool = False
     """Of the figure anytime: how far below the best cell, instead of the accuracy."""
+    against: str = "stc"
+    """Of the table differences: the method that the others are compared with."""
 
     @property
     def benchmark(self) -> Benchmark:
@@ -71,11 +81,26 @@ class Inputs:
             raise DataError("no benchmark is at hand: `stc-bench data status` says how to get one")
         return self.asked
 
+    @cached_property
+    def searches(self) -> list[Record]:
+        """The records but for those of ablations, which change a setting: they have tables and figures of their own."""
+        return [record for record in self.records if not is_of_ablation(record)]
+
     def benchmark_of(self, record: Record) -> Benchmark | None:
         """The benchmark in which the record's cell was looked up, if it is at hand."""
         key = (record.benchmark["name"], record.benchmark["sha256"])
         known = (*self.benchmarks, self.asked)
         return next((opened for opened in known if opened and (opened.name, opened.sha256) == key), None)
+
+    @property
+    def like_ours(self) -> str:
+        """Options, with a space before them, by which a further search is comparable with those that are there."""
+        own = [record for record in self.records if record.protocol in PROTOCOLS]
+        if not own:
+            return ""
+        latest = max(own, key=lambda record: (record.method == "stc", not record.changes, record.finished))
+        dataset = "" if latest.search_dataset == DATASETS[0] else f" --dataset {latest.search_dataset}"
+        return f"{dataset} --protocol {latest.protocol}"
 
     def command(self, call: str) -> str:
         """A `stc-bench` command that writes records to where these were read."""

@@ -57,7 +57,7 @@ def build(inputs: Inputs) -> Chart:
     if inputs.metric is None:
         raise BadCallError("figure pareto: --metric is missing; `stc-bench metrics` lists what there is")
     values = inputs.metric.values(np.arange(NUM_CELLS))
-    return chart(inputs.benchmark, values, inputs.metric, inputs.records, inputs.dataset, inputs.split)
+    return chart(inputs.benchmark, values, inputs.metric, inputs.searches, inputs.dataset, inputs.split)
 
 
 def chart(

@@ -91,6 +91,50 @@ class PublishedCosts:
     rows: tuple[PublishedCost, ...]
 
 
+@dataclass(frozen=True)
+class PublishedRows:
+    """A printed table or figure that has few numbers, as they stand there."""
+
+    reference: str
+    about: str
+    """What the numbers are of."""
+    rows: tuple[Mapping[str, Any], ...]
+    """Each with its `source`, and a `note` where it is in doubt."""
+
+
+@cache
+def load_rows(name: str) -> PublishedRows:
+    """The printed rows of `table1`, `table7`, `table8` or `figure5` of the STC-NAS paper.
+
+    Raises:
+        DataError: the file that comes with the package is missing or damaged.
+    """
+    file = f"{name}.json"
+    return parse_rows(_content(file), file)
+
+
+def parse_rows(content: Any, name: str) -> PublishedRows:
+    """The printed rows in `content`, as read from JSON; `name` is for messages.
+
+    Raises:
+        DataError: something is missing, or no percentage.
+    """
+    try:
+        rows = tuple(content["rows"])
+        for row in rows:
+            if not row["source"] or not rows[0].keys() <= row.keys():
+                raise ValueError(f"row {row} lacks its source or another column")
+            for key in _PERCENT & row.keys():
+                if not 0 <= row[key] <= 100:
+                    raise ValueError(f"{row['source']}: {key} {row[key]} is no percentage")
+        return PublishedRows(content["reference"], content["about"], rows)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise DataError(f"published numbers {name}: damaged ({error})") from None
+
+
+_PERCENT = {"mean", "std", "best", "before", "after"}
+
+
 @cache
 def load(number: int = 6) -> Published:
     """The printed table `number` of the STC-NAS paper, one of scores.

@@ -8,6 +8,7 @@ convolutions, so that in this space they order cells alike.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,16 @@ from nasbench_stc.space import DATASETS, Cell, params
 
 BEST = 0.1
 """Share of the cells that make up the best slice: over the whole space tau-b is dominated by the bad tail."""
+
+SLICES = (
+    "All: cells that compute the same (isomorphic ones) are counted each, as the benchmark trained each; all, merged: "
+    "they count once, with the mean of their scores and that of their accuracies. Best tenth: the cells, not merged, "
+    "with the best accuracy in the benchmark, those equal to the last of them included."
+)
+"""Of captions."""
+
+Slice = Callable[[statistics.Numbers], statistics.Numbers]
+"""What is left of one number a cell, be it a score or the benchmark's accuracy."""
 
 TAU_COLUMNS = (
     Column("score", "cells in order of"),
@@ -74,9 +85,9 @@ def _section(ranking: Ranking, name: str, truth: NDArray[np.float64]) -> list[Ro
     method = DISPLAY_NAMES.get(ranking.method, ranking.method)
     changed = "".join(f", {key}={value}" for key, value in ranking.changes.items())
     section = f"{method} on {ranking.search_dataset}, {ranking.protocol}{changed}, seed {ranking.seed}: {name}"
-    classes = len({cell.isomorphism_class for cell in cells})
+    classes = [cell.isomorphism_class for cell in cells]
     note = (
-        f"{len(cells):,} cells of {classes:,} isomorphism classes, not merged; rated on {ranking.images:,} validation "
+        f"{len(cells):,} cells of {len(set(classes)):,} isomorphism classes; rated on {ranking.images:,} validation "
         f"images, {1e3 * ranking.seconds / len(cells):.1f} ms a cell on {ranking.device} (threads: {ranking.threads})."
     )
     scores = {
@@ -92,26 +103,31 @@ def _section(ranking: Ranking, name: str, truth: NDArray[np.float64]) -> list[Ro
         "compared_with": name,
         "supernet_sha256": ranking.supernet_sha256,
         "images": ranking.images,
-        "isomorphism_classes": classes,
+        "isomorphism_classes": len(set(classes)),
     }
     return [
         Row(
             section,
-            {"score": score, "slice": name_of_slice, **tau_values(values[chosen], truth[chosen])},
+            {"score": score, "slice": name_of_slice, **tau_values(left(values), left(truth))},
             (note,),
             details,
         )
-        for name_of_slice, chosen in slices(truth).items()
+        for name_of_slice, left in slices(classes, truth).items()
         for score, values in scores.items()
     ]
 
 
-def slices(truth: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
-    """Which cells tau-b is of, by the slice's name: all, and those with the best accuracy in the benchmark."""
-    return {"all": np.full(len(truth), True), "best tenth": statistics.best(truth, BEST)}
+def slices(classes: Sequence[str], truth: NDArray[np.float64]) -> dict[str, Slice]:
+    """What tau-b is of, by the slice's name: all cells, their isomorphism classes, the cells with the best accuracy."""
+    best = statistics.best(truth, BEST)
+    return {
+        "all": lambda values: values,
+        "all, merged": lambda values: statistics.merged(values, classes),
+        "best tenth": lambda values: values[best],
+    }
 
 
-def tau_values(values: statistics.Numbers, truth: NDArray[np.float64]) -> dict[str, Value]:
+def tau_values(values: statistics.Numbers, truth: statistics.Numbers) -> dict[str, Value]:
     """What `TAU_COLUMNS` show of a score's order beside the benchmark's."""
     found = statistics.kendall(values, truth)
     low, high = statistics.kendall_interval(values, truth)
@@ -133,11 +149,10 @@ def _known(value: float) -> float | None:
 def _caption(benchmark: Benchmark) -> tuple[str, ...]:
     return (
         "Kendall's tau-b with the benchmark's accuracy that each section ends with; a data set that the benchmark does "
-        "not hold is compared with CIFAR-10. From, to: the 95 % percentile bootstrap interval over cells (1,000 "
-        "resamples); it says nothing of other supernets. p: two-sided, of no association.",
-        "Best tenth: the cells with the best accuracy in the benchmark, those equal to the last of them included.",
+        "not hold is compared with CIFAR-10. From, to: the 95 % percentile bootstrap interval over cells, or classes "
+        "(1,000 resamples); it says nothing of other supernets. p: two-sided, of no association.",
+        SLICES,
         "Ties: how many cells share their score with another cell; the benchmark's ties: their accuracy there. "
-        "Parameters and FLOPs order the cells of this space alike. Cells that compute the same are counted each, as "
-        "the benchmark trained each; `--cells classes` takes one of each class.",
+        "Parameters and FLOPs order the cells of this space alike.",
         f"Benchmark {benchmark.name}: {benchmark.about} ({benchmark.path.name}, sha256 {benchmark.sha256[:12]}).",
     )

@@ -1,6 +1,6 @@
-"""A small model of a table, and the same table as text, Markdown, LaTeX, CSV or JSON.
+"""A small model of a table, and the same table as text, Markdown, LaTeX, CSV, JSON or HTML.
 
-A row holds raw values; what a reader sees is made from them here. Text, Markdown and LaTeX say the rest in
+A row holds raw values; what a reader sees is made from them here. Text, Markdown, LaTeX and HTML say the rest in
 notes below the table; CSV and JSON have everything as columns.
 """
 
@@ -24,12 +24,15 @@ from nasbench_stc.report.inputs import Missing
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-FORMATS = ("text", "markdown", "latex", "csv", "json")
+FORMATS = ("text", "markdown", "latex", "csv", "json", "html")
 MISSING = "–"
 INTERVAL_LABEL = "95 %"
+INDISTINCT = "≈"
 _DEFAULT_WIDTH = 100  # of text that does not go to a terminal
 _ENDLESS = 10_000
 _SECTION = "\ue000"  # of private use: stands for a section's title, which may be wider than the first column
+_SPREAD = ("mean", "std", "interval95", "indistinct")  # what CSV has of one
+_ESTIMATE = ("value", "low", "high")
 _LATEX_DROP = 2  # what a page has room for
 _LATEX_SIGNS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
@@ -48,9 +51,21 @@ class Spread:
     """Why the number is in doubt."""
     signed: bool = False
     """Whether it is a difference, shown with its sign and without the deviation of what it is a difference of."""
+    indistinct: bool = False
+    """Whether it is a difference that cannot be told from none; marked."""
 
 
-Value = str | int | float | Spread | None
+@dataclass(frozen=True)
+class Estimate:
+    """A number with a 95 % interval that need not have it in its middle."""
+
+    value: float
+    low: float | None = None
+    """None, like `high`, where there is no interval."""
+    high: float | None = None
+
+
+Value = str | int | float | Spread | Estimate | None
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,8 @@ class Column:
     """0: never left out."""
     spread: bool = False
     """Whether its values are `Spread`s."""
+    estimate: bool = False
+    """Whether they are `Estimate`s."""
     form: str = ".2f"
     """How floats are written, but for CSV and JSON, as of `format`."""
 
@@ -112,10 +129,14 @@ def render(table: Table, format: str = "text", width: int | None = None) -> str:
         raise choose("format", format, FORMATS)
     if format == "text":
         return _text(table, width or shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns)
+    if format == "html":
+        from nasbench_stc.report.html import table_page  # which is made of this module
+
+        return table_page(table)
     return {"markdown": _markdown, "latex": _latex, "csv": _csv, "json": _json}[format](table)
 
 
-class _Line(NamedTuple):
+class Line(NamedTuple):
     """What is written as one line of the body."""
 
     kind: str
@@ -125,17 +146,18 @@ class _Line(NamedTuple):
     marks: str = ""
 
 
-def _lines(table: Table, columns: tuple[Column, ...], marks: Mapping[str, str]) -> Iterator[_Line]:
+def lines_of(table: Table, columns: tuple[Column, ...], marks: Mapping[str, str]) -> Iterator[Line]:
+    """The body, line by line."""
     section = ""
     for row in table.rows:
         if row.section != section:
             section = row.section
-            yield _Line("section", (section,))
+            yield Line("section", (section,))
         texts = tuple(_show(row.values.get(column.key), column.form) for column in columns)
-        yield _Line("row", texts, ", ".join(marks[note] for note in row.notes))
-        intervals = tuple(_show_interval(row.values.get(column.key)) for column in columns)
+        yield Line("row", texts, ", ".join(marks[note] for note in row.notes))
+        intervals = tuple(_show_interval(row.values.get(column.key), column.form) for column in columns)
         if any(intervals):
-            yield _Line("interval", (INTERVAL_LABEL, *intervals[1:]))
+            yield Line("interval", (INTERVAL_LABEL, *intervals[1:]))
 
 
 def _show(value: Value, form: str) -> str:
@@ -143,20 +165,25 @@ def _show(value: Value, form: str) -> str:
         return MISSING
     if isinstance(value, Spread):
         if value.signed:
-            return f"{value.mean:+.2f}"
+            return f"{INDISTINCT * value.indistinct}{value.mean:+.2f}"
         return f"{value.mean:.2f}" if value.std is None else f"{value.mean:.2f}±{value.std:.2f}"
+    if isinstance(value, Estimate):
+        value = value.value
     return f"{value:{form}}" if isinstance(value, float) else str(value)
 
 
-def _show_interval(value: Value) -> str:
+def _show_interval(value: Value, form: str) -> str:
+    if isinstance(value, Estimate) and value.low is not None:
+        return f"{value.low:{form}}–{value.high:{form}}"
     return f"±{value.interval:.2f}" if isinstance(value, Spread) and value.interval is not None else ""
 
 
-def _named(table: Table) -> str:
+def named(table: Table) -> str:
+    """Its title, after the paper's number if it has one."""
     return table.title if table.number is None else f"Table {table.number}. {table.title}"
 
 
-def _marks(table: Table) -> dict[str, str]:
+def marks_of(table: Table) -> dict[str, str]:
     """A letter for each different note, in the order of the rows."""
     notes = dict.fromkeys(note for row in table.rows for note in row.notes)
     return {note: _letters(number) for number, note in enumerate(notes)}
@@ -172,7 +199,7 @@ def _text(table: Table, width: int) -> str:
     from rich.console import Console
 
     out = io.StringIO()
-    marks = _marks(table)
+    marks = marks_of(table)
     # Letter by letter; and in a notebook rich would show the grid there, instead of writing it to `out`.
     console = partial(Console, markup=False, emoji=False, force_jupyter=False)
     for columns, gap in _choices(table):
@@ -182,9 +209,9 @@ def _text(table: Table, width: int) -> str:
         if needed <= width:
             break
     console(file=out, width=needed, color_system=None, highlight=False).print(grid)
-    sections = (line.texts[0] for line in _lines(table, columns, marks) if line.kind == "section")
+    sections = (line.texts[0] for line in lines_of(table, columns, marks) if line.kind == "section")
     body = (next(sections) if line.startswith(_SECTION) else line.rstrip() for line in out.getvalue().splitlines())
-    lines = [*_wrap(_named(table), width), "", *body, ""]
+    lines = [*_wrap(named(table), width), "", *body, ""]
     for note, mark in marks.items():
         lines += _wrap(note, width, f"({mark}) ")
     if marks:
@@ -214,7 +241,7 @@ def _grid(table: Table, columns: tuple[Column, ...], marks: Mapping[str, str], g
     for column in columns:
         heading = f"{column.group}\n{column.title}" if column.group else column.title
         grid.add_column(heading, justify="left" if column == columns[0] else "right", no_wrap=True)
-    for line in _lines(table, columns, marks):
+    for line in lines_of(table, columns, marks):
         name, *texts = line.texts
         if line.kind != "section":
             name = f" {name}"
@@ -235,23 +262,30 @@ def _wrap(sentence: str, width: int, mark: str = "") -> list[str]:
 
 def _heading(column: Column) -> str:
     """Group and title in one line."""
-    return f"{_group(column)} {_title(column)}".strip()
+    return f"{group_of(column)} {title_of(column)}".strip()
 
 
-def _group(column: Column) -> str:
+def groups_of(columns: tuple[Column, ...]) -> Iterator[tuple[str, int]]:
+    """Groups and the number of their columns, from left to right; empty for columns without a group."""
+    return ((group, len(list(members))) for group, members in itertools.groupby(columns, key=group_of))
+
+
+def group_of(column: Column) -> str:
+    """What it has in common with its neighbours, in one line."""
     return column.group.replace("\n", "")
 
 
-def _title(column: Column) -> str:
+def title_of(column: Column) -> str:
+    """In one line."""
     return column.title.replace("\n", " ")
 
 
 def _markdown(table: Table) -> str:
-    marks = _marks(table)
-    lines = [f"**{_escape_markdown(_named(table))}**", ""]
+    marks = marks_of(table)
+    lines = [f"**{_escape_markdown(named(table))}**", ""]
     lines.append("| " + " | ".join(_heading(column) for column in table.columns) + " |")
     lines.append("|" + "|".join(["---", *["---:"] * (len(table.columns) - 1)]) + "|")
-    for line in _lines(table, table.columns, marks):
+    for line in lines_of(table, table.columns, marks):
         name, *texts = map(_escape_markdown, line.texts)
         if line.kind == "section":
             name, texts = f"**{name}**", [""] * (len(table.columns) - 1)
@@ -275,7 +309,7 @@ def _escape_markdown(text: str) -> str:
 
 def _latex(table: Table) -> str:
     r"""A float that needs the package booktabs; `\input` it."""
-    marks = _marks(table)
+    marks = marks_of(table)
     columns = tuple(column for column in table.columns if column.drop <= _LATEX_DROP)
     lines = [
         "% needs \\usepackage{booktabs}",
@@ -287,7 +321,7 @@ def _latex(table: Table) -> str:
         *_latex_head(columns),
         r"\midrule",
     ]
-    body = list(_lines(table, columns, marks))
+    body = list(lines_of(table, columns, marks))
     for number, line in enumerate(body):
         name, *texts = map(_escape_latex, line.texts)
         if line.kind == "section":
@@ -306,33 +340,34 @@ def _latex(table: Table) -> str:
 def _latex_head(columns: tuple[Column, ...]) -> list[str]:
     """Groups, a rule below each, titles."""
     groups, rules, position = [], [], 1
-    for group, members in itertools.groupby(columns, key=_group):
-        count = len(list(members))
+    for group, count in groups_of(columns):
         if group:
             groups.append(rf"\multicolumn{{{count}}}{{c}}{{{_escape_latex(group)}}}")
             rules.append(rf"\cmidrule(lr){{{position}-{position + count - 1}}}")
         else:
             groups += [""] * count
         position += count
-    titles = [_escape_latex(_title(column)) for column in columns]
+    titles = [_escape_latex(title_of(column)) for column in columns]
     return [rf"{' & '.join(groups)} \\", " ".join(rules), rf"{' & '.join(titles)} \\"]
 
 
 def _escape_latex(text: str) -> str:
     text = re.sub(r"[\\{}~^&%$#_]", lambda sign: _LATEX_SIGNS.get(sign[0], f"\\{sign[0]}"), text)
     text = re.sub(r"`([^`]*)`", r"\\texttt{\1}", text.replace("--", "-{}-"))
-    return text.replace("±", r"$\pm$").replace("×", r"$\times$").replace(MISSING, "--")
+    text = text.replace("±", r"$\pm$").replace(INDISTINCT, r"$\approx$")
+    return text.replace("×", r"$\times$").replace("→", r"$\to$").replace(MISSING, "--")
 
 
 def _csv(table: Table) -> str:
-    """One line a row of the table; a spread is three columns. Lists are written with spaces between."""
+    """One line a row; a spread or an estimate has a column for each of its numbers. Lists have spaces between."""
+    several: dict[str, tuple[str, ...]] = {column.key: _SPREAD for column in table.columns if column.spread}
+    several |= {column.key: _ESTIMATE for column in table.columns if column.estimate}
     lines = []
     for row in _plain_rows(table):
         line: dict[str, Any] = {}
         for key, value in row.items():
-            if key in {column.key for column in table.columns if column.spread}:
-                for part in ("mean", "std", "interval95"):
-                    line[f"{key}_{part}"] = value[part] if value else None
+            if key in several:
+                line |= {f"{key}_{part}": value[part] if value else None for part in several[key]}
             elif isinstance(value, dict):
                 line[key] = json.dumps(value, ensure_ascii=False, sort_keys=True)
             else:
@@ -371,6 +406,8 @@ def _plain_rows(table: Table) -> list[dict[str, Any]]:
 
 
 def _plain(value: Value) -> Any:
+    if isinstance(value, Estimate):
+        return asdict(value)
     if not isinstance(value, Spread):
         return value
     spread = asdict(value)

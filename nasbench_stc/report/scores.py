@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc.benchmark import COLUMNS, Benchmark
-from nasbench_stc.report.ranking import TAU_COLUMNS, compared_with, slices, tau_values
+from nasbench_stc.report.ranking import SLICES, TAU_COLUMNS, compared_with, slices, tau_values
 from nasbench_stc.report.render import Column, Row, Table
 from nasbench_stc.space import Cell
 
@@ -84,23 +84,23 @@ def build_agreement(scores: Scores, benchmark: Benchmark) -> Table:
     """
     column = compared_with(scores.dataset, benchmark)[0]
     truth = benchmark.accuracy(list(scores.cells), *COLUMNS[column])
-    classes = len({cell.isomorphism_class for cell in scores.cells})
+    classes = [cell.isomorphism_class for cell in scores.cells]
     rows = [
         Row(
             column,
-            {"score": name, "slice": of_slice, **tau_values(values[chosen], truth[chosen])},
-            details={**scores.details, "compared_with": column, "isomorphism_classes": classes},
+            {"score": name, "slice": of_slice, **tau_values(left(values), left(truth))},
+            details={**scores.details, "compared_with": column, "isomorphism_classes": len(set(classes))},
         )
-        for of_slice, chosen in slices(truth).items()
+        for of_slice, left in slices(classes, truth).items()
         for name, values in scores.values.items()
     ]
     caption = (
         *scores.captions,
-        f"Kendall's tau-b with {column} in {benchmark.name} over {len(truth):,} cells of {classes:,} isomorphism "
-        "classes, not merged. From, to: the 95 % percentile bootstrap interval over cells (1,000 resamples); it says "
-        "nothing of other seeds. p: two-sided, of no association. Best tenth: the cells with the best accuracy in the "
-        "benchmark, those equal to the last of them included. Ties: how many cells share their score, or accuracy, "
-        "with another.",
+        f"Kendall's tau-b with {column} in {benchmark.name} over {len(truth):,} cells of {len(set(classes)):,} "
+        "isomorphism classes. From, to: the 95 % percentile bootstrap interval over cells, or classes (1,000 "
+        "resamples); it says nothing of other seeds. p: two-sided, of no association. Ties: how many cells share their "
+        "score, or accuracy, with another.",
+        SLICES,
         f"Benchmark {benchmark.name}: {benchmark.about} ({benchmark.path.name}, sha256 {benchmark.sha256[:12]}).",
     )
     return Table(

@@ -31,6 +31,15 @@ PATTERNS: tuple[Any, ...] = ("-", (0, (4, 1)), (0, (1, 0.8)), (0, (5, 1, 1, 1)),
 LINE_COLOURS = (*COLOURS[:-1], BLACK)
 """Of curves: yellow is too light for a thin one."""
 
+OP_LABELS = {
+    "none": "none",
+    "skip_connect": "skip",
+    "nor_conv_1x1": "1×1 conv",
+    "nor_conv_3x3": "3×3 conv",
+    "avg_pool_3x3": "3×3 pool",
+}
+"""Operations as they are named on figures."""
+
 
 def look(number: int) -> tuple[str, str]:
     """Marker and colour of the series of that number, from 0; the first 49 differ."""

@@ -8,21 +8,20 @@ searched on its own data set, as NATS-Bench prints them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.report import statistics
-from nasbench_stc.report.groups import MANY, SIMULATED, TRAINED, Group, grouped
-from nasbench_stc.report.inputs import Inputs, Missing
+from nasbench_stc.report.differences import NOT_TOLD_APART, marked
+from nasbench_stc.report.groups import COLUMN_GROUPS, MANY, SIMULATED, TRAINED, Group, benchmark_line, grouped
+from nasbench_stc.report.inputs import TOLD_ELSEWHERE, Inputs, Missing
 from nasbench_stc.report.published import EACH, Published, PublishedRow, load, load_without_supernet
 from nasbench_stc.report.render import Column, Row, Spread, Table
 from nasbench_stc.report.yardsticks import Yardstick, yardsticks
 from nasbench_stc.runs import Record, SimulatedRun, simulate
 from nasbench_stc.space import EDGES, OPS, Cell
 
-_GROUPS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "ImageNet16-120": "ImageNet\n16-120"}
 _COLUMNS = (
     Column("method", "method"),
     Column("seconds", "search s", drop=1),
@@ -31,7 +30,7 @@ _COLUMNS = (
     Column("search_dataset", "searched\non", drop=4),
     Column("protocol", "protocol", drop=5),
     Column("distinct_cells", "distinct\ncells", drop=6),
-    *(Column(key, split, group=_GROUPS[dataset], spread=True) for key, (dataset, split) in COLUMNS.items()),
+    *(Column(key, split, group=COLUMN_GROUPS[dataset], spread=True) for key, (dataset, split) in COLUMNS.items()),
 )
 _TITLE = "Accuracy of the cells found on NAS-Bench-201, in percent"
 _LISTED = 5  # seeds named one by one, at most
@@ -47,7 +46,7 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
 
     Of benchmarks at hand it has what they say of cells that nobody searched for, and how far each group's are from it.
     """
-    records, benchmarks = inputs.records, inputs.benchmarks
+    records, benchmarks = inputs.searches, inputs.benchmarks
     published = published or load(6)
     without_supernet = load_without_supernet()
     groups = grouped(records)
@@ -66,6 +65,8 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
     left_out = len(records) - sum(len(group.records) for group in groups)
     missing = () if groups else tuple(Missing(what, inputs.command(call)) for what, call in _CALLS.items())
     caption = _caption(groups, published, without_supernet, left_out, left)
+    if of_ablations := len(inputs.records) - len(records):
+        caption += (f"Runs of ablations, which change a setting, are not here: {of_ablations}. {TOLD_ELSEWHERE}",)
     return Table(6, _TITLE, _COLUMNS, tuple(rows), caption, missing)
 
 
@@ -147,7 +148,7 @@ def _difference_row(group: Group, yardstick: Yardstick, benchmark: str) -> Row:
             "n": group.runs,
             "search_dataset": group.searched_on,
             "protocol": group.first.protocol,
-            **{key: replace(_spread(values, source), signed=True) for key, values in differences.items()},
+            **{key: marked(_spread(values, source), COLUMNS[key][0]) for key, values in differences.items()},
         },
         details={"source": source},
     )
@@ -208,7 +209,7 @@ def _caption(
     if not groups:
         return tuple(lines)
     lines += dict.fromkeys(_protocol_line(group) for group in groups)
-    lines += dict.fromkeys(_benchmark_line(group.first.benchmark) for group in groups)
+    lines += dict.fromkeys(benchmark_line(group.first.benchmark) for group in groups)
     if any(group.kind is SIMULATED for group in groups):
         lines.append(
             "Black-box: seconds are simulated, those of the benchmark's own trainings; test accuracies were not looked "
@@ -220,8 +221,8 @@ def _caption(
     )
     if len(not_at_hand) < len({group.benchmark for group in groups}):
         lines.append(
-            "Ours minus what needs no search: the mean over n; a method is told apart from it where the 95 % interval "
-            f"below does not reach zero. Rows of {MANY} runs and more tell it themselves."
+            f"Ours minus what needs no search: the mean over n. {NOT_TOLD_APART} Rows of {MANY} runs and more tell it "
+            "themselves."
         )
     lines += [
         f"Not compared with the mean of all cells and the largest one: {benchmark['name']} "
@@ -245,8 +246,3 @@ def _protocol_line(group: Group) -> str:
         f"Protocol {name}{about}. This is not the paper's search: "
         "compare its rows with each other, not with the paper's rows."
     )
-
-
-def _benchmark_line(benchmark: Mapping[str, str]) -> str:
-    about = f"{benchmark['about']} " if benchmark.get("about") else ""
-    return f"Benchmark {benchmark['name']}: {about}({benchmark['file']}, sha256 {benchmark['sha256'][:12]})."

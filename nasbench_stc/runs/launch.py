@@ -63,7 +63,8 @@ class Plan:
     @property
     def short_name(self) -> str:
         """What tells it from the others of one command."""
-        return f"{self.method.name} seed {self.seed}"
+        changed = "".join(f" {name}={value}" for name, value in self.changes.items())
+        return f"{self.method.name}{changed} seed {self.seed}"
 
     @property
     def folder_name(self) -> str:

@@ -1,0 +1,71 @@
+"""`stc-bench ablate`: the searches that one of the paper's ablation tables or figures compares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nasbench_stc.cli import options
+from nasbench_stc.cli.bars import Bars
+from nasbench_stc.cli.search import announce, parse_seeds, show
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--dataset", help="What to search on.  [default: the paper's: cifar10, for consistency cifar100]")
+@click.option("--seeds", help="How many, or which (777,888,999).  [default: 3, for depth 8]")
+@options.jobs
+@click.option(
+    "--protocol",
+    default="auto",
+    show_default=True,
+    help="As of a search: auto is paper on a GPU, else cpu, and digits.",
+)
+@options.out
+@options.benchmark
+@options.data_dir
+@options.device
+@options.resume
+def ablate(
+    name: str | None,
+    dataset: str | None,
+    seeds: str | None,
+    jobs: int,
+    protocol: str,
+    out: Path,
+    benchmark: str,
+    data_dir: Path | None,
+    device: str,
+    resume: bool,
+) -> None:
+    """Run what one of the paper's ablations compares; without NAME, list them.
+
+    Runs that are in --out already are not run again, those without changes from earlier searches among them.
+    """
+    from nasbench_stc.runs.ablation import ABLATIONS, find_ablation
+
+    if name is None:
+        width = max(map(len, ABLATIONS))
+        for key, one in ABLATIONS.items():
+            click.echo(f"{key:<{width}}  {one.stands_for}: {one.about}")
+        return
+    from rich.console import Console
+
+    from nasbench_stc.benchmark import open_benchmark
+
+    ablation = find_ablation(name)
+    chosen = list(range(ablation.seeds)) if seeds is None else parse_seeds(seeds)
+    opened = open_benchmark(benchmark, data_dir)
+    from nasbench_stc.runs import launch
+    from nasbench_stc.runs.ablate import plans
+
+    todo = plans(name, dataset or "", chosen, protocol, device)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"[bold]{name}[/bold] ({ablation.stands_for}): {ablation.about}")
+    announce(console, todo, chosen, jobs, out, opened, resume)
+    with Bars(console) as bars:
+        records = launch.run_many(todo, opened, out, data_dir, resume, jobs, bars)
+    kind, number = ablation.stands_for.lower().split()
+    where = f" --out {kind}{number}.pdf" if kind == "figure" else ""
+    show(console, records, f"stc-bench report --{kind} {number}{where}")

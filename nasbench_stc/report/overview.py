@@ -1,0 +1,145 @@
+"""Every table and figure at once: those whose records are there, and for each other one the command that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from html import escape
+
+from nasbench_stc import __version__
+from nasbench_stc.benchmark import find_metric
+from nasbench_stc.errors import StcBenchError, choose
+from nasbench_stc.report import html
+from nasbench_stc.report.chart import Chart
+from nasbench_stc.report.inputs import RESULTS, Inputs, Missing, MissingRecords
+from nasbench_stc.report.render import Table, named, render
+from nasbench_stc.runs.environment import git_revision
+
+FORMATS = ("text", "markdown", "html")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One table or figure, or why it is not there."""
+
+    kind: str
+    """`table` or `figure`."""
+    name: str
+    about: str
+    made: Table | Chart | None
+    missing: tuple[Missing, ...] = ()
+    """What it lacks, all or in part."""
+    problem: str = ""
+    """Another reason for not being there."""
+
+    @property
+    def title(self) -> str:
+        """`Figure 5: …`."""
+        name = f"{self.kind.capitalize()} {self.name}" if self.name.isdigit() else self.name.capitalize()
+        return f"{name}: {self.about}"
+
+    @property
+    def anchor(self) -> str:
+        """Of links to it."""
+        return f"{self.kind}-{self.name}"
+
+
+def make_entry(kind: str, name: str, about: str, build: Callable[[Inputs], Table | Chart], inputs: Inputs) -> Entry:
+    """The entry of one table or figure."""
+    try:
+        if (kind, name) == ("figure", "pareto") and inputs.metric is None:
+            inputs = replace(inputs, metric=find_metric("params", inputs.benchmark))
+        made = build(inputs)
+    except MissingRecords as error:
+        return Entry(kind, name, about, None, error.missing)
+    except StcBenchError as error:
+        return Entry(kind, name, about, None, problem=str(error))
+    return Entry(kind, name, about, made, made.missing)
+
+
+def render_all(
+    entries: Sequence[Entry],
+    inputs: Inputs,
+    format: str,
+    width: int | None = None,
+    tick: Callable[[str], None] = lambda title: None,
+) -> str:
+    """All of them in one of `FORMATS`, ending with a newline.
+
+    Args:
+        entries: of all tables and figures.
+        inputs: what they were made from.
+        format: one of `FORMATS`.
+        width: columns of the terminal, for text alone; None finds it out.
+        tick: is told what is drawn next.
+
+    Raises:
+        BadCallError: an unknown format.
+    """
+    if format not in FORMATS:
+        raise choose("format of all tables and figures", format, FORMATS)
+    if format == "html":
+        return html.page("nasbench_stc report", *_html(entries, inputs, tick))
+    return "\n".join(_plain(entries, inputs, format, width)) + "\n"
+
+
+def _plain(entries: Sequence[Entry], inputs: Inputs, format: str, width: int | None) -> Iterator[str]:
+    """Tables as they are, of figures the command that draws them."""
+    yield from (f"Not read: {problem}" for problem in inputs.problems)
+    for entry in entries:
+        yield ""
+        if isinstance(entry.made, Table):
+            yield render(entry.made, format, width).rstrip("\n")
+            continue
+        yield f"## {entry.title}" if format == "markdown" else entry.title
+        if entry.made is not None:
+            yield f"  {_command(entry, inputs)}"
+        yield from (f"  {line}" for one in entry.missing for line in (f"missing: {one.what}; to make it:", one.command))
+        if entry.problem:
+            yield f"  {entry.problem}"
+
+
+def _command(entry: Entry, inputs: Inputs) -> str:
+    """What draws a figure."""
+    name = f"figure{entry.name}" if entry.name.isdigit() else entry.name
+    folders = "".join(f" --results {folder}" for folder in inputs.folders if inputs.folders != (RESULTS,))
+    metric = " --metric params" if entry.name == "pareto" else ""
+    return f"stc-bench report --figure {entry.name}{metric}{folders} --out {name}.pdf"
+
+
+def _html(entries: Sequence[Entry], inputs: Inputs, tick: Callable[[str], None]) -> Iterator[str]:
+    yield "<header><h1>Neural architecture search on NAS-Bench-201: what was measured</h1>"
+    yield f'<p class="note">{" ".join(map(html.text, _provenance(inputs)))}</p></header>'
+    there = [entry for entry in entries if entry.made is not None]
+    links = "".join(f'<li><a href="#{entry.anchor}">{escape(entry.title)}</a></li>' for entry in there)
+    yield f"<nav><ul>{links}</ul></nav><main>"
+    if inputs.problems:
+        told = "".join(f"<p>Not read: {html.text(problem)}</p>" for problem in inputs.problems)
+        yield f'<div class="missing">{told}</div>'
+    for entry in there:
+        tick(f"drawing {entry.kind} {entry.name}")
+        title = named(entry.made) if isinstance(entry.made, Table) else entry.title
+        yield f'<section id="{entry.anchor}"><h2>{escape(title)}</h2>'
+        if isinstance(entry.made, Table):
+            yield html.table_part(entry.made)
+        elif entry.made is not None:
+            yield html.chart_part(entry.made, entry.title)
+        yield "</section>"
+    absent = [entry for entry in entries if entry.made is None]
+    if absent:
+        yield '<section id="not-there"><h2>Not there yet</h2>'
+        for entry in absent:
+            problem = f"<p>{html.text(entry.problem)}</p>" * bool(entry.problem)
+            yield f"<p>{escape(entry.title)}</p>{problem}{html.missing_part(entry.missing)}"
+        yield "</section>"
+    yield "</main>"
+
+
+def _provenance(inputs: Inputs) -> Iterator[str]:
+    folders = ", ".join(f"`{folder}`" for folder in inputs.folders)
+    yield f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by nasbench_stc {__version__} (revision {git_revision()})"
+    counted = f"{len(inputs.records):,} runs, {len(inputs.rankings)} rankings and {len(inputs.profiles)} profiles"
+    yield f"from {counted} in {folders}."
+    for opened in inputs.benchmarks:
+        yield f"Benchmark {opened.name}: {opened.about} ({opened.path.name}, sha256 {opened.sha256})."

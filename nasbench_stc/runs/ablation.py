@@ -1,0 +1,154 @@
+"""The paper's ablations as searches: which runs each of them compares. Nothing here imports torch.
+
+On NAS-Bench-201 an ablation costs no retraining: the benchmark says what the cells of its searches score. A run belongs
+to an arm by its method and by what it changes of protocol and method, so that runs that were made for something else,
+those without any change above all, count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nasbench_stc.engine.protocol import PROTOCOLS, Protocol
+from nasbench_stc.errors import choose
+from nasbench_stc.runs.record import Record
+from nasbench_stc.space import DATASETS
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of searching that an ablation compares with others."""
+
+    label: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Of the protocol's and the method's settings, as in `Record.changes`."""
+    method: str = "stc"
+    dataset: str = ""
+    """What it searches on; empty: the ablation's data set."""
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is the search as it is, which the other arms are compared with."""
+        return not self.changes and not self.dataset
+
+
+Arms = tuple[Arm, ...]
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Several arms, each run with the same seeds."""
+
+    stands_for: str
+    """The table or figure of the paper."""
+    about: str
+    arms: Callable[[str, Protocol], Arms]
+    """From the data set and the protocol's own settings, in the paper's order."""
+    seeds: int = 3
+    dataset: str = "cifar10"
+    """The paper's, and the default."""
+
+    def of(self, dataset: str, protocol: str) -> Arms:
+        """Its arms on a data set under a protocol, by name."""
+        return tuple(_as_recorded(arm, protocol) for arm in self.arms(dataset, PROTOCOLS[protocol].settings))
+
+
+def _as_recorded(arm: Arm, protocol: str) -> Arm:
+    """The arm without changes to what the protocol has anyway."""
+    own = PROTOCOLS[protocol].settings
+    changes = {name: value for name, value in arm.changes.items() if getattr(own, name, None) != value}
+    return Arm(arm.label, changes, arm.method, arm.dataset)
+
+
+def _activation(dataset: str, own: Protocol) -> Arms:
+    return (
+        Arm("softmax", {"activation": "softmax"}),
+        Arm("sigmoid", {"activation": "sigmoid"}),
+        Arm("ReLU"),
+    )
+
+
+def _noise(dataset: str, own: Protocol) -> Arms:
+    return Arm("0", {"noise": 0.0}), Arm("0.1", {"noise": 0.1}), Arm("0.3"), Arm("0.5", {"noise": 0.5})
+
+
+def _lambda(dataset: str, own: Protocol) -> Arms:
+    return (
+        Arm("0", {"lambda_end": 0.0}),
+        Arm("1", {"lambda_start": 1.0, "lambda_end": 1.0}),
+        Arm("2", {"lambda_start": 2.0}),
+        Arm("0→1", {"lambda_end": 1.0}),
+        Arm("1→2", {"lambda_start": 1.0}),
+        Arm("0→2"),
+    )
+
+
+def _smaller(own: Protocol) -> dict[str, Any]:
+    """The paper searches 8 cells of width 16 where it means 20 of width 36: two fifths as deep, half as wide."""
+    return {"cells_per_stage": max(1, 2 * own.cells_per_stage // 5), "channels": own.channels // 2}
+
+
+def _depth(dataset: str, own: Protocol) -> Arms:
+    return Arm("smaller network", _smaller(own)), Arm("protocol's network")
+
+
+def _consistency(dataset: str, own: Protocol) -> Arms:
+    arms = (
+        Arm("all four"),
+        Arm("not cell", {"runs": "super-cell"}),
+        Arm("not discretization", {"lambda_end": 0.0}),
+        Arm("not depth/width", _smaller(own)),
+    )
+    if dataset not in DATASETS:  # digits stand for another data set already
+        return arms
+    return *arms, Arm("not task dataset", dataset="cifar100" if dataset == "cifar10" else "cifar10")
+
+
+def _epochs(dataset: str, own: Protocol) -> Arms:
+    longer = {"epochs": 3 * own.epochs}  # the paper: 150 instead of 50
+    return Arm("STC-NAS", longer), Arm("DARTS", longer, "darts")
+
+
+ABLATIONS = {
+    "activation": Ablation("Figure 6", "ReLU, softmax or sigmoid makes alpha an operation's weight", _activation),
+    "noise": Ablation("Figure 7", "the initial range of the sampling noise", _noise),
+    "lambda": Ablation("Table 7", "the coefficient of the JS loss, constant or rising", _lambda),
+    "consistency": Ablation(
+        "Table 8",
+        "without one of the four consistencies: cell, discretization, depth/width, data set",
+        _consistency,
+        dataset="cifar100",
+    ),
+    "epochs": Ablation("Figure 8", "three times the epochs, DARTS against STC-NAS", _epochs),
+    "depth": Ablation("Figure 5", "eight searches each in the protocol's network and in a smaller one", _depth, 8),
+}
+
+
+def find_ablation(name: str) -> Ablation:
+    """The ablation of that name.
+
+    Raises:
+        BadCallError: there is none.
+    """
+    if name not in ABLATIONS:
+        raise choose("ablation", name, ABLATIONS)
+    return ABLATIONS[name]
+
+
+def belongs(record: Record, arm: Arm, dataset: str) -> bool:
+    """Whether the record is a run of that arm of an ablation on `dataset`, under its own protocol."""
+    of = (record.method, record.search_dataset, record.changes)
+    return of == (arm.method, arm.dataset or dataset, arm.changes)
+
+
+def is_of_ablation(record: Record) -> bool:
+    """Whether the record is of an arm that changes a setting."""
+    if not record.changes or record.protocol not in PROTOCOLS:
+        return False
+    return any(
+        belongs(record, arm, record.search_dataset)
+        for one in ABLATIONS.values()
+        for arm in one.of(record.search_dataset, record.protocol)
+    )
