@@ -14,7 +14,9 @@ demo: .venv/demo
 	$(BIN)/stc-bench search --dataset digits --seeds 3 --out $(DEMO_OUT)
 	$(BIN)/stc-bench search --method rs,rea,ls --seeds 500 --benchmark analog --out $(DEMO_OUT)
 	$(BIN)/stc-bench report --table 6 --results $(DEMO_OUT)
+	$(BIN)/stc-bench report --all --results $(DEMO_OUT) --out $(DEMO_OUT)/report.html
 	@echo
+	@echo "Every table and figure of these records, on one page: $(DEMO_OUT)/report.html"
 	@echo "This was the embedded demo. For the real thing: stc-bench data fetch cifar10, then stc-bench search (README, 'The real thing')."
 
 test: .venv/test
