@@ -23,7 +23,7 @@ from nasbench_stc.runs import Ranking
 from nasbench_stc.space import DATASETS, Cell, params
 
 BEST = 0.1
-"""Share of the cells that make up the best slice: over the whole space tau-b is dominated by the bad tail."""
+"""Share of the cells that make up the best slice: over the whole space tau-b is mostly of coarse differences."""
 
 SLICES = (
     "All: cells that compute the same (isomorphic ones) are counted each, as the benchmark trained each; all, merged: "
