@@ -49,7 +49,8 @@ def short_table(inputs: Inputs) -> Table:
         Column("cost", "a search takes"),
     )
     groups = [group for group in grouped(inputs.searches) if group.first.protocol == _PROTOCOLS[group.kind]]
-    rows = [_short_row(group) for group in groups]
+    names = [group.name for group in groups]
+    rows = [_short_row(group, names.count(group.name) > 1) for group in groups]
     rows += [
         Row("Without a search", {"method": one.name, **{key: Spread(score) for key, score in one.scores.items()}})
         for one in yardsticks(inputs.benchmark)
@@ -61,14 +62,16 @@ def short_table(inputs: Inputs) -> Table:
     return Table(None, "Table 6 in short, in percent: mean ± standard deviation (ddof=0)", columns, tuple(rows), ())
 
 
-def _short_row(group: Group) -> Row:
+def _short_row(group: Group, again: bool) -> Row:
+    """`again`: the same was run on several devices."""
     scores = {key: Spread(mean(values), std(values)) for key, values in group.scores().items() if key.endswith("-test")}
     runs = [record for record in group.records if isinstance(record, SimulatedRun)]
     if group.kind == SIMULATED:
         cost = f"{mean([run.evaluations for run in runs]):.0f} trainings"
     else:
         cost = f"{mean([record.total_seconds for record in group.records]):,.0f} s"
-    return Row(_SECTIONS[group.kind], {"method": group.name, "n": group.runs, "cost": cost, **scores})
+    name = f"{group.name}, on {group.first.device.removeprefix('CPU: ')}" if again else group.name
+    return Row(_SECTIONS[group.kind], {"method": name, "n": group.runs, "cost": cost, **scores})
 
 
 BLOCKS: dict[str, Callable[[Inputs], Table]] = {

@@ -16,8 +16,8 @@ from nasbench_stc.report.render import Column, Row, Spread, Table
 
 _COLUMNS = (
     Column("method", "method"),
-    Column("before", "super-cell", group="validation\naccuracy", spread=True),
-    Column("after", "cell", group="validation\naccuracy", spread=True),
+    Column("before", "super-cell", group="validation", spread=True),
+    Column("after", "cell", group="validation", spread=True),
     Column("change", "change", spread=True),
     Column("n", "n"),
     Column("search_dataset", "searched\non", drop=2),
