@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,8 @@ def test_what_is_missing_is_named_with_the_command_that_fills_it(tmp_path) -> No
     assert missing.command == "stc-bench ablate lambda --dataset cifar10 --protocol cpu"
     (missing,) = make_table(7, Inputs(records, folders=(tmp_path,))).missing
     assert missing.command.endswith(f" --out {tmp_path}")
+    (missing,) = make_table(7, Inputs(records, folders=(Path("my results"),))).missing
+    assert missing.command.endswith(" --out 'my results'")
     digits = [run(seed, None, protocol="digits", search_dataset="digits") for seed in range(3)]
     (missing,) = make_table(7, Inputs(digits)).missing
     assert missing.command == "stc-bench ablate lambda --dataset digits --protocol digits"
@@ -158,6 +161,23 @@ def test_a_figure_of_half_an_ablation_says_what_it_lacks() -> None:
     assert made.missing[0].what == "runs of softmax (2 of 3), sigmoid (0 of 3), ReLU (0 of 3)"
     (axes,) = made.draw().axes
     assert [text.get_text() for text in axes.get_xticklabels()] == ["softmax"]
+
+
+def test_a_benchmark_without_the_data_set_compares_by_cifar10() -> None:
+    """analog holds CIFAR-10 alone."""
+    records = [replace(one, scores={"cifar10-test": 90.0 + one.seed}) for one in arms("consistency", "cifar100")]
+    assert all("cifar10-test" in row.section for row in make_table(8, Inputs(records)).rows)
+    records = [replace(one, scores={"cifar10-test": 90.0 + one.seed}) for one in arms("noise", "cifar100")]
+    assert make_figure(7, Inputs(records)).draw().axes
+    nothing = [replace(one, scores={}) for one in arms("noise", "cifar100")]
+    with pytest.raises(MissingRecords):
+        make_figure(7, Inputs(nothing))
+
+
+def test_figure_5_takes_two_runs_to_rank() -> None:
+    with pytest.raises(MissingRecords, match="1 of 8"):
+        make_figure(5, Inputs(arms("depth", n=1)))
+    assert len(make_figure(5, Inputs(arms("depth", n=2))).draw().axes) == 2
 
 
 PRINTED = {row["network"]: row for row in load_rows("figure5").rows}

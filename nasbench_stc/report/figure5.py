@@ -15,7 +15,7 @@ import numpy as np
 from nasbench_stc.report import statistics, style
 from nasbench_stc.report.ablation_tables import about
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.inputs import Inputs
+from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.published import load_rows
 from nasbench_stc.report.studies import Study, missing, required
 from nasbench_stc.runs import Record
@@ -31,11 +31,13 @@ def build(inputs: Inputs) -> Chart:
     """Figure 5.
 
     Raises:
-        MissingRecords: no run in a smaller network is there.
+        MissingRecords: no run in a smaller network is there, or no two in either.
     """
     found = required(inputs, "depth")
     study = found[0]
     panels = [panel for arm, records in study.arms if (panel := _panel(study, _network(records), records)) is not None]
+    if not panels:  # a ranking takes two
+        raise MissingRecords(*missing(inputs, "depth", found))
     caption = (
         f"{about(study)} Each mark is a search; across: validation accuracy of the cell found under the supernet's "
         f"weights; up: its {study.score} in the benchmark. tau-b and its two-sided p (exact without ties). "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -105,7 +106,7 @@ class Inputs:
     def command(self, call: str) -> str:
         """A `stc-bench` command that writes records to where these were read."""
         folder = self.folders[0] if self.folders else RESULTS
-        return f"stc-bench {call}" if folder == RESULTS else f"stc-bench {call} --out {folder}"
+        return f"stc-bench {call}" if folder == RESULTS else f"stc-bench {call} --out {shlex.quote(str(folder))}"
 
 
 def gather(

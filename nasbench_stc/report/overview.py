@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -103,7 +104,9 @@ def _plain(entries: Sequence[Entry], inputs: Inputs, format: str, width: int | N
 def _command(entry: Entry, inputs: Inputs) -> str:
     """What draws a figure."""
     name = f"figure{entry.name}" if entry.name.isdigit() else entry.name
-    folders = "".join(f" --results {folder}" for folder in inputs.folders if inputs.folders != (RESULTS,))
+    folders = "".join(
+        f" --results {shlex.quote(str(folder))}" for folder in inputs.folders if inputs.folders != (RESULTS,)
+    )
     metric = " --metric params" if entry.name == "pareto" else ""
     return f"stc-bench report --figure {entry.name}{metric}{folders} --out {name}.pdf"
 

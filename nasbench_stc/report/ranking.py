@@ -8,6 +8,7 @@ convolutions, so that in this space they order cells alike.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -57,7 +58,7 @@ def build(inputs: Inputs) -> Table:
     """
     if not inputs.rankings:
         folder = inputs.folders[0] if inputs.folders else RESULTS
-        raise MissingRecords(Missing("a ranking by a supernet", f"stc-bench rank {folder}"))
+        raise MissingRecords(Missing("a ranking by a supernet", f"stc-bench rank {shlex.quote(str(folder))}"))
     benchmark = inputs.benchmark
     rows = [
         row

@@ -41,9 +41,9 @@ class Study:
 
     @property
     def score(self) -> str:
-        """The report column that arms are compared by: test accuracy on the data set, or if it has none on CIFAR-10."""
-        dataset = self.setting.dataset
-        return column(dataset if dataset in DATASETS else DATASETS[0], "test")
+        """The report column that arms are compared by: test accuracy on the data set, else on CIFAR-10."""
+        own = column(self.setting.dataset, "test")
+        return own if any(own in record.scores for record in self.records) else column(DATASETS[0], "test")
 
     @property
     def usual(self) -> Sequence[Record]:
@@ -115,12 +115,12 @@ def missing(inputs: Inputs, name: str, found: Sequence[Study]) -> tuple[Missing,
 
 
 def required(inputs: Inputs, name: str) -> list[Study]:
-    """The studies of an ablation.
+    """The studies of an ablation that have something to show.
 
     Raises:
         MissingRecords: there is none.
     """
-    found = studies(inputs, name)
+    found = [study for study in studies(inputs, name) if study.scores(study.records)]
     if not found:
         raise MissingRecords(_lacking_all(inputs, name))
     return found
