@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from nasbench_stc.benchmark import find_metric
@@ -76,8 +77,7 @@ def _short_row(group: Group, again: bool) -> Row:
 
 BLOCKS: dict[str, Callable[[Inputs], Table]] = {
     "short": short_table,
-    **{f"table-{name}": lambda inputs, name=name: make_table(name, inputs) for name in ("1", "6", "7", "8")},
-    "table-differences": lambda inputs: make_table("differences", inputs),
+    **{f"table-{name}": partial(make_table, name) for name in ("1", "6", "7", "8", "differences")},
 }
 
 

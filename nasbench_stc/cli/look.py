@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from nasbench_stc.report import Inputs
     from nasbench_stc.runs import Record
 
-if TYPE_CHECKING:
-    from nasbench_stc.runs import Record
-
 
 @click.command()
 @click.option("--table", metavar="NAME", help="The paper's table 1, 3, 6, 7 or 8; differences, ranking or records.")

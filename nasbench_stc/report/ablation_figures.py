@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nasbench_stc.report import style
-from nasbench_stc.report.ablation_tables import about, change_of, spread
+from nasbench_stc.report.ablation_tables import about, change_of
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.differences import NOT_TOLD_APART
 from nasbench_stc.report.inputs import Inputs
-from nasbench_stc.report.render import INDISTINCT
+from nasbench_stc.report.render import INDISTINCT, Spread
 from nasbench_stc.report.studies import Study, missing, required
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class _Picture:
             for place, values in enumerate(self.arms.values()):
                 offsets = [place + 0.12 * (number - (len(values) - 1) / 2) for number in range(len(values))]
                 axes.plot(offsets, values, "o", color=colour, markersize=4, markeredgewidth=0, alpha=0.6)
-                mean = spread(values)
+                mean = Spread.over(values)
                 half = mean.interval or 0.0
                 axes.vlines(place + 0.3, max(mean.mean - half, low), min(mean.mean + half, high), color=colour)
                 axes.plot(place + 0.3, mean.mean, "D", color=colour, markeredgecolor="white", markersize=5.5)

@@ -6,20 +6,19 @@ ours, only what a change does to them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.report import statistics
 from nasbench_stc.report.differences import NOT_TOLD_APART, marked
+from nasbench_stc.report.groups import distinct_cells
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.published import PublishedRows, load_rows
 from nasbench_stc.report.render import Column, Row, Spread, Table
 from nasbench_stc.report.studies import Study, missing, studies
 from nasbench_stc.runs import Record
 from nasbench_stc.runs.ablation import ABLATIONS, Arm
-from nasbench_stc.space import Cell
 
 _PAPER, _OURS = "paper", "ours"
 
@@ -85,18 +84,10 @@ def _measured(study: Study, arm: Arm, records: Sequence[Record]) -> dict[str, An
     values = study.scores(records)
     if not values:
         return {"n": len(records)}
-    classes = {Cell.parse(record.cell).isomorphism_class for record in records}
-    shown = {"accuracy": spread(values), "n": len(values), "distinct_cells": len(classes)}
+    shown = {"accuracy": Spread.over(values), "n": len(values), "distinct_cells": distinct_cells(records)}
     if not arm.is_usual and (change := change_of(study, records)) is not None:
         shown["change"] = change
     return shown
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """Of the runs of an arm; a single one has no deviation."""
-    if len(values) == 1:
-        return Spread(values[0])
-    return Spread(statistics.mean(values), statistics.std(values), statistics.t_half_width(values))
 
 
 def change_of(study: Study, records: Sequence[Record]) -> Spread | None:
@@ -107,7 +98,7 @@ def change_of(study: Study, records: Sequence[Record]) -> Spread | None:
     if not own.keys() & usual.keys():
         return None
     found = statistics.paired_difference(own, usual)
-    interval = None if math.isnan(found.half_width) else found.half_width
+    interval = statistics.known(found.half_width)
     return marked(Spread(found.mean, None, interval, f"over {found.n} common seeds"), COLUMNS[study.score][0])
 
 

@@ -74,7 +74,7 @@ def _chosen(inputs: Inputs) -> tuple[list[Record], str, Counter[str]]:
     Seconds and evaluations have no common axis: the clock is that of most runs that have one.
     """
     mine = (inputs.benchmark.name, inputs.benchmark.sha256)
-    here = [record for record in inputs.searches if (record.benchmark["name"], record.benchmark["sha256"]) == mine]
+    here = [record for record in inputs.searches if record.looked_up_in == mine]
     same = [record for record in here if record.search_dataset == inputs.dataset]
     clocks = Counter(incumbents.clock_of(record) for record in same if incumbents.is_timed(record))
     clock = clocks.most_common(1)[0][0] if clocks else "seconds"

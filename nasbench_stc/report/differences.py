@@ -6,7 +6,6 @@ is the probability of improvement of rliable (Agarwal et al., NeurIPS 2021). The
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -189,7 +188,7 @@ def _difference(ours: Mapping[int, float], theirs: Mapping[int, float], paired: 
         found = statistics.paired_difference(ours, theirs)
     else:
         found = statistics.welch_difference(list(ours.values()), list(theirs.values()))
-    return marked(Spread(found.mean, _known(found.std), _known(found.half_width)), dataset)
+    return marked(Spread(found.mean, statistics.known(found.std), statistics.known(found.half_width)), dataset)
 
 
 def _better(pair: _Pair) -> list[Estimate]:
@@ -200,13 +199,9 @@ def _better(pair: _Pair) -> list[Estimate]:
     each, over_all = statistics.improvement_intervals(ours, theirs, *one_search)
     intervals = [*each, over_all]
     return [
-        Estimate(value, _known(low), _known(high))
+        Estimate(value, statistics.known(low), statistics.known(high))
         for value, (low, high) in zip([*values, statistics.mean(values)], intervals, strict=True)
     ]
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
 
 
 def _common(pair: _Pair) -> int | str:

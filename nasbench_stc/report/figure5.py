@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +16,11 @@ import numpy as np
 from nasbench_stc.report import statistics, style
 from nasbench_stc.report.ablation_tables import about
 from nasbench_stc.report.chart import Chart
+from nasbench_stc.report.groups import distinct_cells
 from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.published import load_rows
 from nasbench_stc.report.studies import Study, missing, required
 from nasbench_stc.runs import Record
-from nasbench_stc.space import Cell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +62,7 @@ class _Panel:
     search: np.ndarray[Any, np.dtype[np.float64]]
     evaluation: np.ndarray[Any, np.dtype[np.float64]]
 
-    @property
+    @cached_property
     def kendall(self) -> statistics.Kendall:
         """Of the search's with the evaluation's ranking."""
         return statistics.kendall(self.search, self.evaluation)
@@ -103,8 +104,7 @@ def _network(records: Sequence[Record]) -> str:
 def _told(panel: _Panel, study: Study) -> str:
     """Ranks as the paper prints them, mean and best."""
     ranks = ", ".join(f"{row['evaluation_rank']:g}" for row in panel.rows(study.score))
-    values = panel.evaluation.tolist()
-    cells = len({Cell.parse(record.cell).isomorphism_class for record in panel.records})
+    values, cells = panel.evaluation.tolist(), distinct_cells(panel.records)
     return (
         f"{panel.name}: evaluation ranks in the order of the search {ranks}; mean {statistics.mean(values):.2f}"
         f"±{statistics.std(values):.2f} (ddof=0, n={len(values)}), best {max(values):.2f}; {cells} distinct cells."

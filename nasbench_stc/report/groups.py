@@ -10,7 +10,7 @@ from typing import NamedTuple
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.report.published import EACH
 from nasbench_stc.runs import Record, SimulatedRun
-from nasbench_stc.space import DATASETS
+from nasbench_stc.space import DATASETS, Cell
 
 DISPLAY_NAMES = {
     "rsps": "RSPS",
@@ -99,7 +99,7 @@ class Group:
     @property
     def benchmark(self) -> tuple[str, str]:
         """Name and checksum of what its cells were looked up in."""
-        return self.first.benchmark["name"], self.first.benchmark["sha256"]
+        return self.first.looked_up_in
 
     def of(self, dataset: str) -> Sequence[Record]:
         """The runs that stand for a data set: those on it, or all where the group was searched on one set only."""
@@ -140,6 +140,11 @@ def grouped(records: Sequence[Record]) -> list[Group]:
     return sorted(groups, key=order)
 
 
+def distinct_cells(records: Sequence[Record]) -> int:
+    """How many cells they found; those that compute the same count once."""
+    return len({Cell.parse(cell).isomorphism_class for cell in {record.cell for record in records}})
+
+
 def benchmark_line(benchmark: Mapping[str, str]) -> str:
     """What the cells were looked up in, for a caption; `benchmark` as records have it."""
     about = f"{benchmark['about']} " if benchmark.get("about") else ""
@@ -156,10 +161,9 @@ def _key(record: Record) -> tuple[str, ...]:
     settings, dataset = record.settings, record.search_dataset
     if isinstance(record, SimulatedRun) and dataset in DATASETS:
         settings, dataset = without_budget(record), ""
-    benchmark = record.benchmark["name"], record.benchmark["sha256"]
     origin = record.versions.get(record.method, "")
     everything = json.dumps([settings, record.changes], sort_keys=True)
-    return (*benchmark, record.method, origin, dataset, record.protocol, record.device, everything)
+    return (*record.looked_up_in, record.method, origin, dataset, record.protocol, record.device, everything)
 
 
 def without_budget(record: Record) -> dict[str, dict[str, object]]:

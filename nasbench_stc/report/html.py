@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import re
 from collections.abc import Iterable
 from html import escape
@@ -114,23 +113,13 @@ def _line(line: Line, columns: int) -> str:
 
 def chart_part(chart: Chart, name: str) -> str:
     """A figure, drawn now, with its caption; `name` is read aloud where pictures are not seen."""
-    content = base64.b64encode(_svg(chart)).decode()
+    # A phone need not have the font.
+    content = base64.b64encode(style.encoded(chart.draw(), "svg", text_as_shapes=True)).decode()
     return (
         f'<figure><img alt="{escape(name)}; the caption below says what it shows" '
         f'src="data:image/svg+xml;base64,{content}"><figcaption>{text(chart.caption)}</figcaption></figure>'
         f"{missing_part(chart.missing)}"
     )
-
-
-def _svg(chart: Chart) -> bytes:
-    """As a picture whose letters are shapes: a phone need not have the font."""
-    import matplotlib
-
-    figure = chart.draw()
-    out = io.BytesIO()
-    with style.context(), matplotlib.rc_context({"svg.fonttype": "path"}):
-        figure.savefig(out, format="svg", metadata={"Date": None})
-    return out.getvalue()
 
 
 def missing_part(missing: Iterable[Missing]) -> str:

@@ -90,7 +90,7 @@ def longest(records: Sequence[Record]) -> tuple[list[Record], int]:
 
     def key(record: Record) -> tuple[str, ...]:
         return (
-            *(record.benchmark["name"], record.benchmark["sha256"]),
+            *record.looked_up_in,
             *(record.method, record.versions.get(record.method, ""), record.search_dataset, str(record.seed)),
             json.dumps(without_budget(record)),
         )

@@ -22,10 +22,6 @@ RESULTS = Path("results")
 """Where records are looked for, and written, unless said otherwise."""
 
 
-TOLD_ELSEWHERE = "Tables 7 and 8 and Figures 5 to 8 show them."
-"""Of runs that belong to an ablation."""
-
-
 class Missing(NamedTuple):
     """What would be shown if there were records of it."""
 
@@ -89,9 +85,8 @@ class Inputs:
 
     def benchmark_of(self, record: Record) -> Benchmark | None:
         """The benchmark in which the record's cell was looked up, if it is at hand."""
-        key = (record.benchmark["name"], record.benchmark["sha256"])
-        known = (*self.benchmarks, self.asked)
-        return next((opened for opened in known if opened and (opened.name, opened.sha256) == key), None)
+        known = [opened for opened in (*self.benchmarks, self.asked) if opened is not None]
+        return next((opened for opened in known if (opened.name, opened.sha256) == record.looked_up_in), None)
 
     @property
     def like_ours(self) -> str:
@@ -99,14 +94,18 @@ class Inputs:
         own = [record for record in self.records if record.protocol in PROTOCOLS]
         if not own:
             return ""
-        latest = max(own, key=lambda record: (record.method == "stc", not record.changes, record.finished))
-        dataset = "" if latest.search_dataset == DATASETS[0] else f" --dataset {latest.search_dataset}"
-        return f"{dataset} --protocol {latest.protocol}"
+        return like(max(own, key=lambda record: (record.method == "stc", not record.changes, record.finished)))
 
     def command(self, call: str) -> str:
         """A `stc-bench` command that writes records to where these were read."""
         folder = self.folders[0] if self.folders else RESULTS
         return f"stc-bench {call}" if folder == RESULTS else f"stc-bench {call} --out {shlex.quote(str(folder))}"
+
+
+def like(record: Record) -> str:
+    """Options, with a space before them, of a search on the record's data set by its protocol."""
+    dataset = "" if record.search_dataset == DATASETS[0] else f" --dataset {record.search_dataset}"
+    return f"{dataset} --protocol {record.protocol}"
 
 
 def gather(
@@ -144,7 +143,7 @@ def opened_for(
         asked: one that is open already; the others are found by the names that the records give.
         data_dir: as for `open_benchmark`.
     """
-    wanted = {(record.benchmark["name"], record.benchmark["sha256"]) for record in records}
+    wanted = {record.looked_up_in for record in records}
     found: dict[tuple[str, str], Benchmark] = {}
     for candidate in [asked, *sorted({name for name, _ in wanted})]:
         if wanted <= found.keys():

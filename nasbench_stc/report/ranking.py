@@ -7,7 +7,6 @@ convolutions, so that in this space they order cells alike.
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Callable, Sequence
 
@@ -133,18 +132,14 @@ def tau_values(values: statistics.Numbers, truth: statistics.Numbers) -> dict[st
     found = statistics.kendall(values, truth)
     low, high = statistics.kendall_interval(values, truth)
     return {
-        "tau_b": _known(found.tau),
-        "low": _known(low),
-        "high": _known(high),
-        "p": _known(found.p),
+        "tau_b": statistics.known(found.tau),
+        "low": statistics.known(low),
+        "high": statistics.known(high),
+        "p": statistics.known(found.p),
         "n": found.n,
         "ties": found.ties_x,
         "benchmark_ties": found.ties_y,
     }
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
 
 
 def _caption(benchmark: Benchmark) -> tuple[str, ...]:

@@ -13,12 +13,13 @@ import json
 import re
 import shutil
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasbench_stc.errors import choose
+from nasbench_stc.report import statistics
 from nasbench_stc.report.inputs import Missing
 
 if TYPE_CHECKING:
@@ -53,6 +54,13 @@ class Spread:
     """Whether it is a difference, shown with its sign and without the deviation of what it is a difference of."""
     indistinct: bool = False
     """Whether it is a difference that cannot be told from none; marked."""
+
+    @classmethod
+    def over(cls, values: Sequence[float], source: str = "") -> Spread:
+        """Of runs, one value each; a single one says nothing of how far runs lie apart."""
+        if len(values) == 1:
+            return cls(values[0], source=source)
+        return cls(statistics.mean(values), statistics.std(values), statistics.t_half_width(values), source)
 
 
 @dataclass(frozen=True)

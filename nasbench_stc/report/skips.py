@@ -20,8 +20,9 @@ from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.chosen import Chosen, newest
 from nasbench_stc.report.groups import DISPLAY_NAMES, Group, grouped
-from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
+from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords, like
 from nasbench_stc.runs import Record
+from nasbench_stc.runs.ablation import LONGER, changed_arm
 from nasbench_stc.space import DATASETS, EDGES, OPS, Cell
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 METHODS = ("darts", "stc")
-LONGER = 3
-"""Times the protocol's epochs: the paper's 150 instead of 50."""
 SPLIT = "test"
 _SKIP = OPS.index("skip_connect")
 _HEIGHT = 2.9  # inches, without the legend
@@ -79,7 +78,7 @@ def build(inputs: Inputs) -> Chart:
     first = next(iter(chosen.values())).group.first
     benchmark = inputs.benchmark_of(first)
     if benchmark is None:
-        name, sha256 = first.benchmark["name"], first.benchmark["sha256"]
+        name, sha256 = first.looked_up_in
         raise DataError(
             f"benchmark {name} (sha256 {sha256[:12]}), in which the runs' cells were looked up, is not at hand: "
             "`stc-bench data status` says how to get one"
@@ -138,14 +137,7 @@ def _setting(group: Group) -> tuple[str, ...]:
 
 def _is_longer(record: Record) -> bool:
     """Whether nothing but the epochs is changed, to `LONGER` times as many."""
-    epochs = _usual_epochs(record)
-    return epochs is not None and record.changes == {"epochs": LONGER * epochs}
-
-
-def _usual_epochs(record: Record) -> int | None:
-    """The protocol's own; None of one that this version does not know."""
-    preset = PROTOCOLS.get(record.protocol)
-    return preset.settings.epochs if preset else None
+    return changed_arm(record, "epochs") is not None
 
 
 def _missing(inputs: Inputs, chosen: Mapping[str, Chosen], first: Record) -> tuple[Missing, ...]:
@@ -153,10 +145,9 @@ def _missing(inputs: Inputs, chosen: Mapping[str, Chosen], first: Record) -> tup
     lacking = [name for name in METHODS if name not in chosen or not _is_longer(chosen[name].group.first)]
     if not lacking:
         return ()
-    epochs = _usual_epochs(first)
-    long = "longer runs" if epochs is None else f"runs over {LONGER * epochs} epochs"
-    dataset = "" if first.search_dataset == DATASETS[0] else f" --dataset {first.search_dataset}"
-    command = inputs.command(f"ablate epochs{dataset} --protocol {first.protocol}")
+    preset = PROTOCOLS.get(first.protocol)  # None: of a protocol that this version does not know
+    long = "longer runs" if preset is None else f"runs over {LONGER * preset.settings.epochs} epochs"
+    command = inputs.command(f"ablate epochs{like(first)}")
     return (Missing(f"{long} of {_names(lacking)} on {first.search_dataset}", command),)
 
 

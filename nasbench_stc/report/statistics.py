@@ -25,6 +25,11 @@ _NONE = (math.nan, math.nan)
 _BLOCK = 1024  # cells whose pairs are in memory at a time
 
 
+def known(value: float) -> float | None:
+    """The value, or None for NaN: how tables have what there is none of."""
+    return None if math.isnan(value) else value
+
+
 def mean(values: Sequence[float]) -> float:
     """The arithmetic mean."""
     return float(np.mean(values))

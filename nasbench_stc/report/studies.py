@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from nasbench_stc.benchmark import column
-from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.runs import Record
-from nasbench_stc.runs.ablation import ABLATIONS, Arm, belongs
+from nasbench_stc.runs.ablation import ABLATIONS, Arm, belongs, changed_arm
 from nasbench_stc.space import DATASETS
 
 
@@ -39,7 +39,7 @@ class Study:
         """Of all arms."""
         return [record for _, records in self.arms for record in records]
 
-    @property
+    @cached_property
     def score(self) -> str:
         """The report column that arms are compared by: test accuracy on the data set, else on CIFAR-10."""
         own = column(self.setting.dataset, "test")
@@ -81,25 +81,16 @@ def studies(inputs: Inputs, name: str) -> list[Study]:
 
 
 def _settings(records: Sequence[Record], name: str) -> list[Setting]:
-    ablation = ABLATIONS[name]
     return [
-        Setting(record.search_dataset, record.protocol, _looked_up(record), record.device)
+        Setting(record.search_dataset, record.protocol, record.looked_up_in, record.device)
         for record in records
-        if record.protocol in PROTOCOLS
-        and any(
-            arm.changes and belongs(record, arm, record.search_dataset)
-            for arm in ablation.of(record.search_dataset, record.protocol)
-        )
+        if changed_arm(record, name) is not None
     ]
 
 
 def _fits(record: Record, arm: Arm, setting: Setting) -> bool:
-    same = (record.protocol, _looked_up(record), record.device) == setting[1:]
+    same = (record.protocol, record.looked_up_in, record.device) == setting[1:]
     return same and belongs(record, arm, setting.dataset)
-
-
-def _looked_up(record: Record) -> tuple[str, str]:
-    return record.benchmark["name"], record.benchmark["sha256"]
 
 
 def _newest(records: Sequence[Record]) -> tuple[Record, ...]:

@@ -123,8 +123,15 @@ def save(figure: Figure, path: Path) -> bytes:
     """
     if path.suffix not in ENDINGS:
         raise choose("ending of a figure's file", path.suffix, ENDINGS)
-    undated: dict[str, Any] = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}, ".png": {}}
+    return encoded(figure, path.suffix[1:])
+
+
+def encoded(figure: Figure, format: str, text_as_shapes: bool = False) -> bytes:
+    """The figure as `pdf`, `svg` or `png`; in SVG text is text, or shapes, which need no font where they are seen."""
+    import matplotlib
+
+    undated: dict[str, Any] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
     content = io.BytesIO()
-    with context():
-        figure.savefig(content, format=path.suffix[1:], metadata=undated[path.suffix])
+    with context(), matplotlib.rc_context({"svg.fonttype": "path"} if text_as_shapes else {}):
+        figure.savefig(content, format=format, metadata=undated[format])
     return content.getvalue()

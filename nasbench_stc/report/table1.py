@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nasbench_stc.report.ablation_tables import spread
 from nasbench_stc.report.groups import Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing
 from nasbench_stc.report.published import PublishedRows, load_rows
@@ -58,14 +57,14 @@ def _printed(published: PublishedRows) -> list[Row]:
 
 def _row(group: Group) -> Row:
     before, after = ([record.supernet[key] for record in group.records] for key in (_BEFORE, "accuracy"))
-    change = spread([late - early for early, late in zip(before, after, strict=True)])
+    change = Spread.over([late - early for early, late in zip(before, after, strict=True)])
     first = group.first
     return Row(
         "Ours",
         {
             "method": group.name,
-            "before": spread(before),
-            "after": spread(after),
+            "before": Spread.over(before),
+            "after": Spread.over(after),
             "change": Spread(change.mean, None, change.interval, signed=True),
             "n": group.runs,
             "search_dataset": group.searched_on,

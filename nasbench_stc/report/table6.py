@@ -14,8 +14,17 @@ from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.report import statistics
 from nasbench_stc.report.differences import NOT_TOLD_APART, marked
-from nasbench_stc.report.groups import COLUMN_GROUPS, MANY, SIMULATED, TRAINED, Group, benchmark_line, grouped
-from nasbench_stc.report.inputs import TOLD_ELSEWHERE, Inputs, Missing
+from nasbench_stc.report.groups import (
+    COLUMN_GROUPS,
+    MANY,
+    SIMULATED,
+    TRAINED,
+    Group,
+    benchmark_line,
+    distinct_cells,
+    grouped,
+)
+from nasbench_stc.report.inputs import Inputs, Missing
 from nasbench_stc.report.published import EACH, Published, PublishedRow, load, load_without_supernet
 from nasbench_stc.report.render import Column, Row, Spread, Table
 from nasbench_stc.report.yardsticks import Yardstick, yardsticks
@@ -66,7 +75,8 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
     missing = () if groups else tuple(Missing(what, inputs.command(call)) for what, call in _CALLS.items())
     caption = _caption(groups, published, without_supernet, left_out, left)
     if of_ablations := len(inputs.records) - len(records):
-        caption += (f"Runs of ablations, which change a setting, are not here: {of_ablations}. {TOLD_ELSEWHERE}",)
+        told = f"Runs of ablations, which change a setting, are not here: {of_ablations}."
+        caption += (f"{told} Tables 7 and 8 and Figures 5 to 8 show them.",)
     return Table(6, _TITLE, _COLUMNS, tuple(rows), caption, missing)
 
 
@@ -90,7 +100,7 @@ def _published_row(row: PublishedRow, published: Published) -> Row:
 def _own_row(group: Group) -> Row:
     first, records = group.first, group.records
     name, digest = group.benchmark
-    distinct = len({Cell.parse(cell).isomorphism_class for cell in {record.cell for record in records}})
+    distinct = distinct_cells(records)
     source = f"{len(records)} record(s), looked up in {name} (sha256 {digest[:12]})"
     each = group.searched_on == EACH
     return Row(
@@ -103,7 +113,7 @@ def _own_row(group: Group) -> Row:
             "protocol": first.protocol,
             "distinct_cells": distinct,
             "skips": f"{statistics.mean([_skips(record.cell) for record in records]):.1f}",
-            **{key: _spread(values, source) for key, values in group.scores().items()},
+            **{key: Spread.over(values, source) for key, values in group.scores().items()},
         },
         notes=(_note(group, distinct),),
         details={
@@ -148,16 +158,10 @@ def _difference_row(group: Group, yardstick: Yardstick, benchmark: str) -> Row:
             "n": group.runs,
             "search_dataset": group.searched_on,
             "protocol": group.first.protocol,
-            **{key: marked(_spread(values, source), COLUMNS[key][0]) for key, values in differences.items()},
+            **{key: marked(Spread.over(values, source), COLUMNS[key][0]) for key, values in differences.items()},
         },
         details={"source": source},
     )
-
-
-def _spread(values: Sequence[float], source: str) -> Spread:
-    if len(values) == 1:  # one run says nothing of how far runs lie apart
-        return Spread(values[0], source=source)
-    return Spread(statistics.mean(values), statistics.std(values), statistics.t_half_width(values), source)
 
 
 def _note(group: Group, distinct: int) -> str:

@@ -36,6 +36,9 @@ class Arm:
 
 Arms = tuple[Arm, ...]
 
+LONGER = 3
+"""Times the protocol's epochs that the ablation "epochs" runs: the paper's 150 instead of 50."""
+
 
 @dataclass(frozen=True)
 class Ablation:
@@ -107,7 +110,7 @@ def _consistency(dataset: str, own: Protocol) -> Arms:
 
 
 def _epochs(dataset: str, own: Protocol) -> Arms:
-    longer = {"epochs": 3 * own.epochs}  # the paper: 150 instead of 50
+    longer = {"epochs": LONGER * own.epochs}
     return Arm("STC-NAS", longer), Arm("DARTS", longer, "darts")
 
 
@@ -143,12 +146,14 @@ def belongs(record: Record, arm: Arm, dataset: str) -> bool:
     return of == (arm.method, arm.dataset or dataset, arm.changes)
 
 
+def changed_arm(record: Record, name: str) -> Arm | None:
+    """The arm of that ablation, one that changes a setting, of which the record is a run; None where there is none."""
+    if not record.changes or record.protocol not in PROTOCOLS:
+        return None
+    arms = ABLATIONS[name].of(record.search_dataset, record.protocol)
+    return next((arm for arm in arms if belongs(record, arm, record.search_dataset)), None)
+
+
 def is_of_ablation(record: Record) -> bool:
     """Whether the record is of an arm that changes a setting."""
-    if not record.changes or record.protocol not in PROTOCOLS:
-        return False
-    return any(
-        belongs(record, arm, record.search_dataset)
-        for one in ABLATIONS.values()
-        for arm in one.of(record.search_dataset, record.protocol)
-    )
+    return any(changed_arm(record, name) is not None for name in ABLATIONS)
