@@ -129,7 +129,7 @@ def write(out: Path | None, device: str, figures: Mapping[str, Any]) -> None:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": environment.device_name(device),
         "threads": torch.get_num_threads(),
-        "versions": environment.versions(),
+        "versions": environment.versions(device=device),
         "git_revision": environment.git_revision(),
     }
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -167,11 +167,11 @@ def test_an_epoch_sees_each_image_once_before_any_twice():
 def test_learning_rate_end_points():
     s = search()
     s._set_lr(0)
-    assert s.sgd.param_groups[0]["lr"] == pytest.approx(0.1)
+    assert s.form.lr == pytest.approx(0.1)
     s._set_lr(6)
-    assert s.sgd.param_groups[0]["lr"] == pytest.approx((0.1 + 0.001) / 2)
+    assert s.form.lr == pytest.approx((0.1 + 0.001) / 2)
     s._set_lr(12)
-    assert s.sgd.param_groups[0]["lr"] == pytest.approx(0.001)
+    assert s.form.lr == pytest.approx(0.001)
 
 
 def test_uniform_epochs_take_no_alpha_steps():

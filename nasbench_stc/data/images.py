@@ -56,9 +56,9 @@ class Images:
 
 
 class DeviceImages:
-    """`Images` on a device, ready to be drawn from. Batches are float (n, 3, side, side) in channels-last memory."""
+    """`Images` on a device, ready to be drawn from. Batches are `dtype` (n, 3, side, side) in channels-last memory."""
 
-    def __init__(self, images: Images, device: torch.device) -> None:
+    def __init__(self, images: Images, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
         self.side, self.pad = images.pixels.shape[-1], images.pad
         self._padded = self.side + 2 * self.pad
         pixels = np.zeros((len(images), self._padded, self._padded, 3), np.uint8)
@@ -70,7 +70,7 @@ class DeviceImages:
         mean, std = (
             torch.tensor(numbers, dtype=torch.float64).repeat(self.side) for numbers in (images.mean, images.std)
         )
-        self._scale, self._shift = (numbers.float().to(device) for numbers in (1 / std, -mean / std))  # of a row
+        self._scale, self._shift = (numbers.to(device, dtype) for numbers in (1 / std, -mean / std))  # of a row
         self._steps = torch.arange(self.side, device=device)
 
     def __len__(self) -> int:

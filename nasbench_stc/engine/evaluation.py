@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nasbench_stc.data.images import DeviceImages
+from nasbench_stc.engine.precision import computing, widened
 from nasbench_stc.methods.base import Rating
 from nasbench_stc.models import Mixture, Supernet
 from nasbench_stc.models.mixture import in_order, plan
@@ -16,10 +17,9 @@ from nasbench_stc.space import Cell
 
 
 def scores(supernet: Supernet, images: Tensor, mixture: Mixture, precision: str) -> Tensor:
-    """The supernet's class scores, float32, computed in `precision`."""
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        result: Tensor = supernet(images, mixture)
-    return result.float()
+    """The supernet's class scores, computed in `precision`; float64 where that is it, else float32."""
+    with computing(images.device, precision):
+        return widened(supernet(images, mixture))
 
 
 @torch.inference_mode()
@@ -49,9 +49,9 @@ def rate(
     loss, right = torch.zeros(2, len(different), dtype=torch.float64, device=device)
     seen, n = 0, min(n_images or len(images), len(images))
     for batch, labels in images.batches(batch_size, n):
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        with computing(device, precision):
             for number, logits in enumerate(supernet.path_logits(batch, different)):
-                loss[number] += F.cross_entropy(logits.float(), labels, reduction="sum")
+                loss[number] += F.cross_entropy(widened(logits), labels, reduction="sum")
                 right[number] += (logits.argmax(dim=1) == labels).sum()
                 tick(len(cells) * (seen * len(different) + len(labels) * (number + 1)) // (n * len(different)))
         seen += len(labels)

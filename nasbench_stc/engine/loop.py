@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.engine.clock import Clock
-from nasbench_stc.engine.evaluation import rate, rate_mixture, scores
+from nasbench_stc.engine.evaluation import rate, rate_mixture
+from nasbench_stc.engine.forms import Batch, Form, PlanForm, StaticForm
+from nasbench_stc.engine.precision import by_default, kept_in
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.errors import RunError, blamed
 from nasbench_stc.methods.base import OneShotMethod, Rating
@@ -31,8 +32,6 @@ from nasbench_stc.models import Mixture, Supernet
 from nasbench_stc.space import Cell
 
 MakeMethod = Callable[[torch.Generator], OneShotMethod]
-Batch = tuple[Tensor, Tensor]
-"""Images and labels."""
 Tick = Callable[[int, int], None]
 """Called after each step with (epoch, step); an epoch's steps are its weight steps and its closing steps."""
 
@@ -60,6 +59,7 @@ class Search:
         classes: of the data set.
         seed: everything random follows from it.
         name: of the method, for messages; empty: its class's.
+        on_device: whether the method says so of itself (`OneShotMethod.on_device`).
 
     Raises:
         MethodError: the method made a mistake, now or in any later call; the message says where.
@@ -74,27 +74,32 @@ class Search:
         classes: int,
         seed: int,
         name: str = "",
+        on_device: bool = False,
     ) -> None:
-        self.protocol, self.train, self.valid = protocol, train, valid
         self.device = train.labels.device
+        self.protocol, self.train, self.valid = protocol.on(self.device.type), train, valid
         init, order, augmentation, method = (int(s) for s in np.random.SeedSequence(seed).generate_state(4))
+        static = self.protocol.form == "static"
+        self._whole = static and on_device
         self.generators = {
             "order": torch.Generator().manual_seed(order),
             "augmentation": torch.Generator(self.device).manual_seed(augmentation),
-            "method": torch.Generator().manual_seed(method),
+            "method": torch.Generator(self.device if self._whole else "cpu").manual_seed(method),
         }
-        self.supernet = build_supernet(protocol, classes, self.device, init)
+        self.supernet = build_supernet(self.protocol, classes, self.device, init)
         self.name, self._at = name, "before the first epoch"
-        with self._blamed("construction"):
+        with self._blamed("construction"), by_default(self.protocol.precision):
             self.method = make_method(self.generators["method"])
         self.name = name or type(self.method).__name__
-        self.sgd = torch.optim.SGD(
-            self.supernet.parameters(),
-            protocol.lr,
-            momentum=protocol.momentum,
-            nesterov=protocol.nesterov,
-            weight_decay=protocol.weight_decay,
+        self.form: Form = (
+            StaticForm(self.supernet, self.protocol, self.generators.values())
+            if static
+            else PlanForm(self.supernet, self.protocol)
         )
+        if self.device.type == "cuda":  # of the whole process: searches beside this one are of the same command
+            torch.backends.cudnn.deterministic = self.protocol.deterministic
+            torch.backends.cudnn.benchmark = not self.protocol.deterministic
+            torch.backends.cudnn.allow_tf32 = False  # float32 is float32
         self.clock = Clock(self.device)
         self.progress = Progress()
 
@@ -120,6 +125,10 @@ class Search:
 
     def run_epoch(self, tick: Tick = lambda epoch, step: None) -> dict[str, Any]:
         """One epoch of alternating steps; returns its entry of the trajectory."""
+        with by_default(self.protocol.precision):
+            return self._run_epoch(tick)
+
+    def _run_epoch(self, tick: Tick) -> dict[str, Any]:
         epoch = self.epoch
         self._at = f"epoch {epoch}"
         with self._blamed("begin_epoch"):
@@ -170,27 +179,38 @@ class Search:
 
     def weight_step(self, index: Tensor) -> Tensor:
         """Lower level of Eq. 10: SGD on the weights under the method's mixture; returns the loss, detached."""
+        return self._step("weights", self._weight_step, index)
+
+    def _weight_step(self, index: Tensor) -> Tensor:
         self.train_batch = self.train.augmented(index, self.generators["augmentation"])
         with self._blamed("weight_mixture"):
-            mixture = _checked(self.method.weight_mixture())
-        loss = self.loss(self.train_batch, mixture)
-        self.sgd.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.protocol.grad_clip:
-            torch.nn.utils.clip_grad_norm_(self.supernet.parameters(), self.protocol.grad_clip)
-        self.sgd.step()
-        return loss.detach()
+            mixture = _checked(self.method.weight_mixture(), look=not self._whole)
+        return self.form.train(self.train_batch, mixture)
 
     def alpha_step(self, index: Tensor) -> Tensor:
         """Upper level of Eq. 10: the method's own step on a validation batch.
 
         The batch is augmented as for training: NAS-Bench-201's search code does so.
         """
+        return self._step("alpha", self._alpha_step, index)
+
+    def _alpha_step(self, index: Tensor) -> Tensor:
         return self._method_step(self.valid.augmented(index, self.generators["augmentation"]))
 
     def closing_step(self, index: Tensor) -> Tensor:
         """The method's own step after the epoch's weight steps, on validation images as they are."""
+        return self._step("closing", self._closing_step, index)
+
+    def _closing_step(self, index: Tensor) -> Tensor:
         return self._method_step(self.valid.plain(index))
+
+    def _step(self, kind: str, step: Callable[[Tensor], Tensor], index: Tensor) -> Tensor:
+        """The step, the method's part included, as one CUDA graph where that can be."""
+        if not self._whole:
+            return step(index)
+        assert isinstance(self.form, StaticForm)
+        loss: Tensor = self.form.graphs((kind, self.method.learns), step, index)
+        return loss
 
     def _method_step(self, valid: Batch) -> Tensor:
         with self._blamed("alpha_step"):
@@ -201,11 +221,6 @@ class Search:
 
     def _blamed(self, what: str) -> AbstractContextManager[None]:
         return blamed(self.name, f"{self._at}, {what}")
-
-    def loss(self, batch: Batch, mixture: Mixture) -> Tensor:
-        """Mean cross-entropy of a batch."""
-        images, labels = batch
-        return F.cross_entropy(scores(self.supernet, images, mixture, self.protocol.precision), labels)
 
     def rate(self, cells: Sequence[Cell], n_images: int = 0) -> Rating:
         """Cells under the supernet's weights on the first `n_images` validation images (0: all)."""
@@ -218,7 +233,7 @@ class Search:
         Where the cell is what is left of a super-cell, that one's are there, too: `super_cell_loss` and
         `super_cell_accuracy`. They are no part of the search, and their seconds are not counted.
         """
-        with self.clock("evaluation"):
+        with self.clock("evaluation"), by_default(self.protocol.precision):
             self._at = "after the last epoch"
             with self._blamed("result"):
                 cell = _cell(self.method.result(self.rate), "a Cell", Cell)
@@ -238,7 +253,7 @@ class Search:
         """All that a continued run needs, as tensors and plain containers; to be taken between epochs."""
         return {
             "supernet": self.supernet.state_dict(),
-            "sgd": self.sgd.state_dict(),
+            "sgd": self.form.state_dict(),
             "method": self.method.state_dict(),
             "generators": {name: generator.get_state() for name, generator in self.generators.items()},
             "trajectory": self.progress.trajectory,
@@ -248,7 +263,7 @@ class Search:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where the search stood that gave `state`."""
         self.supernet.load_state_dict(state["supernet"])
-        self.sgd.load_state_dict(state["sgd"])
+        self.form.load_state_dict(state["sgd"])
         self.method.load_state_dict(state["method"])
         for name, generator in self.generators.items():
             generator.set_state(state["generators"][name])
@@ -265,18 +280,21 @@ class Search:
     def _set_lr(self, step: int) -> None:
         p = self.protocol
         done = step / (p.epochs * self.steps)
-        self.sgd.param_groups[0]["lr"] = p.lr_min + (p.lr - p.lr_min) * (1 + math.cos(math.pi * done)) / 2
+        self.form.set_lr(p.lr_min + (p.lr - p.lr_min) * (1 + math.cos(math.pi * done)) / 2)
 
 
-def _checked(mixture: Mixture) -> Mixture:
+def _checked(mixture: Mixture, look: bool = True) -> Mixture:
     """The mixture, if it is one whose weights are numbers.
+
+    Args:
+        look: at the weights, if they are on the CPU: a GPU would have to be awaited.
 
     Raises:
         TypeError, ValueError: it is not.
     """
     if not isinstance(mixture, Mixture):
         raise TypeError(f"it has to return a Mixture; it returned {mixture!r}")
-    if mixture.weights.device.type == "cpu" and not mixture.weights.isfinite().all():  # a GPU would have to be awaited
+    if look and mixture.weights.device.type == "cpu" and not mixture.weights.isfinite().all():
         edges = (~mixture.weights.isfinite()).any(dim=1).nonzero().flatten().tolist()
         raise ValueError(
             f"weights that are no numbers, on edges {edges}; if the search diverged, lower the learning rate "
@@ -296,7 +314,7 @@ def build_supernet(protocol: Protocol, classes: int, device: torch.device, seed:
     with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU: the same on every device
         torch.manual_seed(seed)
         supernet = Supernet(protocol.channels, protocol.cells_per_stage, classes, protocol.bn == "running")
-    supernet.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    supernet.to(device, kept_in(protocol.precision), memory_format=torch.channels_last)  # type: ignore[call-overload]
     return supernet
 
 
@@ -307,63 +325,42 @@ class _Batches:
     """
 
     def __init__(self, search: Search, valid: Batch) -> None:
-        self._search, self._valid = search, valid
+        self._search, self._form, self._valid = search, search.form, valid
 
     @property
     def weights(self) -> Sequence[Tensor]:
         """The supernet's parameters."""
-        return tuple(self._search.supernet.parameters())
+        return self._form.parameters
 
     @property
-    def lr(self) -> float:
+    def lr(self) -> float | Tensor:
         """The weights' learning rate in this step."""
-        lr: float = self._search.sgd.param_groups[0]["lr"]
-        return lr
+        return self._form.lr
 
     def valid_loss(self, mixture: Mixture, of_weights: bool = False) -> Tensor:
         """Mean cross-entropy on the validation batch."""
-        return self._loss(self._valid, mixture, of_weights)
+        return self._form.loss(self._valid, mixture, of_weights)
 
     def train_loss(self, mixture: Mixture, of_weights: bool = False) -> Tensor:
         """Mean cross-entropy on the batch of the last weight step."""
-        return self._loss(self._search.train_batch, mixture, of_weights)
-
-    def _loss(self, batch: Batch, mixture: Mixture, of_weights: bool) -> Tensor:
-        supernet = self._search.supernet
-        supernet.requires_grad_(of_weights)  # what only a weight gradient needs is else not even kept
-        try:
-            return self._search.loss(batch, mixture)
-        finally:
-            supernet.requires_grad_(True)
+        return self._form.loss(self._search.train_batch, mixture, of_weights)
 
     def valid_rating(self, mixture: Mixture) -> tuple[Tensor, float]:
         """Loss and share of right answers on the validation batch, in evaluation mode."""
-        supernet, (images, labels) = self._search.supernet, self._valid
-        supernet.eval()
-        with torch.inference_mode():
-            logits = scores(supernet, images, mixture, self._search.protocol.precision)
-            right = (logits.argmax(dim=1) == labels).float().mean().item()
-            loss = F.cross_entropy(logits, labels)
-        supernet.train()
-        return loss, right
+        loss, right = self._form.rating(self._valid, mixture)
+        return loss, right.item()
 
     def descent(self, gradients: Sequence[Tensor]) -> list[Tensor]:
-        """By what SGD would change the weights; as NAS-Bench-201's, without Nesterov's look ahead."""
-        group = self._search.sgd.param_groups[0]
-        changes = []
-        for weight, gradient in zip(self.weights, gradients, strict=True):
-            change = torch.add(gradient, weight.detach(), alpha=group["weight_decay"])
-            buffer = self._search.sgd.state[weight].get("momentum_buffer")
-            if buffer is not None:
-                change.add_(buffer, alpha=group["momentum"])
-            changes.append(change.mul_(-group["lr"]))
-        return changes
+        """By what SGD would change the weights."""
+        return self._form.descent(gradients)
 
     @contextmanager
-    def moved(self, by: Sequence[Tensor], times: float = 1.0) -> Iterator[None]:
+    def moved(self, by: Sequence[Tensor], times: float | Tensor = 1.0) -> Iterator[None]:
         """The weights are w + times · by within the block."""
         weights = [weight.data for weight in self.weights]
         kept = [weight.clone() for weight in weights]
+        if isinstance(times, Tensor):
+            by, times = torch._foreach_mul(list(by), times), 1.0
         torch._foreach_add_(weights, list(by), alpha=times)
         try:
             yield

@@ -8,7 +8,8 @@ step, and enough of them to average over.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,11 +19,14 @@ from torch import Tensor, nn
 
 from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.engine.cost import StepCost
-from nasbench_stc.engine.loop import Batch, MakeMethod, Search
+from nasbench_stc.engine.forms import Batch, StaticForm
+from nasbench_stc.engine.graphs import WARM_UP
+from nasbench_stc.engine.loop import MakeMethod, Search
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.methods.base import OneShotMethod
-from nasbench_stc.models import CellNetwork
+from nasbench_stc.models import CellNetwork, Mixture
 from nasbench_stc.models.mixture import Active
+from nasbench_stc.models.static import Live
 from nasbench_stc.space import EDGES, NONE, OPS, Cell
 
 MIB = 2**20
@@ -45,7 +49,9 @@ class Measured(NamedTuple):
     steps: dict[str, int]
 
 
-def measure_method(make_method: MakeMethod, protocol: Protocol, device: torch.device, repeats: int) -> Measured:
+def measure_method(
+    make_method: MakeMethod, protocol: Protocol, device: torch.device, repeats: int, on_device: bool = False
+) -> Measured:
     """The steps of a method: its weight step and, as far as it has them, its alpha step and its closing step.
 
     Args:
@@ -54,9 +60,10 @@ def measure_method(make_method: MakeMethod, protocol: Protocol, device: torch.de
         device: where the supernet is.
         repeats: timed steps of each kind, after one to warm up; as many again record memory. Where all run the same,
             a few are enough for time, and one for memory.
+        on_device: as of `Search`.
     """
     images = random_images(protocol.batch_size, protocol.resolution or SIDE, device)
-    search = Search(make_method, protocol, images, images, CLASSES, _SEED)
+    search = Search(make_method, protocol, images, images, CLASSES, _SEED, on_device=on_device)
     learning = _begin_learning(search.method, protocol.epochs)
     search.supernet.train()
     index = torch.arange(protocol.batch_size, device=device)
@@ -68,9 +75,7 @@ def measure_method(make_method: MakeMethod, protocol: Protocol, device: torch.de
     if search.method.closing_steps:
         steps["closing"] = lambda: search.closing_step(index)
         numbers["closing"] = protocol.epochs * search.method.closing_steps
-    ran: list[Active] = []
-    search.supernet.register_forward_pre_hook(lambda supernet, inputs: ran.append(inputs[1].active))
-    return Measured({kind: _cost(step, search.supernet, ran, repeats) for kind, step in steps.items()}, numbers)
+    return Measured({kind: _cost(step, search, repeats) for kind, step in steps.items()}, numbers)
 
 
 def _begin_learning(method: OneShotMethod, epochs: int) -> int:
@@ -84,17 +89,44 @@ def _begin_learning(method: OneShotMethod, epochs: int) -> int:
     return len(learning)
 
 
-def _cost(step: Step, supernet: nn.Module, ran: list[Active], repeats: int) -> StepCost:
-    device = next(supernet.parameters()).device
-    step()
-    ran.clear()
-    seconds: list[float] = []
-    while len(seconds) < repeats and not (len(seconds) == _ALIKE and len(set(ran)) == 1):
-        seconds.append(time_step(step, device))
-    drawn = len(set(ran)) > 1
-    mib = [peak_mib(step, supernet, device) for _ in range(repeats if drawn else 1)]
+def _cost(step: Step, search: Search, repeats: int) -> StepCost:
+    device, form = search.device, search.form
+    static = isinstance(form, StaticForm)
+    ran: list[Active] = []
+    with _told(search, ran):
+        for _ in range(WARM_UP + 1 if static else 1):
+            step()
+        if not static:
+            ran.clear()  # a replay runs nothing that could tell: there the first calls count, and all steps are alike
+        seconds: list[float] = []
+        while len(seconds) < repeats and not (len(seconds) == _ALIKE and len(set(ran)) == 1):
+            seconds.append(time_step(step, device))
+        drawn = len(set(ran)) > 1
+        with form.graphs.plainly() if isinstance(form, StaticForm) else nullcontext():  # a replay allocates nothing
+            mib = [peak_mib(step, search.supernet, device) for _ in range(repeats if drawn else 1)]
     operations = sum(len(ops) for active in ran for ops in active) / (len(ran) * len(EDGES))
     return StepCost(seconds, mib, operations, drawn)
+
+
+@contextmanager
+def _told(search: Search, ran: list[Active]) -> Iterator[None]:
+    """What runs is added to `ran`: in the plan form the operations, in the static one how many there are an edge."""
+    if isinstance(search.form, StaticForm):
+        static, live = search.form.static, search.form.static.live
+
+        def told(mixture: Mixture) -> Live:
+            ran.append(((0,) if mixture.single else tuple(range(len(OPS))),) * len(EDGES))
+            return live(mixture)
+
+        static.live = told  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            static.live = live  # type: ignore[method-assign]
+    else:
+        hook = search.supernet.register_forward_pre_hook(lambda supernet, inputs: ran.append(inputs[1].active))
+        yield
+        hook.remove()
 
 
 def subnet_cells() -> list[Cell]:

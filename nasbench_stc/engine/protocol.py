@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
 from nasbench_stc.errors import choose
 from nasbench_stc.settings import setting
@@ -42,18 +42,38 @@ class Protocol:
     precision: str = setting(
         "auto",
         "of convolutions and what they yield: bfloat16 (autocast: weights, statistics and alpha stay float32), "
-        "float32, or auto: bfloat16 on a GPU that has it, else float32",
-        choices=("auto", "float32", "bfloat16"),
+        "float32, float64 (all of it, for comparisons), or auto: bfloat16 on a GPU that has it, else float32",
+        choices=("auto", "float32", "bfloat16", "float64"),
+    )
+    form: str = setting(
+        "auto",
+        "how a step is carried out: plan (Python decides what runs), static (a tensor does, and on a GPU a step is one "
+        "CUDA graph), or auto: static on a GPU. Both compute the same but for rounding",
+        choices=("auto", "plan", "static"),
+    )
+    deterministic: bool = setting(
+        False, "on a GPU: cuDNN takes deterministic algorithms alone, so that a run can be repeated bit for bit"
     )
 
     def on(self, device: str) -> Protocol:
         """The same with what `auto` means on that device."""
+        on_gpu = device.startswith("cuda")
+        form = self.form if self.form != "auto" else "static" if on_gpu else "plan"
         if self.precision != "auto":
-            return self
+            return replace(self, form=form)
         import torch  # this module is also read by what never computes
 
-        bfloat16 = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
-        return replace(self, precision="bfloat16" if bfloat16 else "float32")
+        bfloat16 = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+        return replace(self, form=form, precision="bfloat16" if bfloat16 else "float32")
+
+
+EARLIER = {"form": "plan", "deterministic": False}
+"""What searches did before these were settings: records of then lack them, and files are not named by them."""
+
+
+def named(protocol: Protocol) -> dict[str, Any]:
+    """The settings by which files are named: `EARLIER` is left out, so that files of then are found again."""
+    return {name: value for name, value in asdict(protocol).items() if EARLIER.get(name) != value}
 
 
 class Preset(NamedTuple):

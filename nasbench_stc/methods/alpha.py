@@ -6,6 +6,7 @@ NAS-Bench-201 published DARTS, GDAS and SETN (`exps/NATS-algos/search-cell.py` i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,8 +20,21 @@ from nasbench_stc.space import EDGES, OPS, Cell
 
 
 def uniform_path(generator: torch.Generator) -> Mixture:
-    """One operation an edge, each of the five equally likely."""
-    return Mixture.path(torch.randint(len(OPS), (len(EDGES),), generator=generator).tolist())
+    """One operation an edge, each of the five equally likely; drawn where the generator is."""
+    return Mixture.path(torch.randint(len(OPS), (len(EDGES),), generator=generator, device=generator.device))
+
+
+def normal(generator: torch.Generator) -> Tensor:
+    """A standard normal number for each operation of each edge, shape (6, 5)."""
+    return torch.randn(len(EDGES), len(OPS), generator=generator, device=generator.device)
+
+
+def gradients(losses: Sequence[Tensor], of: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Of the sum of the losses by each tensor; zeros where nothing depends on it."""
+    found: tuple[Tensor, ...] = torch.autograd.grad(
+        [loss for loss in losses if loss.requires_grad], of, allow_unused=True, materialize_grads=True
+    )
+    return found
 
 
 @dataclass(frozen=True)
@@ -57,10 +71,15 @@ class AlphaMethod(OneShotMethod):
     def __init__(self, settings: Any, generator: torch.Generator, alpha: Tensor | None = None) -> None:
         super().__init__(settings, generator)
         if alpha is None:
-            alpha = settings.alpha_init * torch.randn(len(EDGES), len(OPS), generator=generator)
+            alpha = settings.alpha_init * normal(generator)
         self.alpha = alpha.requires_grad_()
-        betas, decay = (settings.alpha_beta1, settings.alpha_beta2), settings.alpha_weight_decay
-        self.adam = torch.optim.Adam([self.alpha], settings.alpha_lr, betas=betas, weight_decay=decay)
+        self.adam = torch.optim.Adam(
+            [self.alpha],
+            settings.alpha_lr,
+            betas=(settings.alpha_beta1, settings.alpha_beta2),
+            weight_decay=settings.alpha_weight_decay,
+            capturable=self.alpha.device.type != "cpu",  # its step is counted there
+        )
         self.begin_epoch(0, 1)
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
@@ -81,8 +100,7 @@ class AlphaMethod(OneShotMethod):
     def alpha_step(self, objective: Objective) -> Tensor:
         """First order: Adam on the validation loss, the weights taken as they are."""
         loss = objective.valid_loss(self.mixture())
-        if loss.requires_grad:  # else nothing that alpha weighs reaches the result
-            self.update(*torch.autograd.grad(loss, [self.alpha]))
+        self.update(*gradients([loss], [self.alpha]))
         return loss.detach()
 
     def update(self, gradient: Tensor) -> None:

@@ -1,9 +1,12 @@
 """What a weight-sharing method has to say: what to sample, how alpha learns, which cell results.
 
-The engine owns the loop, the supernet, the data and the files; a method owns its architecture parameters. They
-live on the CPU, where what runs is decided; the supernet takes a mixture's weights to its own device. What a method
+The engine owns the loop, the supernet, the data and the files; a method owns its architecture parameters. What it
 needs of the supernet it is lent: an `Objective` for a step, a `Rate` for the end. So a method is one file that
 imports no more than this module, mixtures and the space.
+
+A method's tensors live where its generator draws. That is the CPU, and the supernet takes a mixture's weights to its
+own device; but of a method whose steps are operations on tensors alone (`on_device`) it may be the GPU, where such a
+step is captured as one CUDA graph, method and supernet together.
 """
 
 from __future__ import annotations
@@ -33,8 +36,8 @@ class Objective(Protocol):
         """The supernet's own parameters, in a fixed order."""
 
     @property
-    def lr(self) -> float:
-        """The learning rate of the weights in this step."""
+    def lr(self) -> float | Tensor:
+        """The learning rate of the weights in this step; shape (), if it is a tensor."""
 
     def valid_loss(self, mixture: Mixture, of_weights: bool = False) -> Tensor:
         """On the validation batch; differentiable in the mixture, and in the weights if `of_weights`."""
@@ -48,8 +51,15 @@ class Objective(Protocol):
     def descent(self, gradients: Sequence[Tensor]) -> list[Tensor]:
         """By what SGD would change the weights: -lr · (momentum · buffer + gradient + decay · weight)."""
 
-    def moved(self, by: Sequence[Tensor], times: float = 1.0) -> AbstractContextManager[None]:
+    def moved(self, by: Sequence[Tensor], times: float | Tensor = 1.0) -> AbstractContextManager[None]:
         """Within the block the weights are w + times · by; after it they are, to the bit, what they were."""
+
+
+def scalar(generator: torch.Generator) -> Tensor:
+    """A number that steps read and `begin_epoch` writes (`fill_`): shape (), float64, where the generator draws."""
+    import torch
+
+    return torch.zeros((), dtype=torch.float64, device=generator.device)
 
 
 class Rating(NamedTuple):
@@ -81,12 +91,20 @@ class OneShotMethod(Protocol):
 
     Args:
         settings: an instance of the method's `Settings`.
-        generator: the CPU generator from which it draws everything random.
+        generator: from which it draws everything random, on the CPU (but see `on_device`).
     """
 
     Settings: ClassVar[type] = NoSettings
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     """Settings that differ from the defaults under a protocol, by its name: the method's own, or the protocol's."""
+
+    on_device: ClassVar[bool] = False
+    """Whether `weight_mixture` and `alpha_step` do nothing but the same operations on tensors, whatever these hold.
+
+    Such steps are captured once and replayed. So they make tensors on `generator.device`, look into none (no `item`, no
+    `tolist`, no `if` on one), and change what they keep in place; numbers that change with the epoch are tensors, too
+    (`scalar`). A subclass has to say it anew: what it adds may be otherwise.
+    """
 
     learns: bool = False
     """Whether an alpha step follows each weight step of this epoch; `begin_epoch` may set it."""
@@ -95,6 +113,10 @@ class OneShotMethod(Protocol):
 
     settings: Any
     generator: torch.Generator
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.on_device = cls.__dict__.get("on_device", False)
 
     def __init__(self, settings: Any, generator: torch.Generator) -> None:
         self.settings, self.generator = settings, generator

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nasbench_stc.methods.alpha import AlphaMethod, AlphaSettings
+from nasbench_stc.methods.alpha import AlphaMethod, AlphaSettings, gradients
 from nasbench_stc.methods.base import Objective
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
@@ -27,6 +27,7 @@ PRESETS = AlphaMethod.presets | {"nas-bench-201": {"epochs": 50}}
 class DARTS(AlphaMethod):
     """First order: ξ = 0 in Eq. 6."""
 
+    on_device = True
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
 
     def mixture(self) -> Mixture:
@@ -57,30 +58,25 @@ class DARTS2(DARTS):
     """
 
     Settings: ClassVar[type] = Darts2Settings
+    on_device = True
 
     def alpha_step(self, objective: Objective) -> Tensor:
         """Eq. 7: the gradient at w' = w - ξ ∇w L_train(w, alpha), minus ξ times a Hessian-vector product."""
         loss = objective.train_loss(self.weight_mixture(), of_weights=True)
-        ahead = objective.descent(gradients(loss, objective.weights))
+        ahead = objective.descent(gradients([loss], objective.weights))
         with objective.moved(ahead):
             loss = objective.valid_loss(self.mixture(), of_weights=True)
-            of_alpha, *of_weights = gradients(loss, [self.alpha, *objective.weights])
+            of_alpha, *of_weights = gradients([loss], [self.alpha, *objective.weights])
         self.update(of_alpha - objective.lr * self.hessian_vector(objective, of_weights))
         return loss.detach()
 
     def hessian_vector(self, objective: Objective, vector: Sequence[Tensor]) -> Tensor:
         """Eq. 8: ∇²(alpha, w) L_train · vector by finite difference, epsilon = radius / ‖vector‖; shape (6, 5)."""
         norm = torch.stack([torch.linalg.vector_norm(part) for part in vector]).norm()
-        epsilon = self.settings.radius / norm.item()
+        epsilon = self.settings.radius / norm
         ends: list[Tensor] = []
         for sign in (1, -1):
             with objective.moved(vector, sign * epsilon):
-                ends += gradients(objective.train_loss(self.mixture()), [self.alpha])
+                ends += gradients([objective.train_loss(self.mixture())], [self.alpha])
         product: Tensor = (ends[0] - ends[1]) / (2 * epsilon)
         return product
-
-
-def gradients(loss: Tensor, of: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Of a loss; zeros where nothing depends on a tensor, as on a bias before a norm."""
-    found: tuple[Tensor, ...] = torch.autograd.grad(loss, of, allow_unused=True, materialize_grads=True)
-    return found

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nasbench_stc.methods.alpha import AlphaMethod, AlphaSettings
+from nasbench_stc.methods.base import scalar
 from nasbench_stc.models import Mixture
+from nasbench_stc.models.mixture import one_hot
 from nasbench_stc.settings import Ramp, setting
 
 
@@ -36,26 +37,31 @@ class GDAS(AlphaMethod):
     """GDAS; see the module."""
 
     Settings: ClassVar[type] = GdasSettings
+    on_device = True
+
+    def __init__(self, settings: GdasSettings, generator: torch.Generator) -> None:
+        self.tau = scalar(generator)
+        super().__init__(settings, generator)
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """The temperature falls."""
         super().begin_epoch(epoch, epochs)
-        self.tau = Ramp(self.settings.tau_start, self.settings.tau_end).at(*self.now)
+        self.tau.fill_(Ramp(self.settings.tau_start, self.settings.tau_end).at(*self.now))
 
     def mixture(self) -> Mixture:
         """Eqs. 4 to 6: the argmax of Gumbel-softmax runs, with the weight one and the softmax's gradient."""
         soft = gumbel_softmax(self.alpha, self.tau, self.generator)
         drawn = soft.argmax(dim=1)
-        hard = F.one_hot(drawn, soft.shape[1]) - soft.detach() + soft
+        hard = one_hot(drawn).to(soft.dtype) - soft.detach() + soft
         others = hard.sum(dim=1) - hard.gather(1, drawn[:, None])[:, 0]
-        return Mixture.path(drawn.tolist(), hard, others if self.settings.zero_terms else None)
+        return Mixture.path(drawn, hard, others if self.settings.zero_terms else None)
 
     def snapshot(self) -> dict[str, Any]:
         """alpha and the temperature."""
-        return {**super().snapshot(), "tau": self.tau}
+        return {**super().snapshot(), "tau": self.tau.item()}
 
 
-def gumbel_softmax(alpha: Tensor, tau: float, generator: torch.Generator) -> Tensor:
+def gumbel_softmax(alpha: Tensor, tau: Tensor | float, generator: torch.Generator) -> Tensor:
     """softmax((log softmax(alpha) + Gumbel noise) / tau), row by row; of the shape of `alpha`."""
     exponential = torch.empty_like(alpha, requires_grad=False).exponential_(generator=generator)
     gumbel = -exponential.clamp(min=torch.finfo(alpha.dtype).tiny).log()

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from nasbench_stc.methods.base import OneShotMethod, Rate
 from nasbench_stc.methods.selection import SelectionSettings, select
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
-from nasbench_stc.space import EDGES, NONE, NUM_CELLS, NUM_NODES, OPS, Cell
+from nasbench_stc.space import EDGES, NUM_CELLS, NUM_NODES, OPS, Cell
 
 
 @dataclass(frozen=True)
@@ -34,22 +35,22 @@ class RSPS(OneShotMethod):
     """RSPS; see the module."""
 
     Settings: ClassVar[type] = RspsSettings
+    on_device = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {"nas-bench-201": {"zero_nodes": "kept"}}
 
     def weight_mixture(self) -> Mixture:
-        """Each operation is equally likely on each edge."""
-        ops: list[int] = []
-        for node in range(1, NUM_NODES):
+        """Each operation is equally likely on each edge; redrawing until there is one draws from what is left."""
+        drawn: list[Tensor] = []
+        for node in range(1, NUM_NODES):  # the edges into a node are a number in base 5, 0 being `none` on all
             edges = sum(target == node for _, target in EDGES)
-            drawn = [NONE] * edges
-            while set(drawn) == {NONE}:
-                drawn = torch.randint(len(OPS), (edges,), generator=self.generator).tolist()
-                if self.settings.zero_nodes == "kept":
-                    break
-            ops += drawn  # edges are sorted by their target
-        return Mixture.path(ops)
+            first = 0 if self.settings.zero_nodes == "kept" else 1
+            device = self.generator.device
+            number = torch.randint(first, len(OPS) ** edges, (), generator=self.generator, device=device)
+            drawn += [number // len(OPS) ** place % len(OPS) for place in range(edges)]
+        return Mixture.path(torch.stack(drawn))  # edges are sorted by their target
 
     def result(self, rate: Rate) -> Cell:
         """Among random cells the one that the supernet rates best."""
-        drawn = torch.randperm(NUM_CELLS, generator=self.generator)[: self.settings.candidates]
+        drawn = torch.randperm(NUM_CELLS, generator=self.generator, device=self.generator.device)
+        drawn = drawn[: self.settings.candidates]
         return select([Cell.from_index(index) for index in drawn.tolist()], rate, self.settings.select_images)

@@ -28,6 +28,7 @@ class SETN(AlphaMethod):
     """SETN; see the module."""
 
     Settings: ClassVar[type] = SetnSettings
+    on_device = True
 
     def mixture(self) -> Mixture:
         """The template: all operations, weighed by softmax(alpha)."""
@@ -44,7 +45,7 @@ class SETN(AlphaMethod):
     def likeliest(self, n: int) -> list[Cell]:
         """The `n` cells of the highest probability under softmax(alpha), the likeliest first."""
         cells = all_cells()
-        log_prob = self.alpha.detach().double().log_softmax(dim=1)
+        log_prob = self.alpha.detach().cpu().double().log_softmax(dim=1)
         ops = torch.tensor([cell.ops for cell in cells])
         of_cells = log_prob[torch.arange(len(EDGES)), ops].sum(dim=1)
         return [cells[index] for index in of_cells.argsort(descending=True, stable=True)[:n].tolist()]

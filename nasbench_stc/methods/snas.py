@@ -10,7 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
+
 from nasbench_stc.methods.alpha import AlphaMethod, AlphaSettings
+from nasbench_stc.methods.base import scalar
 from nasbench_stc.methods.gdas import gumbel_softmax
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import Ramp, setting
@@ -29,12 +32,17 @@ class SNAS(AlphaMethod):
     """SNAS; see the module."""
 
     Settings: ClassVar[type] = SnasSettings
+    on_device = True
+
+    def __init__(self, settings: SnasSettings, generator: torch.Generator) -> None:
+        self.tau = scalar(generator)
+        super().__init__(settings, generator)
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """The temperature falls."""
         super().begin_epoch(epoch, epochs)
         s = self.settings
-        self.tau = Ramp(s.tau_start, s.tau_end, s.tau_shape).at(*self.now)
+        self.tau.fill_(Ramp(s.tau_start, s.tau_end, s.tau_shape).at(*self.now))
 
     def mixture(self) -> Mixture:
         """Eq. 6: a draw from the concrete distribution weighs the operations of an edge."""
@@ -42,4 +50,4 @@ class SNAS(AlphaMethod):
 
     def snapshot(self) -> dict[str, Any]:
         """alpha and the temperature."""
-        return {**super().snapshot(), "tau": self.tau}
+        return {**super().snapshot(), "tau": self.tau.item()}

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from nasbench_stc.methods.alpha import AlphaMethod
-from nasbench_stc.methods.base import Objective
+from nasbench_stc.methods.alpha import AlphaMethod, gradients, normal
+from nasbench_stc.methods.base import Objective, scalar
 from nasbench_stc.models import Mixture
+from nasbench_stc.models.mixture import one_hot
 from nasbench_stc.settings import Ramp, setting
-from nasbench_stc.space import EDGES, NONE, OPS, Cell
+from nasbench_stc.space import NONE, Cell
 
 
 @dataclass(frozen=True)
@@ -86,23 +86,26 @@ class STC(AlphaMethod):
     """STC-NAS; see the module."""
 
     Settings: ClassVar[type] = StcSettings
+    on_device = True
 
     def __init__(self, settings: StcSettings, generator: torch.Generator) -> None:
-        alpha = settings.alpha_init + settings.alpha_jitter * torch.randn(len(EDGES), len(OPS), generator=generator)
+        alpha = settings.alpha_init + settings.alpha_jitter * normal(generator)
+        self.noise, self.js_weight, self._js_sum, self._alpha_steps = (scalar(generator) for _ in range(4))
         super().__init__(settings, generator, project(alpha) if settings.activation == "relu" else alpha)
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Anneal the noise to zero and raise lambda, over the epochs in which alpha learns."""
         super().begin_epoch(epoch, epochs)
         s = self.settings
-        self.noise = Ramp(s.noise, 0.0, s.noise_shape).at(*self.now)
-        self.js_weight = Ramp(s.lambda_start, s.lambda_end, s.lambda_shape).at(*self.now)
+        self.noise.fill_(Ramp(s.noise, 0.0, s.noise_shape).at(*self.now))
+        self.js_weight.fill_(Ramp(s.lambda_start, s.lambda_end, s.lambda_shape).at(*self.now))
         self._sample: Tensor | None = None
-        self._js_sum, self._alpha_steps = 0.0, 0
+        self._js_sum.zero_()
+        self._alpha_steps.zero_()
 
     def sample(self) -> Tensor:
         """Eqs. 4 and 5: k = argmax(alpha + noise) on each edge; int64, shape (6,)."""
-        uniform = torch.rand(self.alpha.shape, generator=self.generator)
+        uniform = torch.rand(self.alpha.shape, generator=self.generator, device=self.alpha.device)
         if not self.learns:
             return self._allowed(uniform, self.settings.sample_none).argmax(dim=1)
         if self.settings.noise_support == "symmetric":
@@ -122,15 +125,16 @@ class STC(AlphaMethod):
         loss = objective.valid_loss(self._mixture(sample))
         divergence = self.divergence(sample)
         # Eq. 10: of a sum the gradients add up, so neither term has to come to where the other is.
-        terms = [term for term in (loss, self.js_weight * divergence) if term.requires_grad]
+        terms = [loss, self.js_weight * divergence]
         before = self.alpha.detach().clone()
-        self.update(*torch.autograd.grad(terms, [self.alpha]))
+        self.update(*gradients(terms, [self.alpha]))
         with torch.no_grad():
             if self.settings.activation == "relu":
                 self.alpha.copy_(project(self.alpha))
             if self.settings.idle_alpha == "held" and self.settings.runs == "sample":
-                self.alpha.copy_(torch.where(one_hot(sample).bool(), self.alpha, before))
-        self._js_sum, self._alpha_steps = self._js_sum + divergence.item(), self._alpha_steps + 1
+                self.alpha.copy_(torch.where(one_hot(sample), self.alpha, before))
+        self._js_sum += divergence.detach()
+        self._alpha_steps += 1
         return loss.detach()
 
     def divergence(self, sample: Tensor) -> Tensor:
@@ -140,7 +144,7 @@ class STC(AlphaMethod):
         else:
             weights = self.weights() + 1e-12  # a row of zeros is uniform
             whole = weights / weights.sum(dim=1, keepdim=True)
-        return jensen_shannon(one_hot(sample), whole).mean()
+        return jensen_shannon(one_hot(sample).to(whole.dtype), whole).mean()
 
     def weights(self) -> Tensor:
         """Eq. 3: ReLU(alpha), or what `activation` puts in its place; shape (6, 5)."""
@@ -159,21 +163,21 @@ class STC(AlphaMethod):
 
     def snapshot(self) -> dict[str, Any]:
         """alpha, the noise's range, lambda and the mean JS of the epoch's alpha steps."""
-        js = self._js_sum / self._alpha_steps if self._alpha_steps else None
-        return {**super().snapshot(), "noise": self.noise, "lambda": self.js_weight, "js": js}
+        js = (self._js_sum / self._alpha_steps).item() if self._alpha_steps else None
+        return {**super().snapshot(), "noise": self.noise.item(), "lambda": self.js_weight.item(), "js": js}
 
     def _mixture(self, sample: Tensor) -> Mixture:
         """Eq. 5: the sampled operation's output times Eq. 3's weight of it."""
         if not self.learns:
-            return Mixture.path(sample.tolist())
+            return Mixture.path(sample)
         if self.settings.runs == "super-cell":
             return self.super_cell()
         weights = self.weights()
         if self.settings.scale == "straight-through":
             if not torch.is_grad_enabled():
-                return Mixture.path(sample.tolist())
+                return Mixture.path(sample)
             weights = 1 + weights - weights.detach()
-        return Mixture.path(sample.tolist(), weights)
+        return Mixture.path(sample, weights)
 
     @staticmethod
     def _allowed(scores: Tensor, none: bool) -> Tensor:
@@ -186,11 +190,6 @@ class STC(AlphaMethod):
 def project(alpha: Tensor) -> Tensor:
     """Eqs. 6-8: the point of [0, 1] closest to each alpha (one active operation an edge is the sample's doing)."""
     return alpha.clamp(0.0, 1.0)
-
-
-def one_hot(sample: Tensor) -> Tensor:
-    """The sampled operations, int64 (6,), as rows of zeros with a one, float (6, 5)."""
-    return F.one_hot(sample, len(OPS)).float()
 
 
 def jensen_shannon(p: Tensor, q: Tensor) -> Tensor:

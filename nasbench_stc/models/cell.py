@@ -28,10 +28,7 @@ class Weights:
     """
 
     def __init__(self, weights: Tensor, shift: Tensor | None = None) -> None:
-        inputs = [sum(target == node for _, target in EDGES) for node in range(NUM_NODES)]  # edges are sorted by target
-        self.shifts = (
-            (None,) * NUM_NODES if shift is None else [of_node.sum() for of_node in torch.split(shift, inputs)]
-        )
+        self.shifts = node_shifts(shift)
         self._flat = weights.reshape(-1)
         self._scalars = self._flat.unbind()
         self._scales: dict[int, tuple[Tensor, ...]] = {}
@@ -45,6 +42,14 @@ class Weights:
         if channels not in self._scales:  # once a stage, for all of its cells; a view that repeats would be slow
             self._scales[channels] = self._flat[:, None].expand(-1, channels).contiguous().unbind()
         return self._scales[channels][term.edge * len(OPS) + term.op]
+
+
+def node_shifts(shift: Tensor | None) -> Sequence[Tensor | None]:
+    """What the edges into each node add to all of its numbers, 0-dimensional; `shift` of the edges, shape (6,)."""
+    if shift is None:
+        return (None,) * NUM_NODES
+    inputs = [sum(target == node for _, target in EDGES) for node in range(NUM_NODES)]  # edges are sorted by target
+    return [of_node.sum() for of_node in torch.split(shift, inputs)]
 
 
 class Node:

@@ -2,14 +2,16 @@
 
 This is the whole interface between a search method and the supernet: STC-NAS activates one operation an
 edge, DARTS all five, and the supernet computes what is active and can reach the result, nothing else.
+
+A mixture is read in two ways. The plan form asks for `active`, plain numbers of which Python makes a plan; the static
+form asks for `mask`, a tensor that stays where it is. A method says what runs in whichever it has.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import torch
@@ -19,41 +21,99 @@ from nasbench_stc.models.ops import KERNELS
 from nasbench_stc.space import EDGES, NONE, NUM_NODES, OPS, Cell
 
 _ALLOWED = frozenset(range(len(OPS)))
+SHAPE = (len(EDGES), len(OPS))
 Active = tuple[tuple[int, ...], ...]
 
 
-@dataclass(frozen=True)
 class Mixture:
-    """`active[e]` are the operations that run on edge e; `weights[e, o]`, shape (6, 5), scales operation o there.
+    """What runs on each edge, with what weight.
 
-    `shift[e]`, shape (6,), if any, is added to every number that edge e puts out: GDAS adds a zero that has a gradient.
     Weights and shift may be on any device and of any precision: the supernet takes them to its own.
+
+    Args:
+        active: the operations that run on each edge, as numbers; or a tensor on any device, which is not looked into
+            before somebody asks for `active`: the one that runs on each edge, integers of shape (6,), or which run,
+            bool of shape (6, 5).
+        weights: `weights[e, o]` scales operation o on edge e; shape (6, 5).
+        shift: `shift[e]`, shape (6,), if any, is added to every number that edge e puts out: GDAS adds a zero that has
+            a gradient.
+
+    Raises:
+        ValueError: other shapes, or operations that do not exist.
     """
 
-    active: Active
-    weights: Tensor
-    shift: Tensor | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.active) != len(EDGES) or tuple(self.weights.shape) != (len(EDGES), len(OPS)):
+    def __init__(self, active: Sequence[Sequence[int]] | Tensor, weights: Tensor, shift: Tensor | None = None) -> None:
+        shape = tuple(weights.shape)
+        if len(active) != len(EDGES) or shape != SHAPE or (isinstance(active, Tensor) and not _says_what_runs(active)):
             raise ValueError(
-                f"a mixture has active operations of {len(EDGES)} edges and weights of shape {(len(EDGES), len(OPS))}; "
-                f"got {len(self.active)} and {tuple(self.weights.shape)}"
+                f"a mixture has active operations of {len(EDGES)} edges and weights of shape {SHAPE}; "
+                f"got {tuple(active.shape) if isinstance(active, Tensor) else len(active)} and {shape}"
             )
-        if not _ALLOWED.issuperset(itertools.chain(*self.active)):
-            raise ValueError(f"operations are numbered 0 to {len(OPS) - 1}; got {self.active}")
+        self.weights, self.shift = weights, shift
+        self._given = active
+        if not isinstance(active, Tensor):
+            self.active = _checked(active)
 
     @classmethod
-    def path(cls, ops: Cell | Sequence[int], weights: Tensor | None = None, shift: Tensor | None = None) -> Mixture:
+    def path(
+        cls, ops: Cell | Sequence[int] | Tensor, weights: Tensor | None = None, shift: Tensor | None = None
+    ) -> Mixture:
         """One operation an edge: a cell. Without `weights` each counts fully."""
-        ops = ops.ops if isinstance(ops, Cell) else ops
-        weights = torch.ones(len(EDGES), len(OPS)) if weights is None else weights
-        return cls(tuple((int(op),) for op in ops), weights, shift)
+        if weights is None:
+            weights = torch.ones(SHAPE, device=ops.device if isinstance(ops, Tensor) else None)
+        if isinstance(ops, Tensor):
+            return cls(ops, weights, shift)
+        return cls(tuple((int(op),) for op in (ops.ops if isinstance(ops, Cell) else ops)), weights, shift)
 
     @classmethod
     def full(cls, weights: Tensor) -> Mixture:
         """Every operation on every edge."""
         return cls((tuple(range(len(OPS))),) * len(EDGES), weights)
+
+    @cached_property
+    def active(self) -> Active:
+        """The operations that run on each edge. A tensor is waited for."""
+        assert isinstance(self._given, Tensor)
+        if self.single:
+            return _checked([(op,) for op in self._given.tolist()])
+        return tuple(tuple(itertools.compress(range(len(OPS)), row)) for row in self._given.tolist())
+
+    @cached_property
+    def mask(self) -> Tensor:
+        """Which operations run: bool, shape (6, 5). A tensor stays on its device, numbers are on the CPU."""
+        if not isinstance(self._given, Tensor):
+            return torch.tensor([[op in ops for op in range(len(OPS))] for ops in self._given])
+        return one_hot(self._given) if self.single else self._given
+
+    @property
+    def runs(self) -> Tensor:
+        """What runs, as a tensor of which a mixture can be made again: where that is `single` integers, else `mask`."""
+        if not self.single:
+            return self.mask
+        return self._given if isinstance(self._given, Tensor) else torch.tensor([op for (op,) in self._given])
+
+    @property
+    def single(self) -> bool:
+        """Whether one operation runs on each edge, as far as that is said without looking into a tensor."""
+        if isinstance(self._given, Tensor):
+            return self._given.dim() == 1
+        return all(len(ops) == 1 for ops in self._given)
+
+
+def _says_what_runs(active: Tensor) -> bool:
+    numbers = active.dim() == 1 and not (active.is_floating_point() or active.dtype == torch.bool)
+    return numbers or (active.dtype == torch.bool and tuple(active.shape) == SHAPE)
+
+
+def _checked(active: Sequence[Sequence[int]]) -> Active:
+    if not _ALLOWED.issuperset(itertools.chain(*active)):
+        raise ValueError(f"operations are numbered 0 to {len(OPS) - 1}; got {active}")
+    return tuple(tuple(ops) for ops in active)
+
+
+def one_hot(ops: Tensor) -> Tensor:
+    """One operation an edge, integers of shape (6,), as rows with one true value: bool, shape (6, 5)."""
+    return ops[:, None] == torch.arange(len(OPS), device=ops.device)
 
 
 class Term(NamedTuple):

@@ -58,15 +58,33 @@ def peak_memory(device: str) -> dict[str, Any]:
     }
 
 
-def versions(method: Method | None = None) -> dict[str, str]:
-    """Python's version, those of the packages that results depend on, and by its name that of a method not ours."""
+def versions(method: Method | None = None, device: str = "cpu") -> dict[str, str]:
+    """Python's version, those of the packages that results depend on, of a GPU those of its driver, CUDA and cuDNN, and
+    by its name that of a method not ours."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
+    if device.startswith("cuda"):
+        import torch
+
+        found |= {"driver": _driver(), "cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}  # type: ignore[no-untyped-call]
     return {**found, **({method.name: method.origin} if method and method.origin else {})}
+
+
+def _driver() -> str:
+    try:
+        said = subprocess.run(
+            ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return said.stdout.split()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        return "unknown"
 
 
 @cache

@@ -22,7 +22,8 @@ from nasbench_stc.data.readers import read as read_images
 from nasbench_stc.data.splits import search_split
 from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.loop import Search
-from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol
+from nasbench_stc.engine.precision import kept_in
+from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol, named
 from nasbench_stc.errors import BadCallError, RunError, StcBenchError, choose, describe
 from nasbench_stc.methods import Method, find
 from nasbench_stc.methods.base import OneShotMethod
@@ -70,7 +71,8 @@ class Plan:
     def folder_name(self) -> str:
         """The same for the same command, another for any other setting."""
         names = [self.method.name, self.dataset, self.seed, self.protocol]
-        everything = [*names, self.settings, *([self.method.origin] if self.method.origin else [])]
+        settings = {**self.settings, "protocol": named(self.engine)}
+        everything = [*names, settings, *([self.method.origin] if self.method.origin else [])]
         key = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:8]
         return f"{self.method.name}-{self.dataset}-{self.protocol}-seed{self.seed}-{key}"
 
@@ -233,9 +235,16 @@ def train(
     fewest = min(len(images.for_weights), len(images.for_alpha))
     if batch > fewest:
         raise BadCallError(f"batch_size={batch} is more than the {fewest} images for weights or alpha")
-    train_images, valid_images = DeviceImages(images.for_weights, device), DeviceImages(images.for_alpha, device)
+    kept = kept_in(todo.engine.precision)
     search = Search(
-        todo.make_method, todo.engine, train_images, valid_images, images.classes, todo.seed, todo.method.name
+        todo.make_method,
+        todo.engine,
+        DeviceImages(images.for_weights, device, kept),
+        DeviceImages(images.for_alpha, device, kept),
+        images.classes,
+        todo.seed,
+        todo.method.name,
+        todo.method.cls.on_device,
     )
     if saved is not None and saved.exists():
         search.load_state_dict(checkpoint.load(saved))
@@ -287,7 +296,7 @@ def _finish(todo: Plan, benchmark: Benchmark, search: Search, split: dict[str, A
         seconds=search.progress.seconds,
         peak_memory=environment.peak_memory(todo.device),
         split=split,
-        versions=environment.versions(todo.method),
+        versions=environment.versions(todo.method, todo.device),
         device=environment.device_name(todo.device),
         threads=torch.get_num_threads(),
         git_revision=environment.git_revision(),

@@ -14,6 +14,7 @@ from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.evaluation import rate
 from nasbench_stc.engine.loop import build_supernet
+from nasbench_stc.engine.precision import kept_in
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.models import Supernet
@@ -97,7 +98,7 @@ def rank_cells(
             f"{folder}: its validation images were others than {halves.split['source']} gives now; {_AGAIN}"
         )
     supernet = _load(supernet_path, engine, halves.classes, torch.device(device))
-    valid = DeviceImages(halves.for_alpha, torch.device(device))
+    valid = DeviceImages(halves.for_alpha, torch.device(device), kept_in(engine.precision))
     begin = time.perf_counter()
     rating = rate(
         supernet,
@@ -122,7 +123,7 @@ def rank_cells(
         seconds=round(time.perf_counter() - begin, 3),
         device=environment.device_name(device),
         threads=torch.get_num_threads(),
-        versions=environment.versions(),
+        versions=environment.versions(device=device),
         git_revision=environment.git_revision(),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )

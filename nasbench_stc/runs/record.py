@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nasbench_stc import files
+from nasbench_stc.engine.protocol import EARLIER
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.space import Cell
 
@@ -81,12 +82,20 @@ def read(path: Path) -> Record:
     Raises:
         DataError: it cannot be read, is damaged, or has another schema.
     """
-    record = Record(**fields_of(path, Record, "record of a run", SCHEMA, "run the search again"))
+    fields = fields_of(path, Record, "record of a run", SCHEMA, "run the search again")
+    record = Record(**{**fields, "settings": _completed(fields["settings"])})
     try:
         Cell.parse(record.cell)
     except BadCallError as error:
         raise DataError(f"{path}: damaged: {error}") from None
     return record
+
+
+def _completed(settings: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The settings with those that are newer than the record, as they were before: they still tell runs apart."""
+    if not isinstance(settings, dict) or not isinstance(settings.get("protocol"), dict) or not settings["protocol"]:
+        return settings
+    return {**settings, "protocol": {**EARLIER, **settings["protocol"]}}
 
 
 def fields_of(path: Path, of: type, what: str, schema: int, remedy: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from nasbench_stc.engine.profile import Measured, measure_method, measure_subnet, subnet_cells
+from nasbench_stc.engine.protocol import named
 from nasbench_stc.errors import BadCallError, MethodError, RunError
 from nasbench_stc.runs import environment, profile
 from nasbench_stc.runs.launch import Plan, plan
@@ -53,7 +54,7 @@ class _Todo(NamedTuple):
         measured: Measured = (
             measure_subnet(engine, device, repeats)
             if self.method == SUBNET
-            else measure_method(self.plan.make_method, engine, device, repeats)
+            else measure_method(self.plan.make_method, engine, device, repeats, self.plan.method.cls.on_device)
         )
         return Point(
             method=self.method,
@@ -101,8 +102,9 @@ def sweep(
             plans = [plan(method, protocol=PROTOCOL, changes=sizes, device=device) for method in methods]
             todo += [_Todo(SUBNET, plans[0]), *(_Todo(each.method.name, each) for each in plans)]
     first = todo[0].plan
-    shared = {name: value for name, value in asdict(first.engine).items() if name not in OWN}
-    where = environment.device_name(first.device), torch.get_num_threads(), environment.versions()
+    shared = {name: value for name, value in named(first.engine).items() if name not in OWN}
+    versions = environment.versions(device=first.device)
+    where = environment.device_name(first.device), torch.get_num_threads(), versions
     found = Profile(*where, shared, repeats)
     path = out / found.file_name
     failed = []
