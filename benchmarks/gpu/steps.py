@@ -1,0 +1,93 @@
+"""A search's own steps on images of noise: built by names, as `stc-bench search` does it, and timed by the epoch.
+
+An epoch is what every form of the engine has in common: where steps are replayed as graphs, the host waits for the
+device only at its end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+import torch
+from measuring import Size
+
+from nasbench_stc.data.images import DeviceImages
+from nasbench_stc.engine import profile
+from nasbench_stc.engine.loop import Search
+from nasbench_stc.engine.protocol import Protocol
+from nasbench_stc.runs import launch
+
+TARGET = Size(16, 5, 32, 64)
+TINY = Size(4, 1, 8, 16)
+
+
+class Way(NamedTuple):
+    """How steps are computed."""
+
+    form: str
+    """A value of the setting `form`; `plan` is what a version without that setting does."""
+    precision: str
+
+    def __str__(self) -> str:
+        return f"{self.form}, {self.precision}"
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """As settings of a protocol."""
+        return {"precision": self.precision, **({"form": self.form} if "form" in _settings() else {})}
+
+
+def forms() -> list[str]:
+    """The forms that this version has, the one that a GPU is to have first."""
+    choices = [form for form in _choices("form") if form != "auto"]
+    return sorted(choices, key=lambda form: form == "plan") or ["plan"]
+
+
+def precisions() -> list[str]:
+    """Those that this version has."""
+    return [precision for precision in _choices("precision") if precision != "auto"]
+
+
+def build(method: str, way: Way, size: Size, device: str, steps: int, seed: int = 0, **changes: Any) -> Search:
+    """A search by `paper` of that size with so many steps an epoch, so long that nothing is annealed yet."""
+    shape = {"channels": size.channels, "cells_per_stage": size.cells_per_stage, "batch_size": size.batch}
+    asked = {**shape, "epochs": 1000, "steps": steps, **way.changes, **changes}
+    todo = launch.plan(method, "cifar10", seed, "paper", asked, device)
+    images = noise(4 * size.batch, size.side, device)
+    return Search(todo.make_method, todo.engine, images, images, profile.CLASSES, seed, method)
+
+
+def noise(n: int, side: int, device: str) -> DeviceImages:
+    """Images, always the same ones."""
+    return profile.random_images(n, side, torch.device(device))
+
+
+def epochs(search: Search, seconds: float, device: str) -> tuple[float, int]:
+    """Seconds a step over whole epochs, and how many epochs those were: as many as take `seconds`, at least one."""
+    wait(device)
+    begin, done = time.perf_counter(), 0
+    while True:
+        search.run_epoch()
+        wait(device)
+        done += 1
+        spent = time.perf_counter() - begin
+        if spent >= seconds:
+            return spent / (done * search.steps), done
+
+
+def wait(device: str) -> None:
+    """Until the device has done everything."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+
+
+def _settings() -> dict[str, Any]:
+    return {item.name: item for item in fields(Protocol)}
+
+
+def _choices(name: str) -> Iterator[str]:
+    item = _settings().get(name)
+    yield from item.metadata["choices"] if item else ()
