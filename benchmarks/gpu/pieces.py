@@ -109,8 +109,8 @@ def work(orders: Orders, take: Take, starting: AbstractContextManager[Any], cloc
             weights are drawn, is one for all.
     """
     benchmark = open_benchmark(orders.benchmark, orders.data_dir)
-    failed = 0
-    while (number := take()) < len(orders.jobs) and clock() < orders.deadline:
+    failed, stopped = 0, False
+    while not stopped and (number := take()) < len(orders.jobs) and clock() < orders.deadline:
         job = orders.jobs[number]
         guard: Guard | None = None
         try:
@@ -118,7 +118,8 @@ def work(orders: Orders, take: Take, starting: AbstractContextManager[Any], cloc
                 start.enter_context(starting)
                 guard = Guard(orders.deadline, clock, start.close)
                 _carry_out(job, orders, benchmark, guard)
-        except Stopped:
+        except Stopped:  # what is left is too short to begin another search in
+            stopped = True
             at = f" in epoch {guard.epoch + 1} of {guard.epochs}" if guard and guard.epochs else ""
             click.echo(f"{job.plan.short_name}: stopped{at}")
         except Exception as error:  # the others go on
