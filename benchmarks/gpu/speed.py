@@ -162,7 +162,7 @@ class Speed:
         matching = (
             step
             for step in self.figures["steps"]
-            if (step["method"], step["form"], step["precision"]) == (method, *way)
+            if (step["method"], step["form"], step["precision"], step["graphs"]) == (method, *way)
         )
         return next(matching, None)
 
@@ -202,7 +202,8 @@ class Speed:
             f"A weight and an alpha step, {self.size} ({environment.device_name(self.device)})",
             ["", "form", "precision", "ms", "of it weights", "alpha", "MiB"],
             [
-                [step["method"], step["form"], step["precision"], f"{step['ms']:.3f}"]
+                [step["method"], step["form"] + ("" if step["graphs"] else ", no graphs"), step["precision"]]
+                + [f"{step['ms']:.3f}"]
                 + [f"{step[kind]:.3f}" if kind in step else "" for kind in ("weights_ms", "alpha_ms")]
                 + [f"{step['mib']:.0f}"]
                 for step in self.figures["steps"]
@@ -287,6 +288,8 @@ def main(
         lambda: speed.measure_seeds(best, "processes", 2 if quick else 4),
         lambda: speed.measure_steps("snas", best),
     ]
+    if device.startswith("cuda") and "static" in forms():
+        in_turn.insert(3, lambda: speed.measure_steps("stc", Way("static", low, graphs=False)))
     if profiled:
         ways = [Way(form, low) for form in forms()]
         in_turn.insert(3, lambda: _profile(speed, profiled, ways))

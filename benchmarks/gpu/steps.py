@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import torch
 from measuring import Size
 
-from nasbench_stc.data.images import DeviceImages
+from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.engine import profile
-from nasbench_stc.engine.loop import Search
+from nasbench_stc.engine.loop import MakeMethod, Search
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.runs import launch
+from nasbench_stc.runs.launch import Plan
 
 TARGET = Size(16, 5, 32, 64)
 TINY = Size(4, 1, 8, 16)
@@ -30,9 +31,11 @@ class Way(NamedTuple):
     form: str
     """A value of the setting `form`; `plan` is what a version without that setting does."""
     precision: str
+    graphs: bool = True
+    """Whether a step of the static form is one CUDA graph on a GPU; else its operations are launched one by one."""
 
     def __str__(self) -> str:
-        return f"{self.form}, {self.precision}"
+        return f"{self.form}{'' if self.graphs else ' without graphs'}, {self.precision}"
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -56,13 +59,31 @@ def build(method: str, way: Way, size: Size, device: str, steps: int, seed: int 
     shape = {"channels": size.channels, "cells_per_stage": size.cells_per_stage, "batch_size": size.batch}
     asked = {**shape, "epochs": 1000, "steps": steps, **way.changes, **changes}
     todo = launch.plan(method, "cifar10", seed, "paper", asked, device)
-    images = noise(4 * size.batch, size.side, device)
-    return Search(todo.make_method, todo.engine, images, images, profile.CLASSES, seed, method)
+    search = search_of(todo, noise(4 * size.batch, size.side, device))
+    if not way.graphs:
+        search.form.graphs._on = False
+    return search
+
+
+def search_of(todo: Plan, images: DeviceImages, make_method: MakeMethod | None = None) -> Search:
+    """The search of a plan on these images, for weights and alpha; by another method, if one is given."""
+    more = {}
+    if make_method is None and hasattr(todo.method.cls, "on_device"):  # which a version without forms does not have
+        more["on_device"] = todo.method.cls.on_device
+    make = make_method or todo.make_method
+    return Search(make, todo.engine, images, images, profile.CLASSES, todo.seed, todo.method.name, **more)
 
 
 def noise(n: int, side: int, device: str) -> DeviceImages:
     """Images, always the same ones."""
     return profile.random_images(n, side, torch.device(device))
+
+
+def on_device(images: Images, device: str, precision: str) -> DeviceImages:
+    """The images there, for steps in that precision."""
+    if precision == "float64":
+        return DeviceImages(images, torch.device(device), torch.float64)
+    return DeviceImages(images, torch.device(device))
 
 
 def epochs(search: Search, seconds: float, device: str) -> tuple[float, int]:
