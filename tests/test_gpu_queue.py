@@ -4,10 +4,12 @@ import itertools
 import json
 import shutil
 import tarfile
+import threading
+import time
 
 import pytest
 from click.testing import CliRunner
-from gpu import parcels, queue, unpack
+from gpu import parcels, pieces, queue, unpack
 from gpu.pieces import Guard, Job, Orders, Stopped, run_piece
 from records import untimed
 
@@ -113,6 +115,18 @@ def test_a_search_that_fails_does_not_keep_the_others(tmp_path, capsys):
     assert found(todo, tmp_path) == unstopped(("stc", 0))
 
 
+def test_a_worker_that_does_not_end_is_left_behind(tmp_path, monkeypatch):
+    """As a selection after the last epoch might not: it has no steps at which it could be stopped."""
+    go_on = threading.Event()
+    monkeypatch.setattr(pieces, "_carry_out", lambda *_: go_on.wait())
+    orders = Orders(jobs(("stc", 0)), tmp_path, float("inf"), benchmark="analog")
+    looks = []
+    outcome = run_piece(orders, until=time.monotonic() + 0.5, look=lambda: looks.append(1))
+    go_on.set()
+    assert outcome == (0, 1)
+    assert looks
+
+
 def guard(deadline, *times):
     return Guard(deadline, iter(times).__next__)
 
@@ -160,12 +174,11 @@ def test_the_command_sends_what_unpack_takes(tmp_path, monkeypatch):
     monkeypatch.setattr(queue, "QUEUE", QUEUE)
     args = ["600", "--protocol", "smoke", "--dataset", "digits", "--device", "cpu", "--benchmark", "analog"]
 
-    def run(results, out):
-        return CliRunner().invoke(
-            queue.main, [*args, "--results", str(tmp_path / results), "--out", str(tmp_path / out)]
-        )
+    def run(results, out, *more):
+        folders = ["--results", str(tmp_path / results), "--out", str(tmp_path / out)]
+        return CliRunner().invoke(queue.main, [*args, *folders, *map(str, more)])
 
-    done = run("there", "out")
+    done = run("there", "out", "--alone", 1, "--side-by-side", 2)
     assert done.exit_code == 0, done.output
     assert "not in this version: not_there" in done.output
     assert "5 cells rated" in done.output
@@ -176,7 +189,8 @@ def test_the_command_sends_what_unpack_takes(tmp_path, monkeypatch):
     taken = CliRunner().invoke(unpack.main, [str(archive), "--results", str(tmp_path / "here")])
     assert taken.exit_code == 0, taken.output
     names = sorted(path.name for path in (tmp_path / "here").glob("*/*"))
-    assert len(names) == 5
+    assert len(names) == 6
+    assert names.count("beside.json") == 1  # the first search ran alone
     assert names.count("record.json") == names.count("supernet.pt") == 2
     (ranking,) = (tmp_path / "here").glob("*/ranking-*.json")
     again = run("here", "again")

@@ -115,6 +115,13 @@ def test_copies_that_are_too_large_are_told(tmp_path):
             file.truncate(30 * pack.MIB)  # a hole, no bytes on the disk
     assert "60.0 MiB" in pack.copies(tmp_path, 30 * pack.MIB)[1]
     assert "TOO LARGE by 6.0" in pack.copies(tmp_path, 40 * pack.MIB)[2]
+    (tmp_path / "state").mkdir()
+    for number in (1, 2, 3):
+        with (tmp_path / f"state/state-{number}.tar").open("wb") as file:
+            file.truncate(14 * pack.MIB)
+    told = pack.copies(tmp_path, 20 * pack.MIB)
+    assert "3 copies" in told[0]
+    assert all(f"state-{number}.tar (14.0)" in line for number, line in enumerate(told[1:], start=1))
 
 
 def test_the_wheels_are_those_of_the_constraints():
@@ -168,7 +175,7 @@ def test_speed_measures_all_that_it_says(tmp_path, monkeypatch):
 
 def test_speed_leaves_out_what_does_not_fit(tmp_path):
     said = run(speed.main, 0.001, "--device", "cpu", "--quick", "--out", tmp_path / "speed.json")
-    assert f"left out: stc, {steps.forms()[0]}, bfloat16: no time left" in said
+    assert f"left out: stc, {steps.forms()[0]}, float32: no time left" in said
     assert json.loads((tmp_path / "speed.json").read_text())["steps"] == []
 
 

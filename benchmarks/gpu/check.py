@@ -106,7 +106,7 @@ def compare(device: str, size: Size) -> bool:
 
 def _compare(device: str, size: Size) -> bool:
     rows, agree = [], True
-    for precision in (name for name in TOLERANCE if name in precisions()):
+    for precision in (name for name in TOLERANCE if name in precisions(device)):
         for method in METHODS:
             exact = "float64" if precision == "float64" else "float32"
             expected = losses(method, Way("plan", exact), "cpu", size)

@@ -96,10 +96,16 @@ def _pack_checkpoints(results: Path, to: Path) -> None:
 
 
 def copies(folder: Path, tree: int) -> list[str]:
-    """What the copies are to carry: the wheels, the table and checkpoints with the first image part."""
+    """What the copies are to carry: the wheels and the table with the first image part, checkpoints where there is room."""
     parts = sorted((folder / "images").glob("part*"), key=lambda part: int(part.name.removeprefix("part")))
-    first = [path for path in (folder / "wheels", folder / table.FILE_NAME, folder / "state") if _bytes(path)]
+    first = [path for path in (folder / "wheels", folder / table.FILE_NAME) if path.exists()]
     carried = [[*first, *parts[:1]], *([part] for part in parts[1:])]
+    for state in sorted((folder / "state").glob("*.tar")):
+        roomy = (names for names in carried if tree + sum(map(_bytes, [*names, state])) <= COPY_MIB * MIB)
+        names = next(roomy, None)
+        if names is None:
+            carried.append(names := [])
+        names.append(state)
     lines = [f"{len(carried)} copies of at most {COPY_MIB} MiB, each with the working tree of {tree / MIB:.1f} MiB:"]
     for number, names in enumerate(carried, start=1):
         total = (tree + sum(map(_bytes, names))) / MIB

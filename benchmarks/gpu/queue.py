@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from nasbench_stc.runs import launch, record
 
 from . import parcels
 from .lay import data_folder
-from .pieces import BY, Job, Orders, run_piece
+from .pieces import BY, Job, Orders, Outcome, run_piece
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ _AGAIN = 60.0  # seconds after which what is there so far is packed again: whoev
 @click.option("--side-by-side", type=click.IntRange(min=1), default=1, show_default=True, help="Searches at a time.")
 @click.option("--by", type=click.Choice(BY), default=BY[0], show_default=True, help="What they are side by side.")
 @click.option("--methods", help="Only these of the queue, by comma.")
+@click.option("--alone", type=click.IntRange(min=0), default=0, show_default=True, help="So many first, one at a time.")
 @click.option("--protocol", default="paper", show_default=True)
 @click.option("--dataset", default="cifar10", show_default=True)
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting of every search.")
@@ -90,6 +92,7 @@ def main(
     side_by_side: int,
     by: str,
     methods: str | None,
+    alone: int,
     protocol: str,
     dataset: str,
     changes: tuple[str, ...],
@@ -112,9 +115,13 @@ def main(
         click.echo(f"not in this version: {', '.join(lacking)}")
     data_dir = data_dir or (data_folder() if data_folder().is_dir() else None)
     end = begin + seconds
-    orders = Orders(tuple(jobs), results, end - reserve, data_dir, benchmark, side_by_side=side_by_side, by=by)
     post = Post(jobs, results, out)
-    outcome = run_piece(orders, until=end - reserve / 2, look=post.look)
+    one_by_one = Orders(tuple(jobs[:alone]), results, end - reserve, data_dir, benchmark)
+    beside = replace(one_by_one, jobs=tuple(jobs[alone:]), side_by_side=side_by_side, by=by)
+    outcome = run_piece(one_by_one, until=end - reserve / 2, look=post.look) if alone else Outcome(0, 0)
+    if outcome.failed or all(launch.is_done(job.plan, results) for job in one_by_one.jobs):  # else the time is over
+        then = run_piece(beside, until=end - reserve / 2, look=post.look)
+        outcome = Outcome(outcome.failed + then.failed, outcome.left + then.left)
     post.send()
     for path in post.left_out:
         click.echo(f"left out, the files that can be sent are full: {path}")
@@ -123,7 +130,7 @@ def main(
     status = 1 if outcome.failed else 0
     if outcome.left:
         click.echo(f"{outcome.left} searches were still in their last selection: their checkpoints are packed")
-    if outcome.left and by == "threads":  # which cannot be ended, and would keep this process
+    if threading.active_count() > 1 and outcome.left:  # threads, which cannot be ended, and would keep this process
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

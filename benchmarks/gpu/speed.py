@@ -275,7 +275,7 @@ def main(
     device = environment.choose_device(device)
     size, steps, box = (TINY, 2, 0.05) if quick else (TARGET, 50, 1.0)
     speed = Speed(device, size, steps, box, begin + total, out)
-    low, *_ = order = [name for name in ("bfloat16", "float32") if name in precisions()]
+    low, *_ = order = [name for name in ("bfloat16", "float32") if name in precisions(device)]
     best = Way(forms()[0], low)
     in_turn: list[Callable[[], None]] = [
         lambda: speed.measure_steps("stc", best),

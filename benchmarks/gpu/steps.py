@@ -49,9 +49,10 @@ def forms() -> list[str]:
     return sorted(choices, key=lambda form: form == "plan") or ["plan"]
 
 
-def precisions() -> list[str]:
-    """Those that this version has."""
-    return [precision for precision in _choices("precision") if precision != "auto"]
+def precisions(device: str) -> list[str]:
+    """Those that this version has; on a CPU without bfloat16, which many compute very slowly."""
+    left_out = {"auto"} if device.startswith("cuda") else {"auto", "bfloat16"}
+    return [precision for precision in _choices("precision") if precision not in left_out]
 
 
 def build(method: str, way: Way, size: Size, device: str, steps: int, seed: int = 0, **changes: Any) -> Search:
