@@ -96,7 +96,7 @@ def _pack_checkpoints(results: Path, to: Path) -> None:
 
 
 def copies(folder: Path, tree: int) -> list[str]:
-    """What the copies are to carry: the wheels and the table with the first image part, checkpoints where there is room."""
+    """What copies are to carry: wheels and the table with the first image part, checkpoints where there is room."""
     parts = sorted((folder / "images").glob("part*"), key=lambda part: int(part.name.removeprefix("part")))
     first = [path for path in (folder / "wheels", folder / table.FILE_NAME) if path.exists()]
     carried = [[*first, *parts[:1]], *([part] for part in parts[1:])]
