@@ -119,7 +119,8 @@ def main(
     one_by_one = Orders(tuple(jobs[:alone]), results, end - reserve, data_dir, benchmark)
     beside = replace(one_by_one, jobs=tuple(jobs[alone:]), side_by_side=side_by_side, by=by)
     outcome = run_piece(one_by_one, until=end - reserve / 2, look=post.look) if alone else Outcome(0, 0)
-    if outcome.failed or all(launch.is_done(job.plan, results) for job in one_by_one.jobs):  # else the time is over
+    over = not outcome.failed and not all(launch.is_done(job.plan, results) for job in one_by_one.jobs)
+    if beside.jobs and not over:
         then = run_piece(beside, until=end - reserve / 2, look=post.look)
         outcome = Outcome(outcome.failed + then.failed, outcome.left + then.left)
     post.send()
