@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks/README.md"]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "benchmarks").rglob("README.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 LINE = re.compile(r"\[`([\w.]+)`\]\((\.\./[\w/]+\.py)#L(\d+)\)")
 

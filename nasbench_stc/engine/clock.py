@@ -25,9 +25,13 @@ class Clock:
         self._spans.append((kind, start, self._now()))
 
     def lap(self) -> dict[str, float]:
-        """Seconds by kind since the last lap. On CUDA this is where the device is waited for."""
+        """Seconds by kind since the last lap. On CUDA this is where the device is waited for.
+
+        That is the stream in use, which all spans are on: other threads' searches have streams of their own, and while
+        one of them captures a graph, CUDA refuses to wait for the whole device.
+        """
         if self._cuda:
-            torch.cuda.synchronize()
+            torch.cuda.current_stream().synchronize()
         seconds: dict[str, float] = {}
         for kind, start, end in self._spans:
             spent = start.elapsed_time(end) / 1000 if self._cuda else end - start

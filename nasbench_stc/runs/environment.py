@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import resource
 import subprocess
@@ -89,7 +90,11 @@ def _driver() -> str:
 
 @cache
 def git_revision() -> str:
-    """The commit of this code, `+changes` where files differ from it; `unknown` outside a checkout of this project."""
+    """The commit of this code, `+changes` where files differ from it.
+
+    Outside a checkout of this project it is what `$STC_BENCH_REVISION` says, for copies without their history, or else
+    `unknown`.
+    """
     here = Path(__file__).parent
 
     def git(*args: str) -> str:
@@ -100,7 +105,7 @@ def git_revision() -> str:
         changes = "+changes" if git("status", "--porcelain", "--untracked-files=no") else ""
         return git("rev-parse", "HEAD") + changes
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return os.environ.get("STC_BENCH_REVISION") or "unknown"
 
 
 def processor() -> str:

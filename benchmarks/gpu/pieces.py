@@ -1,0 +1,256 @@
+"""A piece of a queue: searches one after another, or several side by side, that end before a deadline.
+
+What is done has its record, what was stopped its checkpoint of the last whole epoch, so that the next piece goes on.
+Side by side, workers take the next search from one list. They are threads, on a GPU with a stream each, or processes.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import json
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import torch
+
+from nasbench_stc import files
+from nasbench_stc.benchmark import Benchmark, open_benchmark
+from nasbench_stc.engine import checkpoint
+from nasbench_stc.errors import describe
+from nasbench_stc.runs import launch
+from nasbench_stc.runs.launch import Plan
+from nasbench_stc.runs.rank import rank_cells
+
+from .parcels import BESIDE
+
+Clock = Callable[[], float]
+Take = Callable[[], int]
+"""The number of the next search."""
+
+BY = ("threads", "processes")
+_SETTLED = 10  # steps after which a search has started: its graphs, if it has any, are captured
+_LOOK = 0.2  # seconds between two looks at the workers
+
+
+class Job(NamedTuple):
+    """A search, and which cells its supernet is to rank then."""
+
+    plan: Plan
+    rank: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a worker has to know; it can be pickled."""
+
+    jobs: tuple[Job, ...]
+    results: Path
+    deadline: float
+    """By the clock, which is `time.monotonic` unless a test has another one."""
+    data_dir: Path | None = None
+    benchmark: str = "auto"
+    rank_images: int = 4096
+    side_by_side: int = 1
+    by: str = "threads"
+
+
+class Stopped(Exception):
+    """The deadline is here, or the next epoch would not end before it."""
+
+
+class Guard:
+    """Told of every step of a run; raises `Stopped` in time.
+
+    Within an epoch that is at the deadline: what the epoch did is lost. After its first step, that is when the last
+    epoch's checkpoint has been written, it is if an epoch takes longer than there is time left.
+    """
+
+    def __init__(self, deadline: float, clock: Clock, settled: Callable[[], None] = lambda: None) -> None:
+        self.deadline, self.clock, self._settled = deadline, clock, settled
+        self.epoch, self.epochs = 0, 0
+        self._began: float | None = None
+        self._takes = 0.0
+        self._steps = 0
+
+    def __call__(self, epoch: int, epochs: int, step: int, steps: int) -> None:
+        """As `launch.OnStep`."""
+        now = self.clock()
+        self._steps += 1
+        if self._steps == _SETTLED:
+            self._settled()
+        if self._began is None or epoch != self.epoch:
+            if self._began is not None:
+                took = now - self._began
+                self._takes = (self._takes + took) / 2 if self._takes else took
+            self.epoch, self.epochs, self._began = epoch, epochs, now
+        if now >= self.deadline or self._began + self._takes > self.deadline:
+            raise Stopped
+
+    def tick(self, done: int, cells: int) -> None:
+        """Of a ranking."""
+        if self.clock() >= self.deadline:
+            raise Stopped
+
+
+def work(orders: Orders, take: Take, starting: AbstractContextManager[Any], clock: Clock = time.monotonic) -> int:
+    """One worker's searches until the deadline; returns how many failed.
+
+    Args:
+        take: yields numbers into the orders' jobs, each to one worker only.
+        starting: is held while a search starts. Threads share it: torch's global generator, from which a supernet's
+            weights are drawn, is one for all.
+    """
+    benchmark = open_benchmark(orders.benchmark, orders.data_dir)
+    failed, stopped = 0, False
+    while not stopped and (number := take()) < len(orders.jobs) and clock() < orders.deadline:
+        job = orders.jobs[number]
+        guard: Guard | None = None
+        try:
+            with _stream(orders, job.plan.device), ExitStack() as start:
+                start.enter_context(starting)
+                guard = Guard(orders.deadline, clock, start.close)
+                _carry_out(job, orders, benchmark, guard)
+        except Stopped:  # what is left is too short to begin another search in
+            stopped = True
+            at = f" in epoch {guard.epoch + 1} of {guard.epochs}" if guard and guard.epochs else ""
+            click.echo(f"{job.plan.short_name}: stopped{at}")
+        except Exception as error:  # the others go on
+            failed += 1
+            click.echo(f"{job.plan.short_name}: failed: {describe(error)}", err=True)
+        _note_beside(job.plan, orders)
+        gc.collect()
+    return failed
+
+
+def _carry_out(job: Job, orders: Orders, benchmark: Benchmark, guard: Guard) -> None:
+    todo = job.plan
+    known = launch.is_done(todo, orders.results)
+    if todo.device.startswith("cuda") and (orders.side_by_side == 1 or orders.by == "processes"):
+        torch.cuda.reset_peak_memory_stats(todo.device)  # the record's is that of this run
+    done = launch.run(todo, benchmark, orders.results, orders.data_dir, on_step=guard)
+    if not known:
+        scores = ", ".join(f"{name} {score:.2f}" for name, score in done.scores.items() if name.endswith("test"))
+        click.echo(f"{todo.short_name}: done, {done.total_seconds:,.1f} s, {done.cell} {scores}")
+    folder = orders.results / todo.folder_name
+    if job.rank and not (folder / checkpoint.SUPERNET_NAME).exists():
+        click.echo(f"{todo.short_name}: not ranked, its {checkpoint.SUPERNET_NAME} is not here")
+        return
+    for cells in job.rank:
+        if guard.clock() >= guard.deadline:
+            raise Stopped
+        found = rank_cells(folder, cells, orders.rank_images, orders.data_dir, todo.device, tick=guard.tick)
+        click.echo(f"{todo.short_name}: {len(found.cells):,} cells rated in {found.seconds:,.1f} s")
+
+
+@contextmanager
+def _stream(orders: Orders, device: str) -> Iterator[None]:
+    """A CUDA stream of one's own, for threads side by side."""
+    apart = device.startswith("cuda") and orders.side_by_side > 1 and orders.by == "threads"
+    with torch.cuda.stream(torch.cuda.Stream(device)) if apart else nullcontext():
+        yield
+
+
+def _note_beside(todo: Plan, orders: Orders) -> None:
+    """Say in the run's folder that its seconds, and by threads its peak memory, are not those of a run alone."""
+    folder = orders.results / todo.folder_name
+    if orders.side_by_side == 1 or not folder.is_dir():
+        return
+    path = folder / BESIDE
+    notes = json.loads(path.read_text()) if path.exists() else []
+    note = {"side_by_side": orders.side_by_side, "by": orders.by}
+    if note not in notes:
+        files.write_atomic(path, (json.dumps([*notes, note]) + "\n").encode())
+
+
+class Outcome(NamedTuple):
+    """What became of a piece."""
+
+    failed: int
+    """Searches, or workers that ended by themselves without a word."""
+    left: int
+    """Workers that were still at work when the patience was over: processes are ended then, threads cannot be."""
+
+
+def run_piece(
+    orders: Orders,
+    clock: Clock = time.monotonic,
+    until: float | None = None,
+    look: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Carry out the orders.
+
+    Args:
+        clock: of threads; processes have `time.monotonic`.
+        until: by `time.monotonic`, when workers that have not ended (a selection after the last epoch is no step) are
+            left behind; None: never.
+        look: called now and then meanwhile.
+    """
+    if orders.by == "processes":
+        return _by_processes(orders, until, look)
+    failed: list[int] = []
+    numbers, starting = itertools.count(), threading.Lock()
+    take = numbers.__next__
+
+    def one() -> None:
+        try:
+            failed.append(work(orders, take, starting, clock))
+        except Exception as error:  # no search's: the benchmark cannot be opened, say
+            failed.append(1)
+            click.echo(f"failed: {describe(error)}", err=True)
+
+    threads = [threading.Thread(target=one, daemon=True) for _ in range(orders.side_by_side)]
+    for thread in threads:
+        thread.start()
+    _await(threads, until, look)
+    return Outcome(sum(failed), sum(thread.is_alive() for thread in threads))
+
+
+def _by_processes(orders: Orders, until: float | None, look: Callable[[], None]) -> Outcome:
+    context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+    number = context.Value("q", 0)
+    threads = max(1, torch.get_num_threads() // orders.side_by_side)
+    workers = [
+        context.Process(target=_process, args=(orders, number, threads), daemon=True)
+        for _ in range(orders.side_by_side)
+    ]
+    for worker in workers:
+        worker.start()
+    left: list[Any] = workers
+    try:
+        _await(workers, until, look)
+        left = [worker for worker in workers if worker.is_alive()]
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.join(2)
+            worker.kill()
+            worker.join()
+    codes = [worker.exitcode or 0 for worker in workers if worker not in left]
+    return Outcome(sum(code if code >= 0 else 1 for code in codes), len(left))
+
+
+def _process(orders: Orders, number: Any, threads: int) -> None:
+    torch.set_num_threads(threads)
+
+    def take() -> int:
+        with number.get_lock():
+            number.value += 1
+            return int(number.value) - 1
+
+    raise SystemExit(min(work(orders, take, nullcontext()), 100))
+
+
+def _await(workers: Sequence[Any], until: float | None, look: Callable[[], None]) -> None:
+    while any(worker.is_alive() for worker in workers) and (until is None or time.monotonic() < until):
+        for worker in workers:
+            worker.join(_LOOK / len(workers))
+        look()

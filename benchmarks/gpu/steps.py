@@ -1,0 +1,115 @@
+"""A search's own steps on images of noise: built by names, as `stc-bench search` does it, and timed by the epoch.
+
+An epoch is what every form of the engine has in common: where steps are replayed as graphs, the host waits for the
+device only at its end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+import torch
+from measuring import Size
+
+from nasbench_stc.data.images import DeviceImages, Images
+from nasbench_stc.engine import profile
+from nasbench_stc.engine.loop import MakeMethod, Search
+from nasbench_stc.engine.protocol import Protocol
+from nasbench_stc.runs import launch
+from nasbench_stc.runs.launch import Plan
+
+TARGET = Size(16, 5, 32, 64)
+TINY = Size(4, 1, 8, 16)
+
+
+class Way(NamedTuple):
+    """How steps are computed."""
+
+    form: str
+    """A value of the setting `form`; `plan` is what a version without that setting does."""
+    precision: str
+    graphs: bool = True
+    """Whether a step of the static form is one CUDA graph on a GPU; else its operations are launched one by one."""
+
+    def __str__(self) -> str:
+        return f"{self.form}{'' if self.graphs else ' without graphs'}, {self.precision}"
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """As settings of a protocol."""
+        return {"precision": self.precision, **({"form": self.form} if "form" in _settings() else {})}
+
+
+def forms() -> list[str]:
+    """The forms that this version has, the one that a GPU is to have first."""
+    choices = [form for form in _choices("form") if form != "auto"]
+    return sorted(choices, key=lambda form: form == "plan") or ["plan"]
+
+
+def precisions(device: str) -> list[str]:
+    """Those that this version has; on a CPU without bfloat16, which many compute very slowly."""
+    left_out = {"auto"} if device.startswith("cuda") else {"auto", "bfloat16"}
+    return [precision for precision in _choices("precision") if precision not in left_out]
+
+
+def build(method: str, way: Way, size: Size, device: str, steps: int, seed: int = 0, **changes: Any) -> Search:
+    """A search by `paper` of that size with so many steps an epoch, so long that nothing is annealed yet."""
+    shape = {"channels": size.channels, "cells_per_stage": size.cells_per_stage, "batch_size": size.batch}
+    asked = {**shape, "epochs": 1000, "steps": steps, **way.changes, **changes}
+    todo = launch.plan(method, "cifar10", seed, "paper", asked, device)
+    search = search_of(todo, noise(4 * size.batch, size.side, device))
+    if not way.graphs:
+        search.form.graphs._on = False
+    return search
+
+
+def search_of(todo: Plan, images: DeviceImages, make_method: MakeMethod | None = None) -> Search:
+    """The search of a plan on these images, for weights and alpha; by another method, if one is given."""
+    more = {}
+    if make_method is None and hasattr(todo.method.cls, "on_device"):  # which a version without forms does not have
+        more["on_device"] = todo.method.cls.on_device
+    make = make_method or todo.make_method
+    return Search(make, todo.engine, images, images, profile.CLASSES, todo.seed, todo.method.name, **more)
+
+
+def noise(n: int, side: int, device: str) -> DeviceImages:
+    """Images, always the same ones."""
+    return profile.random_images(n, side, torch.device(device))
+
+
+def on_device(images: Images, device: str, precision: str) -> DeviceImages:
+    """The images there, for steps in that precision."""
+    if precision == "float64":
+        return DeviceImages(images, torch.device(device), torch.float64)
+    return DeviceImages(images, torch.device(device))
+
+
+def epochs(search: Search, seconds: float, device: str) -> tuple[float, int]:
+    """Seconds a step over whole epochs, and how many epochs those were: as many as take `seconds`, at least one."""
+    wait(device)
+    begin, done = time.perf_counter(), 0
+    while True:
+        search.run_epoch()
+        wait(device)
+        done += 1
+        spent = time.perf_counter() - begin
+        if spent >= seconds:
+            return spent / (done * search.steps), done
+
+
+def wait(device: str) -> None:
+    """Until the device has done everything."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+
+
+def _settings() -> dict[str, Any]:
+    return {item.name: item for item in fields(Protocol)}
+
+
+def _choices(name: str) -> Iterator[str]:
+    item = _settings().get(name)
+    yield from item.metadata["choices"] if item else ()
