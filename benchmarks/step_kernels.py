@@ -72,7 +72,9 @@ def counted(method: str, form: str, size: Size) -> dict[str, float]:
     s.method.begin_epoch(0, 1)
     s.supernet.train()
     index = torch.arange(size.batch)
-    steps = {"weights": lambda: s.weight_step(index)} | ({"alpha": lambda: s.alpha_step(index)} if s.method.learns else {})
+    steps = {"weights": lambda: s.weight_step(index)} | (
+        {"alpha": lambda: s.alpha_step(index)} if s.method.learns else {}
+    )
     for step in steps.values():
         step()
     times = PATHS if form == "plan" else 1

@@ -62,7 +62,7 @@ def build(method: str, way: Way, size: Size, device: str, steps: int, seed: int 
     todo = launch.plan(method, "cifar10", seed, "paper", asked, device)
     search = search_of(todo, noise(4 * size.batch, size.side, device))
     if not way.graphs:
-        search.form.graphs._on = False
+        search.form.graphs.enabled = False
     return search
 
 

@@ -34,9 +34,10 @@ class Graphs:
     """
 
     def __init__(self, device: torch.device, generators: Iterable[torch.Generator]) -> None:
-        self._on = device.type == "cuda"
+        self.enabled = device.type == "cuda"
+        """Whether anything is captured; switched off, every call is a plain one."""
         self._generators = [generator for generator in generators if generator.device.type == "cuda"]
-        self._stream = torch.cuda.Stream(device) if self._on else None  # type: ignore[no-untyped-call]
+        self._stream = torch.cuda.Stream(device) if self.enabled else None  # type: ignore[no-untyped-call]
         self._calls: dict[Hashable, int] = {}
         self._captured: dict[Hashable, tuple[Any, tuple[Tensor, ...], Any]] = {}
         self.inside = False
@@ -52,7 +53,7 @@ class Graphs:
         Raises:
             RunError: it cannot be captured.
         """
-        if not self._on or self.inside:
+        if not self.enabled or self.inside:
             with self.plainly():
                 return function(*inputs)
         if key not in self._captured:
@@ -96,7 +97,7 @@ class Graphs:
                 self.plainly(),
             ):
                 outputs = function(*own)
-        except RuntimeError as error:
+        except (RuntimeError, RunError) as error:
             raise RunError(
                 f"a step cannot be captured as a CUDA graph ({str(error).splitlines()[0]}). Of a method of your own: "
                 "it may look at numbers on the GPU, and then must not say `on_device = True`. --set form=plan runs "
