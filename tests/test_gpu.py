@@ -29,7 +29,7 @@ from nasbench_stc.settings import changed
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 GPU = torch.device("cuda")
-TINY = Protocol(channels=4, cells_per_stage=1, epochs=3, steps=6, batch_size=8, lr=0.1, form="static")
+TINY = Protocol(channels=4, cells_per_stage=1, epochs=3, steps=6, batch_size=8, lr=0.1, form="static", compiled=False)
 EXACT = changed(TINY, {"precision": "float32", "deterministic": True})
 ONE_SHOT = of_kind("one-shot")
 

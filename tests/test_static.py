@@ -25,6 +25,7 @@ from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.precision import kept_in
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.engine.sgd import MaskedSGD
+from nasbench_stc.errors import MethodError
 from nasbench_stc.methods import load, of_kind
 from nasbench_stc.methods.alpha import AlphaMethod, AlphaSettings
 from nasbench_stc.methods.stc import STC, StcSettings
@@ -360,11 +361,19 @@ def steps_without_host(make: Callable[[Any], Any], device: torch.device, **setti
     s.method.begin_epoch(0, 3)
     s.supernet.train()
     index = torch.arange(8, device=device)
-    for mode in (contextlib.nullcontext(), NothingOfTheHost()):  # the first time has set-up to do, as before a capture
-        with mode:
-            assert s.weight_step(index).device.type == "meta"
-            if s.method.learns:
-                assert s.alpha_step(index).device.type == "meta"
+
+    def from_host(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("torch.tensor copies from the host")
+
+    def both() -> None:
+        assert s.weight_step(index).device.type == "meta"
+        if s.method.learns:
+            assert s.alpha_step(index).device.type == "meta"
+
+    both()  # the first time has set-up to do, as before a capture
+    with NothingOfTheHost(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "tensor", from_host)
+        both()
 
 
 @pytest.mark.parametrize("bn", ["batch", "running"])
@@ -403,9 +412,8 @@ def test_looking_is_found_out(looks: str, meta: torch.device) -> None:
                 ops = ops + torch.tensor([0] * 6, device=self.alpha.device)
             return Mixture.path(ops, self.alpha)
 
-    with pytest.raises((AssertionError, RuntimeError, NotImplementedError)) as caught:
+    with pytest.raises(MethodError, match=r"meta|looks at numbers|on the device alone|from the host|nonzero"):
         steps_without_host(lambda generator: Looking(AlphaSettings(), generator), meta)
-    assert "looks at numbers" in str(caught.value) or "meta" in str(caught.value) or "device" in str(caught.value)
 
 
 def test_the_methods_that_are_captured() -> None:

@@ -162,7 +162,7 @@ class Speed:
         matching = (
             step
             for step in self.figures["steps"]
-            if (step["method"], step["form"], step["precision"], step["graphs"]) == (method, *way)
+            if (step["method"], *(step[name] for name in Way._fields)) == (method, *way)
         )
         return next(matching, None)
 
@@ -177,7 +177,7 @@ class Speed:
         ahead = [
             peers[precision] / step["ms"]
             for precision in peers
-            if (step := self.found("gdas", Way(way.form, precision)))
+            if (step := self.found("gdas", way._replace(precision=precision)))
         ]
         rating = self.figures.get("rating", {}).get("all_cells_extrapolated")
 
@@ -202,7 +202,7 @@ class Speed:
             f"A weight and an alpha step, {self.size} ({environment.device_name(self.device)})",
             ["", "form", "precision", "ms", "of it weights", "alpha", "MiB"],
             [
-                [step["method"], step["form"] + ("" if step["graphs"] else ", no graphs"), step["precision"]]
+                [step["method"], str(Way(*(step[name] for name in Way._fields))).rpartition(",")[0], step["precision"]]
                 + [f"{step['ms']:.3f}"]
                 + [f"{step[kind]:.3f}" if kind in step else "" for kind in ("weights_ms", "alpha_ms")]
                 + [f"{step['mib']:.0f}"]
@@ -276,26 +276,24 @@ def main(
     size, steps, box = (TINY, 2, 0.05) if quick else (TARGET, 50, 1.0)
     speed = Speed(device, size, steps, box, begin + total, out)
     low, *_ = order = [name for name in ("bfloat16", "float32") if name in precisions(device)]
-    best = Way(forms()[0], low)
+    best = Way(forms()[0], low, compiled=device.startswith("cuda") and forms()[0] == "static")
+    seeds = (2,) if quick else (4, 8, 2)
+    plain = [Way(form, low) for form in forms()]
     in_turn: list[Callable[[], None]] = [
         lambda: speed.measure_steps("stc", best),
-        lambda: speed.measure_steps("darts", best),
-        *(lambda form=form: speed.measure_steps("stc", Way(form, low)) for form in forms()[1:]),
-        lambda: speed.measure_seeds(best, "threads", 2 if quick else 4),
+        lambda: _profile(speed, profiled, list(dict.fromkeys([best, *plain]))),
+        lambda: speed.measure_seeds(best, "threads", seeds[0]),
         lambda: speed.measure_steps("gdas", best),
         *(lambda precision=precision: speed.measure_peer(peer, precision) for precision in order if peer),
+        *(lambda way=way: speed.measure_steps("stc", way) for way in plain),
+        lambda: speed.measure_steps("darts", best),
+        *(lambda n=n: speed.measure_seeds(best, "threads", n) for n in seeds[1:]),
         lambda: speed.measure_rating(low, 64 if quick else 4096),
-        lambda: speed.measure_seeds(best, "processes", 2 if quick else 4),
+        lambda: speed.measure_seeds(best, "processes", seeds[0]),
         lambda: speed.measure_steps("snas", best),
     ]
     if device.startswith("cuda") and "static" in forms():
-        in_turn.insert(3, lambda: speed.measure_steps("stc", Way("static", low, graphs=False)))
-    if profiled:
-        ways = [Way(form, low) for form in forms()]
-        in_turn.insert(3, lambda: _profile(speed, profiled, ways))
-    if not quick:
-        in_turn += [lambda seeds=seeds: speed.measure_seeds(best, "threads", seeds) for seeds in (8, 2)]
-        in_turn += [lambda: speed.measure_seeds(best, "processes", 8)]
+        in_turn.append(lambda: speed.measure_steps("stc", Way("static", low, graphs=False)))
     rest = [Way(form, precision) for precision in reversed(order) for form in forms()]
     in_turn += [lambda method=method, way=way: speed.measure_steps(method, way) for way in rest for method in METHODS]
     for measure in in_turn:
@@ -303,7 +301,9 @@ def main(
     speed.report(best)
 
 
-def _profile(speed: Speed, path: Path, ways: list[Way]) -> None:
+def _profile(speed: Speed, path: Path | None, ways: list[Way]) -> None:
+    if path is None:
+        return
     with speed.item("profile", 15 * speed.box) as fits:
         if fits:
             write_profile(path, speed.device, speed.size, ways, min(speed.steps, 10))

@@ -33,14 +33,18 @@ class Way(NamedTuple):
     precision: str
     graphs: bool = True
     """Whether a step of the static form is one CUDA graph on a GPU; else its operations are launched one by one."""
+    compiled: bool = False
+    """Whether torch.compile has a part in it, on a GPU."""
 
     def __str__(self) -> str:
-        return f"{self.form}{'' if self.graphs else ' without graphs'}, {self.precision}"
+        how = f"{'' if self.graphs else ' without graphs'}{' compiled' if self.compiled else ''}"
+        return f"{self.form}{how}, {self.precision}"
 
     @property
     def changes(self) -> dict[str, Any]:
         """As settings of a protocol."""
-        return {"precision": self.precision, **({"form": self.form} if "form" in _settings() else {})}
+        asked = {"precision": self.precision, "form": self.form, "compiled": self.compiled}
+        return {name: value for name, value in asked.items() if name in _settings()}
 
 
 def forms() -> list[str]:

@@ -140,7 +140,7 @@ class StaticForm:
 
     def __init__(self, supernet: Supernet, settings: Settings, generators: Iterable[torch.Generator]) -> None:
         self.supernet, self.settings = supernet, settings
-        self.static = StaticSupernet(supernet)
+        self.static = StaticSupernet(supernet, settings.compiled)
         self.parameters: Sequence[Tensor] = tuple(self.static.parameters.values())
         self.device = self.parameters[0].device
         self.sgd = MaskedSGD(self.parameters, settings)

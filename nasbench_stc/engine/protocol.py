@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from nasbench_stc.errors import choose
@@ -51,6 +52,11 @@ class Protocol:
         "CUDA graph), or auto: static on a GPU. Both compute the same but for rounding",
         choices=("auto", "plan", "static"),
     )
+    compiled: bool = setting(
+        True,
+        "static form on a GPU: torch.compile makes few kernels of what is between convolutions. That takes a minute or "
+        "two when a size is met for the first time on a machine",
+    )
     deterministic: bool = setting(
         False, "on a GPU: cuDNN takes deterministic algorithms alone, so that a run can be repeated bit for bit"
     )
@@ -59,15 +65,16 @@ class Protocol:
         """The same with what `auto` means on that device."""
         on_gpu = device.startswith("cuda")
         form = self.form if self.form != "auto" else "static" if on_gpu else "plan"
+        compiled = self.compiled and on_gpu and form == "static" and find_spec("triton") is not None
         if self.precision != "auto":
-            return replace(self, form=form)
+            return replace(self, form=form, compiled=compiled)
         import torch  # this module is also read by what never computes
 
         bfloat16 = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
-        return replace(self, form=form, precision="bfloat16" if bfloat16 else "float32")
+        return replace(self, form=form, compiled=compiled, precision="bfloat16" if bfloat16 else "float32")
 
 
-EARLIER = {"form": "plan", "deterministic": False}
+EARLIER = {"form": "plan", "compiled": False, "deterministic": False}
 """What searches did before these were settings: records of then lack them, and files are not named by them."""
 
 
@@ -96,7 +103,7 @@ PROTOCOLS = {
         "4 to 21 minutes a seed on a CPU core, by method",
     ),
     "digits": Preset(
-        Protocol(channels=8, cells_per_stage=1, epochs=60, batch_size=32, lr=0.1),
+        Protocol(channels=8, cells_per_stage=1, epochs=60, batch_size=32, lr=0.1, compiled=False),
         "a small supernet (C=8, N=1) for the embedded 8x8 images",
         "10 seconds to a minute a seed on a CPU core, by method",
     ),
@@ -111,7 +118,7 @@ PROTOCOLS = {
         "hours on a GPU (not measured here), days on two CPU cores",
     ),
     "smoke": Preset(
-        Protocol(channels=4, cells_per_stage=1, resolution=8, epochs=2, steps=3, batch_size=16),
+        Protocol(channels=4, cells_per_stage=1, resolution=8, epochs=2, steps=3, batch_size=16, compiled=False),
         "a few steps of a tiny supernet: shows that everything runs, finds nothing",
         "seconds",
     ),

@@ -68,7 +68,7 @@ class Mixture:
     @classmethod
     def full(cls, weights: Tensor) -> Mixture:
         """Every operation on every edge."""
-        return cls((tuple(range(len(OPS))),) * len(EDGES), weights)
+        return cls(torch.ones(SHAPE, dtype=torch.bool, device=weights.device), weights)
 
     @cached_property
     def active(self) -> Active:

@@ -9,11 +9,12 @@ kernel is m₃·W₃ + pad(m₁·W₁), while else both convolutions run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from nasbench_stc.models.cell import MixedCell, node_shifts
 from nasbench_stc.models.mixture import Mixture, plan
 from nasbench_stc.models.network import Reduction, Supernet
-from nasbench_stc.models.ops import AVG_POOL, KERNELS, FrozenConv, avg_pool, avg_pool_adjoint
+from nasbench_stc.models.ops import AVG_POOL, KERNELS
 from nasbench_stc.space import EDGES, NUM_NODES, OPS
 
 SKIP = OPS.index("skip_connect")
@@ -48,10 +49,18 @@ class Live(NamedTuple):
 
 
 class StaticSupernet:
-    """`supernet` in its static form: the same parameters and buffers, another way through them."""
+    """`supernet` in its static form: the same parameters and buffers, another way through them.
 
-    def __init__(self, supernet: Supernet) -> None:
+    Args:
+        supernet: whose parameters are used.
+        compiled: whether torch.compile makes a few kernels of what is between a cell's convolutions. On a GPU these
+            many passes over small tensors take most of the time; that takes a minute or two when it is first done.
+    """
+
+    def __init__(self, supernet: Supernet, compiled: bool = False) -> None:
         self.supernet = supernet
+        # Running statistics are written in place, cell by cell, which is left as it is.
+        self.run_cell = _compiled() if compiled and supernet.zeros_vanish else run_cell
         self._stages: list[tuple[nn.Module, list[MixedCell]]] = [(supernet.stem, [])]
         for block in supernet.blocks:
             if isinstance(block, Reduction):
@@ -112,7 +121,7 @@ class StaticSupernet:
             with _statistics_kept(before, live.cells):
                 x = before(x)
             for cell in _prepared(cells, x, weights, node_shifts(shift), live, mixture.single):
-                x = cell(x)
+                x = self.run_cell(x, cell)
         scores: Tensor = supernet.classifier(supernet.head_norm(x).relu().mean(dim=(2, 3)))
         return scores
 
@@ -132,10 +141,7 @@ class Layer(NamedTuple):
 
     def __call__(self, rectified: Tensor) -> Tensor:
         """Shape (n, channels, height, width) to (n, edges * channels, height, width)."""
-        if self.kernel.requires_grad or not torch.is_grad_enabled():
-            output = F.conv2d(rectified, self.kernel, self.bias, padding=self.kernel.shape[-1] // 2)
-        else:
-            output = FrozenConv.apply(rectified, self.kernel, self.bias)  # type: ignore[no-untyped-call]
+        output = F.conv2d(rectified, self.kernel, self.bias, padding=self.kernel.shape[-1] // 2)
         if not self.norms:
             return F.batch_norm(output, None, None, self.scale, None, True, 0.0, self.eps)
         (norm, _), *_ = self.norms[0]
@@ -161,37 +167,36 @@ class Layer(NamedTuple):
 class StaticCell(NamedTuple):
     """A cell, prepared for one forward pass."""
 
-    layers: Sequence[Sequence[Layer]]
+    layers: list[list[Layer]]
     """By the node that they convolve."""
-    skip: Sequence[Tensor]
-    """By the node that is passed on: the weight of each edge's skip_connect, shape (edges, 1, 1, 1)."""
-    pool: Sequence[Tensor]
+    skip: list[Tensor]
+    """Of each edge the weight of skip_connect; 0-dimensional."""
+    pool: list[Tensor]
     """Likewise, of avg_pool_3x3."""
-    shifts: Sequence[Tensor | None]
+    shifts: list[Tensor | None]
     """By the node that is shifted."""
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Node 3 of the cell whose node 0 is `x`; shapes (n, channels, height, width)."""
-        arriving: list[list[Tensor]] = [[] for _ in range(NUM_NODES)]
-        for node, layers in enumerate(self.layers):
-            if node:
-                x = self._sum(node, arriving[node])
-            frozen = not layers[0].kernel.requires_grad
-            rectified = F.threshold(x, 0.0, 0.0) if frozen else x.relu()  # see `Node.rectified`
-            total, *others = (layer(rectified) for layer in layers)
-            for other in others:
-                total = total.add_(other)
-            total = PassOn.apply(total, x, self.skip[node], self.pool[node])  # type: ignore[no-untyped-call]
-            for edge, output in zip(LEAVING[node], total.chunk(len(LEAVING[node]), dim=1), strict=True):
-                arriving[EDGES[edge][1]].append(output)
-        return self._sum(NUM_NODES - 1, arriving[-1])
 
-    def _sum(self, node: int, arriving: Sequence[Tensor]) -> Tensor:
-        shift = self.shifts[node]
-        total = arriving[0] if shift is None else arriving[0] + shift
-        for output in arriving[1:]:
-            total = total + output
-        return total
+def run_cell(x: Tensor, cell: StaticCell) -> Tensor:
+    """Node 3 of the cell whose node 0 is `x`; shapes (n, channels, height, width)."""
+    arriving: list[list[Tensor]] = [[] for _ in range(NUM_NODES)]
+    for node, layers in enumerate(cell.layers):
+        if node:
+            x = _sum(arriving[node], cell.shifts[node])
+        rectified, pooled = x.relu(), F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+        convolved = layers[0](rectified)
+        for layer in layers[1:]:
+            convolved = convolved + layer(rectified)
+        for edge, output in zip(LEAVING[node], convolved.chunk(len(LEAVING[node]), dim=1), strict=True):
+            arriving[EDGES[edge][1]].append(output + x * cell.skip[edge] + pooled * cell.pool[edge])
+    return _sum(arriving[-1], cell.shifts[-1])
+
+
+def _sum(arriving: list[Tensor], shift: Tensor | None) -> Tensor:
+    total = arriving[0] if shift is None else arriving[0] + shift
+    for output in arriving[1:]:
+        total = total + output
+    return total
 
 
 def _prepared(
@@ -203,11 +208,10 @@ def _prepared(
     single: bool,
 ) -> Iterator[StaticCell]:
     """The cells of a stage that works on `x`; `weights`, shape (6, 5), are zero where an operation is masked."""
-    ordered = weights.index_select(0, _numbers(BY_SOURCE, x.device)).to(x.dtype)
-    skip, pool = (torch.split(ordered[:, op].view(-1, 1, 1, 1), _NUMBERS) for op in (SKIP, AVG_POOL))
+    skip, pool = (list(weights[:, op].to(x.dtype).unbind()) for op in (SKIP, AVG_POOL))
     together = [(CONV3, CONV1)] if single else [(CONV3,), (CONV1,)]
     for layers in zip(*(_layers(ops, cells, x, weights, live) for ops in together), strict=True):
-        yield StaticCell(list(zip(*layers, strict=True)), skip, pool, shifts)
+        yield StaticCell([list(of_node) for of_node in zip(*layers, strict=True)], skip, pool, list(shifts))
 
 
 def _layers(
@@ -258,43 +262,15 @@ def _layers(
         ]
 
 
-class PassOn(torch.autograd.Function):
-    """`total`, whose memory it takes, plus what the edges from a node pass on: skip · x + pool · avg_pool(x).
+@cache
+def _compiled() -> Callable[[Tensor, StaticCell], Tensor]:
+    """`run_cell` compiled, once for every shape and kind of step."""
+    import torch._dynamo
 
-    Neither products nor poolings are kept. Arguments: `total`, shape (n, edges * channels, height, width); the
-    node, shape (n, channels, height, width); its edges' weights, both of shape (edges, 1, 1, 1).
-    """
-
-    @staticmethod
-    def forward(ctx: Any, total: Tensor, x: Tensor, skip: Tensor, pool: Tensor) -> Tensor:
-        ctx.save_for_backward(x if any(ctx.needs_input_grad[2:]) else None, skip, pool)
-        ctx.mark_dirty(total)
-        _by_edge(total, skip).addcmul_(x[:, None], skip).addcmul_(avg_pool(x)[:, None], pool)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        x, skip, pool = ctx.saved_tensors
-        edges = _by_edge(gradient, skip)
-        of_x = of_skip = of_pool = None
-        if ctx.needs_input_grad[1]:
-            of_x = (edges * skip).sum(dim=1) + avg_pool_adjoint((edges * pool).sum(dim=1))
-        if x is not None:
-            of_skip, of_pool = _inner(edges, x), _inner(edges, avg_pool(x))
-        return gradient, of_x, of_skip, of_pool
-
-
-def _by_edge(joined: Tensor, weights: Tensor) -> Tensor:
-    """Shape (n, edges * channels, height, width) as (n, edges, channels, height, width); `weights` one an edge."""
-    edges: Tensor = joined.unflatten(1, (len(weights), -1))  # type: ignore[no-untyped-call]
-    return edges
-
-
-def _inner(edges: Tensor, x: Tensor) -> Tensor:
-    """For each edge the sum of its part of `edges` (n, edges, channels, height, width) times x: (edges, 1, 1, 1)."""
-    low = edges.dtype in (torch.float16, torch.bfloat16)
-    sums = (edges * x[:, None]).sum(dim=(0, 2, 3, 4), dtype=torch.float32 if low else edges.dtype)
-    return sums.to(edges.dtype).view(-1, 1, 1, 1)
+    warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")  # float32 is float32 here
+    torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
+    compiled: Callable[[Tensor, StaticCell], Tensor] = torch.compile(run_cell, dynamic=False, fullgraph=True)
+    return compiled
 
 
 @contextmanager
