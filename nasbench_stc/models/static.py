@@ -188,7 +188,8 @@ def run_cell(x: Tensor, cell: StaticCell) -> Tensor:
         for layer in layers[1:]:
             convolved = convolved + layer(rectified)
         for edge, output in zip(LEAVING[node], convolved.chunk(len(LEAVING[node]), dim=1), strict=True):
-            arriving[EDGES[edge][1]].append(output + x * cell.skip[edge] + pooled * cell.pool[edge])
+            passed = torch.addcmul(torch.addcmul(output, x, cell.skip[edge]), pooled, cell.pool[edge])
+            arriving[EDGES[edge][1]].append(passed)
     return _sum(arriving[-1], cell.shifts[-1])
 
 
