@@ -348,7 +348,7 @@ def meta(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
 
     devices = adam._get_capturable_supported_devices  # Adam's own code for a captured step, as on a GPU
     monkeypatch.setattr(adam, "_get_capturable_supported_devices", lambda *args, **kwargs: [*devices(), "meta"])
-    caches = (static._live_table, static._numbers, operations._one_over_pixels)
+    caches = (static._live_table, static._numbers, operations.one_over_pixels)
     yield torch.device("meta")
     for cached in caches:
         cached.cache_clear()

@@ -14,6 +14,7 @@ from . import BEGIN
 COMMANDS = {
     "pack": "Here: lay what the machine lacks into .gpu/.",
     "lay": "There: collect what has arrived, below the temporary folder.",
+    "precompile": "There: what torch.compile makes of a cell, in processes side by side.",
     "check": "There: the CUDA tests, and the losses of first steps beside the CPU's.",
     "speed": "There: milliseconds, memory and ratings beside their goals.",
     "queue": "There: searches in order of value, until the seconds are over.",

@@ -101,15 +101,15 @@ class FrozenConv(torch.autograd.Function):
 
 def avg_pool(x: Tensor) -> Tensor:
     """3x3 average of the pixels that exist (not of the padding); shape (n, channels, height, width) to the same."""
-    return _box_sum(x).mul_(_one_over_pixels(x.shape[2], x.shape[3], x.dtype, x.device))
+    return box_sum(x).mul_(one_over_pixels(x.shape[2], x.shape[3], x.dtype, x.device))
 
 
 def avg_pool_adjoint(gradient: Tensor) -> Tensor:
     """What `avg_pool` sends back: summing over 3x3 pixels is its own adjoint, so nothing has to be kept for this."""
-    return _box_sum(gradient * _one_over_pixels(gradient.shape[2], gradient.shape[3], gradient.dtype, gradient.device))
+    return box_sum(gradient * one_over_pixels(gradient.shape[2], gradient.shape[3], gradient.dtype, gradient.device))
 
 
-def _box_sum(x: Tensor) -> Tensor:
+def box_sum(x: Tensor) -> Tensor:
     """Sums of 3x3 pixels. On the CPU torch's depthwise convolution is several times as fast as its pooling."""
     if x.device.type == "cpu":
         return F.conv2d(x, _ones(x.shape[1], x.dtype), padding=1, groups=x.shape[1])
@@ -123,11 +123,11 @@ def _ones(channels: int, dtype: torch.dtype) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _one_over_pixels(height: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def one_over_pixels(height: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """One over the number of pixels around each that exist: 9, 6 at an edge, 4 in a corner; (1, 1, height, width)."""
     with torch.inference_mode(False):
         ones = torch.ones(1, 1, height, width, dtype=torch.float64)
-        return (1 / _box_sum(ones)).to(device, dtype)
+        return (1 / box_sum(ones)).to(device, dtype)
 
 
 class Source(Protocol):

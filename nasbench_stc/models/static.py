@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property, lru_cache
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from nasbench_stc.models.cell import MixedCell, node_shifts
 from nasbench_stc.models.mixture import Mixture, plan
 from nasbench_stc.models.network import Reduction, Supernet
-from nasbench_stc.models.ops import AVG_POOL, KERNELS
+from nasbench_stc.models.ops import AVG_POOL, KERNELS, box_sum, one_over_pixels
 from nasbench_stc.space import EDGES, NUM_NODES, OPS
 
 SKIP = OPS.index("skip_connect")
@@ -175,6 +175,8 @@ class StaticCell(NamedTuple):
     """Likewise, of avg_pool_3x3."""
     shifts: list[Tensor | None]
     """By the node that is shifted."""
+    share: Tensor
+    """See `one_over_pixels`."""
 
 
 def run_cell(x: Tensor, cell: StaticCell) -> Tensor:
@@ -183,7 +185,7 @@ def run_cell(x: Tensor, cell: StaticCell) -> Tensor:
     for node, layers in enumerate(cell.layers):
         if node:
             x = _sum(arriving[node], cell.shifts[node])
-        rectified, pooled = x.relu(), F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+        rectified, pooled = x.relu(), AvgPool.apply(x, cell.share)  # type: ignore[no-untyped-call]
         convolved = layers[0](rectified)
         for layer in layers[1:]:
             convolved = convolved + layer(rectified)
@@ -191,6 +193,23 @@ def run_cell(x: Tensor, cell: StaticCell) -> Tensor:
             passed = torch.addcmul(torch.addcmul(output, x, cell.skip[edge]), pooled, cell.pool[edge])
             arriving[EDGES[edge][1]].append(passed)
     return _sum(arriving[-1], cell.shifts[-1])
+
+
+class AvgPool(torch.autograd.Function):
+    """`ops.avg_pool` and its adjoint. Arguments: x; `one_over_pixels` of its size.
+
+    torch's own backward pass is wrong on a GPU for channels-last tensors (2.11: off by as much as the gradient is).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, share: Tensor) -> Tensor:
+        ctx.save_for_backward(share)
+        return box_sum(x) * share
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (share,) = ctx.saved_tensors
+        return box_sum(gradient * share), None
 
 
 def _sum(arriving: list[Tensor], shift: Tensor | None) -> Tensor:
@@ -210,9 +229,10 @@ def _prepared(
 ) -> Iterator[StaticCell]:
     """The cells of a stage that works on `x`; `weights`, shape (6, 5), are zero where an operation is masked."""
     skip, pool = (list(weights[:, op].to(x.dtype).unbind()) for op in (SKIP, AVG_POOL))
+    share = one_over_pixels(*x.shape[2:], x.dtype, x.device)
     together = [(CONV3, CONV1)] if single else [(CONV3,), (CONV1,)]
     for layers in zip(*(_layers(ops, cells, x, weights, live) for ops in together), strict=True):
-        yield StaticCell([list(of_node) for of_node in zip(*layers, strict=True)], skip, pool, list(shifts))
+        yield StaticCell([list(of_node) for of_node in zip(*layers, strict=True)], skip, pool, list(shifts), share)
 
 
 def _layers(
