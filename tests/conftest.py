@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+os.environ["OMP_NUM_THREADS"] = "1"  # torch's; in subprocesses, too: on a busy machine threads wait for each other
+
 import numpy as np
 import pytest
 import torch
