@@ -6,12 +6,14 @@ so that they are held as well.
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
 from nasbench_stc import cli
 
 FOLDER = Path(os.environ["HELD"])
+PARENT = os.getppid()
 
 
 def hold(name: str, place: str, at: int) -> None:
@@ -19,6 +21,8 @@ def hold(name: str, place: str, at: int) -> None:
     while json.loads((FOLDER / "limits").read_text()).get(name, [None]) == [place, at]:
         (FOLDER / f"{name}.{place}.{at}.{os.getpid()}").touch()
         time.sleep(0.01)
+        if __name__ == "__main__" and os.getppid() != PARENT:
+            sys.exit("the tests are gone")
 
 
 def hold_simulated() -> None:

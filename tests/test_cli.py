@@ -55,7 +55,7 @@ def test_search_shows_all_six_columns(stc_bench, tmp_path, table_path):
 
 
 def test_several_methods_in_one_command(stc_bench, tmp_path):
-    status, out, err = stc_bench(*SMOKE, "--method", "rsps,darts", "--seeds", "2", "--out", tmp_path, "--jobs", "2")
+    status, out, err = stc_bench(*SMOKE, "--method", "rsps,darts", "--seeds", "2", "--out", tmp_path)
     assert (status, err) == (0, "")
     records = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("*/record.json"))]
     assert [(r["method"], r["seed"]) for r in records] == [("darts", 0), ("darts", 1), ("rsps", 0), ("rsps", 1)]

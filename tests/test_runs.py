@@ -107,45 +107,40 @@ def test_a_run_in_progress_is_not_run_twice(tmp_path):
 ARGUMENTS = ["search", "--dataset", "digits", "--protocol", "smoke", "--benchmark", "analog", "--device", "cpu"]
 
 
-@pytest.mark.parametrize(
-    ("number", "said"),
-    [
-        (signal.SIGKILL, (-signal.SIGKILL, "")),
-        (signal.SIGTERM, (143, "\nError: terminated; the same command continues where it stood\n")),
-    ],
-)
-def test_a_stopped_run_continues_to_the_same_end(stc_bench, tmp_path, number, said):
+def test_a_stopped_run_continues_to_the_same_end(stc_bench, tmp_path):
     """Within an epoch and while what it came to is written; the record is that of the run that was never stopped."""
-    changes, out = {"epochs": 6, "steps": 10}, tmp_path / "out"
-    command = [*ARGUMENTS, "--set", "epochs=6", "--set", "steps=10", "--seeds", "7,", "--out", out]
-    folder = out / launch.plan("stc", "digits", 7, "smoke", changes, "cpu").folder_name
+    out = tmp_path / "out"
+    command = [*ARGUMENTS, "--set", "epochs=4", "--seeds", "7,", "--out", out]
+    folder = out / launch.plan("stc", "digits", 7, "smoke", {"epochs": 4}, "cpu").folder_name
     held = Held(tmp_path / "held", "one-shot")
-    for place, epoch in (("step", 1), ("write", 3), ("step", 4)):
-        held.hold(stc=(place, epoch))
+    terminated = (143, "\nError: terminated; the same command continues where it stood\n")
+    for number, place, at, ended, left in (
+        (signal.SIGKILL, "step", 1, (-signal.SIGKILL, ""), {"", ".pt"}),
+        (signal.SIGKILL, "write", 2, (-signal.SIGKILL, ""), {"", ".pt", ".partial"}),
+        (signal.SIGTERM, "write", 3, terminated, {"", ".pt"}),
+    ):
+        held.hold(stc=(place, at))
         process = held.start(*command, stdout=PIPE, stderr=PIPE)
-        held.wait(process, place, epoch)
+        held.wait(process, place, at)
         process.send_signal(number)
         _, err = process.communicate(timeout=GUARD)
-        assert (process.returncode, err) == said
-        assert len(checkpoint.load(folder / checkpoint.FILE_NAME)["trajectory"]) == epoch - (place == "write")
-        left = {path.suffix for path in folder.iterdir()}
-        assert left == {"", ".pt"} | ({".partial"} if (place, number) == ("write", signal.SIGKILL) else set())
+        assert (process.returncode, err) == ended
+        assert {path.suffix for path in folder.iterdir()} == left
+        assert len(checkpoint.load(folder / checkpoint.FILE_NAME)["trajectory"]) == at - (place == "write")
     assert stc_bench(*command)[::2] == (0, "")
     assert sorted(p.name for p in folder.iterdir()) == [".lock", "record.json", "supernet.pt"]
-    assert untimed(record.read(folder / record.FILE_NAME)) == untimed(search(**SMOKE, seed=7, **changes))
+    assert untimed(record.read(folder / record.FILE_NAME)) == untimed(search(**SMOKE, seed=7, epochs=4))
 
 
 def test_every_method_continues_where_it_was_killed(stc_bench, tmp_path):
     """One command over the baselines, killed by SIGKILL within each in turn, against the same one left alone."""
     names = [name for name in of_kind("one-shot") if name != "stc"]
-    changes = {"epochs": 3, "steps": 10, "batch_size": 32}
-    command = [*ARGUMENTS, "--method", ",".join(names), "--seeds", "1"]
-    command += [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
+    command = [*ARGUMENTS, "--method", ",".join(names), "--seeds", "1", "--set", "epochs=3"]
     killed, whole = [*command, "--out", tmp_path / "killed"], [*command, "--out", tmp_path / "whole"]
     held = Held(tmp_path / "held", "one-shot")
     assert held.start(json.dumps(names), *killed, script="killed_in_turn.py", stdout=DEVNULL).wait() == 0
     for name in names:
-        folder = tmp_path / "killed" / launch.plan(name, "digits", 0, "smoke", changes, "cpu").folder_name
+        folder = tmp_path / "killed" / launch.plan(name, "digits", 0, "smoke", {"epochs": 3}, "cpu").folder_name
         left = {"checkpoint.pt"} if name == names[-1] else {"record.json", "supernet.pt"}
         assert {path.name for path in folder.iterdir()} == {".lock", *left}
     assert stc_bench(*killed)[::2] == stc_bench(*whole)[::2] == (0, "")
