@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-GUARD = 1800.0
+GUARD = 1800
 """Seconds after which a test that waits is given up. They measure nothing: it takes a small part of them."""
 
 
