@@ -164,11 +164,12 @@ def test_stopped_in_any_way_no_worker_stays_and_the_same_command_continues(stc_b
             os.killpg(process.pid, signal.SIGINT)
         stop(process.pid, number)
         if number == signal.SIGKILL:
-            held.hold()  # a worker finds out at its next step
+            held.hold()  # a worker finds out when it next tells of a step: within the last epoch at the latest
         _, err = process.communicate(timeout=GUARD)  # which ends when no process is left that could write
         assert (process.returncode, err) == ended
         assert all(path.exists() and not path.with_name(record.FILE_NAME).exists() for path in checkpoints)
-        assert [len(checkpoint.load(path)["trajectory"]) for path in checkpoints] == [epoch, epoch]
+        kept = [len(checkpoint.load(path)["trajectory"]) for path in checkpoints]
+        assert kept == [epoch, epoch] or (number == signal.SIGKILL and epoch <= min(kept) <= max(kept) < 4)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
