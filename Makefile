@@ -23,7 +23,7 @@ test: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # PEER=DIR compares with a checkout of AutoDL-Projects. Nothing else should run meanwhile.
 bench: .venv/test

@@ -9,6 +9,9 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # torch's; in subprocesses, too: on a busy machine threads wait for each other
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ import torch
 from filelock import FileLock
 
 from nasbench_stc import cli
-from nasbench_stc.benchmark import Benchmark, importing, official, open_benchmark
+from nasbench_stc.benchmark import Benchmark, analog, importing, official, open_benchmark, table
 from nasbench_stc.benchmark.base import Key
 from nasbench_stc.benchmark.metrics import FILES
 from nasbench_stc.benchmark.table import TableBenchmark
@@ -35,6 +38,31 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(_of_all_workers(tmp_path_factory) / "cache"))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def read_once() -> Iterator[None]:
+    """Each of the two benchmarks that most tests open is read once, as long as its file stays the same one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(analog, "Records", _remembered(analog.Records, lambda: analog.find_file()))
+        patch.setattr(table, "Columns", _remembered(table.Columns, lambda path, *_, **__: path))
+        yield
+
+
+def _remembered(own: Callable[..., Any], file_of: Callable[..., Path | None]) -> Callable[..., Any]:
+    known: dict[Any, Any] = {}
+
+    def read(*args: Any, **more: Any) -> Any:
+        path = file_of(*args, **more)
+        if path is None or not path.is_file():
+            return own(*args, **more)
+        stat = path.stat()
+        key = path, stat.st_ino, stat.st_size, stat.st_mtime_ns
+        if key not in known:
+            known[key] = own(*args, **more)
+        return known[key]
+
+    return read
 
 
 def _of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import GUARD
 
 import nasbench_stc
 from nasbench_stc.benchmark import analog, fetching, joining, official, open_benchmark, table
@@ -429,7 +430,7 @@ def test_a_kill_while_downloading_leaves_nothing(served, made_up, tmp_path):
 
     def stall(handler):
         arrived.set()
-        go_on.wait(20)
+        go_on.wait(GUARD)
 
     served.answer = stall
     temporary = tmp_path / "temporary"
@@ -439,7 +440,7 @@ def test_a_kill_while_downloading_leaves_nothing(served, made_up, tmp_path):
         "fetching._HOST = sys.argv[1]; fetching.fetch(Path(sys.argv[2]))"
     )
     process = in_a_process("-c", code, served.address, str(tmp_path / "data"), TMPDIR=temporary)
-    assert arrived.wait(20)
+    assert arrived.wait(GUARD)
     process.kill()
     process.communicate()
     go_on.set()
@@ -474,7 +475,7 @@ def test_a_query_on_a_fresh_machine(tmp_path, args, status, said):
         pytest.skip(f"needs the package analog-nasbench: {analog.HOW_TO_GET}")
     command = ("-m", "nasbench_stc", "query", "9930", *args)
     process = in_a_process(*command, HOME=tmp_path, XDG_CACHE_HOME=tmp_path / "cache")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=GUARD)
     assert process.returncode == status, err
     text = err if status else out
     assert said in text

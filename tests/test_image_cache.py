@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from processes import GUARD
 
 from nasbench_stc import files
 from nasbench_stc.data import cache, readers
@@ -283,7 +284,7 @@ for _ in range(40):
 sys.exit(len(seen) != 1)
 """
     processes = [subprocess.Popen([sys.executable, "-c", code, data]) for _ in range(2)]
-    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    assert [process.wait(timeout=GUARD) for process in processes] == [0, 0]
     check(readers.read("cifar10", data), *published(data))
 
 

@@ -3,18 +3,19 @@
 import io
 import os
 import signal
-import subprocess
-import sys
-import time
+from subprocess import PIPE
 
 import pytest
+import torch
 import worker_tasks
 from filelock import FileLock
+from processes import GUARD, Held
 from records import untimed
 from rich.console import Console
 
 from nasbench_stc import open_benchmark, search
 from nasbench_stc.cli.bars import Bars
+from nasbench_stc.engine import checkpoint
 from nasbench_stc.errors import BadCallError, DataError, RunError, describe
 from nasbench_stc.runs import launch, read_all, record, workers
 from nasbench_stc.runs.watch import Watcher
@@ -101,7 +102,8 @@ def test_however_a_worker_ends_it_is_told_and_the_others_go_on(nb201):
     assert counted == "counted"
     assert diary.steps[0][0] == (0, 1, 0, worker_tasks.STEPS)
     assert diary.steps[0][-2:] == [(0, 1, worker_tasks.STEPS - 1, worker_tasks.STEPS), (0, 2, 0, worker_tasks.STEPS)]
-    assert len(diary.steps[0]) < 20  # of 3001 that took a moment
+    messages = worker_tasks.STEPS * worker_tasks.MOMENT / workers._EVERY
+    assert 0.9 * messages < len(diary.steps[0]) < messages + 3  # of 3001 steps
     assert isinstance(killed, RunError)
     assert "signal 9 (Killed); if memory ran out, lower --jobs" in str(killed)
     assert isinstance(left, RunError)
@@ -138,40 +140,42 @@ def test_jobs_have_to_be_a_number_of_them(tmp_path):
         launch.run_many([launch.plan(**SMOKE)], open_benchmark("analog"), tmp_path, jobs=0)
 
 
-def test_stopped_in_any_way_no_worker_stays_and_the_same_command_continues(tmp_path):
-    """Ctrl-C (to all of the group), an interrupt of the one process, and SIGKILL, then to the end."""
-    changes = {"epochs": 40, "steps": 3}
+def test_stopped_in_any_way_no_worker_stays_and_the_same_command_continues(stc_bench, tmp_path):
+    """Each time in the midst of an epoch, in the end as a background job that does not hear Ctrl-C; then to its end."""
+    changes, out = {"epochs": 4}, tmp_path / "out"
     plans = [launch.plan(**SMOKE, seed=seed, changes=changes) for seed in range(2)]
-    checkpoints = [tmp_path / todo.folder_name / "checkpoint.pt" for todo in plans]
-    command = [sys.executable, "-m", "nasbench_stc", *ARGUMENTS, "--set", "epochs=40", "--set", "steps=3"]
-    command += ["--seeds", "2", "--jobs", "2", "--out", str(tmp_path)]
-    started = {
-        "env": os.environ | {"OMP_NUM_THREADS": "2"},
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.PIPE,
-        "start_new_session": True,
-        "text": True,
-    }
-    interrupted = "\nError: interrupted; the same command continues where it stood\n"
-    for stop, number, status, said in (
-        (os.killpg, signal.SIGINT, 130, interrupted),
-        (os.kill, signal.SIGINT, 130, interrupted),
-        (os.kill, signal.SIGKILL, -signal.SIGKILL, ""),
+    checkpoints = [out / todo.folder_name / "checkpoint.pt" for todo in plans]
+    command = [*ARGUMENTS, "--set", "epochs=4", "--seeds", "2", "--jobs", "2", "--out", out]
+    held = Held(tmp_path / "held", "one-shot")
+    foreground, background = signal.default_int_handler, signal.SIG_IGN
+    said = "\nError: {}; the same command continues where it stood\n"
+    for epoch, (sigint, stop, number, ended) in enumerate(
+        (
+            (foreground, os.killpg, signal.SIGINT, (130, said.format("interrupted"))),  # to all of a terminal's group
+            (foreground, os.kill, signal.SIGKILL, (-signal.SIGKILL, "")),
+            (background, os.killpg, signal.SIGTERM, (143, said.format("terminated"))),
+        ),
+        start=1,
     ):
-        before = list(map(modified, checkpoints))
-        process = subprocess.Popen(command, **started)
-        while process.poll() is None and any(map(int.__eq__, map(modified, checkpoints), before)):
-            time.sleep(0.005)
+        held.hold(stc=("step", epoch))
+        process = held.start(*command, sigint=sigint, stdout=PIPE, stderr=PIPE, start_new_session=True)
+        held.wait(process, "step", epoch, processes=2)
+        if sigint is background:
+            os.killpg(process.pid, signal.SIGINT)
         stop(process.pid, number)
-        _, err = process.communicate(timeout=20)  # which ends when no process is left that could write
-        assert (process.returncode, err) == (status, said)
+        if number == signal.SIGKILL:
+            held.hold()  # a worker finds out when it next tells of a step: within the last epoch at the latest
+        _, err = process.communicate(timeout=GUARD)  # which ends when no process is left that could write
+        assert (process.returncode, err) == ended
         assert all(path.exists() and not path.with_name(record.FILE_NAME).exists() for path in checkpoints)
-    done = subprocess.run(command, **started, check=True)
-    assert done.stderr == ""
-    expected = [untimed(search(**SMOKE, seed=seed, benchmark="analog", **changes)) for seed in range(2)]
-    assert expected[0].threads == 1  # half of the two
-    assert list(map(untimed, read_all([tmp_path])[0])) == expected
-
-
-def modified(path):
-    return path.stat().st_mtime_ns if path.exists() else 0
+        kept = [len(checkpoint.load(path)["trajectory"]) for path in checkpoints]
+        assert kept == [epoch, epoch] or (number == signal.SIGKILL and epoch <= min(kept) <= max(kept) < 4)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert stc_bench(*command)[::2] == (0, "")
+        torch.set_num_threads(1)  # which each of the two had
+        expected = [untimed(search(**SMOKE, seed=seed, benchmark="analog", **changes)) for seed in range(2)]
+    finally:
+        torch.set_num_threads(threads)
+    assert list(map(untimed, read_all([out])[0])) == expected

@@ -5,14 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
+from subprocess import DEVNULL, PIPE
 
 import numpy as np
 import pytest
 from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import GUARD, Held, wait_until
 
 from nasbench_stc import open_benchmark, search
 from nasbench_stc.engine.simulation import Incumbent, Run
@@ -350,26 +351,6 @@ def test_a_record_can_be_read_by_a_person(good):
 
 # Kills, and two at a time
 
-# Writes after every run, and goes slowly enough to be killed in the middle.
-SCRIPT = """
-import sys, time
-from pathlib import Path
-from nasbench_stc import open_benchmark
-from nasbench_stc.runs import simulate
-own = simulate.simulate
-def slowly(*args):
-    time.sleep(float(sys.argv[3]))
-    return own(*args)
-simulate.simulate, simulate._EVERY = slowly, 0.0
-bench = open_benchmark(sys.argv[1])
-simulate.run_many(simulate.plan("rea", bench, changes={"evaluations": 40}), bench, range(60), Path(sys.argv[2]))
-"""
-
-
-def start(out, pause):
-    command = [sys.executable, "-c", SCRIPT, "analog", str(out), str(pause)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-
 
 def seeds_in(out):
     """What any reader sees at any time: whole records alone."""
@@ -378,53 +359,80 @@ def seeds_in(out):
     return [run.seed for run in records]
 
 
-def wait_for(condition, process):
-    ends = time.monotonic() + 60
-    while not condition():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < ends
-        time.sleep(0.01)
+@pytest.fixture
+def held(tmp_path):
+    return Held(tmp_path / "held", "simulated")
+
+
+SEARCH = ["search", "--method", "rea", "--benchmark", "analog", "--set", "evaluations=40", "--seeds", "60", "--out"]
 
 
 def test_a_kill_loses_no_written_run_and_the_same_command_continues(analog, tmp_path):
     expected = run_many(plan("rea", analog, changes={"evaluations": 40}), analog, range(60), None)
-    kept = []
-    for _ in range(2):
-        process, before = start(tmp_path, 0.02), len(kept)
-        wait_for(lambda before=before: len(seeds_in(tmp_path)) > before + 2, process)
+    out, held = tmp_path / "out", Held(tmp_path / "held", "simulated", OFTEN="yes")
+    written = 0
+    for runs in (3, 4):
+        held.hold(rea=("run", runs))
+        process = held.start(*SEARCH, out, stdout=DEVNULL)
+        wait_until(lambda: len(seeds_in(out)) == written + runs, process)  # noqa: B023
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-        found = simulated.read(path_of(tmp_path))
-        assert before + 2 < len(found.seeds) < 60
-        assert set(kept) <= set(found.seeds)
+        written += runs
+        found = simulated.read(path_of(out))
+        assert found.seeds == list(range(written))
         assert found.runs() == {seed: expected.runs()[seed] for seed in found.seeds}
-        kept = found.seeds
-    (path_of(tmp_path).parent / ".runs.json.1.partial").write_text("{")  # of a kill while it was written
-    assert start(tmp_path, 0.0).wait() == 0
-    whole = simulated.read(path_of(tmp_path))
+    (path_of(out).parent / ".runs.json.1.partial").write_text("{")  # of a kill while it was written
+    run_many(plan("rea", analog, changes={"evaluations": 40}), analog, range(60), out)
+    whole = simulated.read(path_of(out))
     assert replace(whole, sessions=[]) == replace(expected, sessions=[])
     assert len(whole.sessions) == 3
-    assert sorted(path.name for path in path_of(tmp_path).parent.iterdir()) == [".lock", simulated.FILE_NAME]
+    assert sorted(path.name for path in path_of(out).parent.iterdir()) == [".lock", simulated.FILE_NAME]
 
 
-def test_ctrl_c_keeps_what_is_done(analog, tmp_path):
-    process = start(tmp_path, 0.05)
-    wait_for(lambda: seeds_in(tmp_path), process)
+@pytest.mark.parametrize(
+    ("number", "status", "what"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_stopped_it_keeps_what_is_done(stc_bench, held, tmp_path, number, status, what):
+    out = tmp_path / "out"
+    held.hold(rea=("run", 3))
+    process = held.start(*SEARCH, out, stdout=DEVNULL, stderr=PIPE)
+    held.wait(process, "run", 3)
+    assert not list(out.glob(f"*/{simulated.FILE_NAME}"))  # it is written every few seconds, or when it is stopped
+    process.send_signal(number)
+    _, err = process.communicate(timeout=GUARD)
+    assert (process.returncode, err) == (status, f"\nError: {what}; the same command continues where it stood\n")
+    assert seeds_in(out) == [0, 1, 2]
+    assert "rea: 3 of 60 runs done before and kept" in stc_bench(*SEARCH, out)[1]
+    assert seeds_in(out) == list(range(60))
+
+
+def test_a_background_job_does_not_hear_ctrl_c_and_ends_by_sigterm(held, tmp_path):
+    """As a script's shell starts it, with SIGINT ignored: after one it goes on; SIGTERM, even sent twice, ends it."""
+    out = tmp_path / "out"
+    held.hold(rea=("run", 2))
+    process = held.start(*SEARCH, out, sigint=signal.SIG_IGN, stdout=DEVNULL, stderr=PIPE)
+    held.wait(process, "run", 2)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
-    assert process.returncode != 0
-    assert 0 < len(seeds_in(tmp_path)) < 60
+    held.hold(rea=("run", 5))
+    held.wait(process, "run", 5)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=GUARD)
+    assert (process.returncode, err) == (143, "\nError: terminated; the same command continues where it stood\n")
+    assert seeds_in(out) == [0, 1, 2, 3, 4]
 
 
-def test_of_two_at_once_the_second_is_told(analog, tmp_path):
-    process = start(tmp_path, 0.05)
-    wait_for(lambda: seeds_in(tmp_path), process)
+def test_of_two_at_once_the_second_is_told(analog, held, tmp_path):
+    out = tmp_path / "out"
+    held.hold(rea=("run", 1))
+    process = held.start(*SEARCH, out, stdout=DEVNULL)
+    held.wait(process, "run", 1)
     with pytest.raises(RunError, match="another process is running this very search; wait for it, or use another"):
-        run_many(plan("rea", analog, changes={"evaluations": 40}), analog, [99], tmp_path)
-    run_many(plan("rea", analog, changes={"evaluations": 41}), analog, [99], tmp_path)  # which is another one
+        run_many(plan("rea", analog, changes={"evaluations": 40}), analog, [99], out)
+    run_many(plan("rea", analog, changes={"evaluations": 41}), analog, [99], out)  # which is another one
     process.kill()
-    process.communicate()
-    assert 99 in run_many(plan("rea", analog, changes={"evaluations": 40}), analog, [99], tmp_path).seeds
+    process.wait()
+    assert 99 in run_many(plan("rea", analog, changes={"evaluations": 40}), analog, [99], out).seeds
 
 
 def test_a_folder_that_came_to_nothing_is_gone(analog, tmp_path):

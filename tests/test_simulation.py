@@ -2,7 +2,6 @@
 
 import itertools
 import random
-import time
 from collections import Counter
 from dataclasses import replace
 
@@ -449,11 +448,21 @@ PUBLISHED = {
 """NAS-Bench-201's 500 runs of 12,000 s on CIFAR-10, as printed in Mellor et al., ICML 2021, Table 2(a)."""
 
 
+@pytest.fixture
+def asked(nb201, monkeypatch):
+    """Each question that the benchmark is asked: a handful whatever the number of runs, so that 500 take seconds.
+
+    What they take, benchmarks/blackbox_speed.py measures.
+    """
+    lookup, asked = nb201.lookup, []
+    monkeypatch.setattr(nb201, "lookup", lambda *args, **more: asked.append(args[1:]) or lookup(*args, **more))
+    return asked
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_500_runs_come_to_what_was_published(nb201, name):
-    begun = time.process_time()
+def test_500_runs_come_to_what_was_published(nb201, asked, name):
     done = run_many(plan(name, nb201, protocol="nas-bench-201"), nb201, range(500), None)
-    assert time.process_time() - begun < 10
+    assert 0 < len(asked) < 20
     records = done.records()
     assert len(records) == 500
     for column, (mean, deviation) in PUBLISHED[name].items():
@@ -462,11 +471,9 @@ def test_500_runs_come_to_what_was_published(nb201, name):
         assert np.std(scores) == pytest.approx(deviation, rel=0.35)
 
 
-def test_500_runs_of_20000_seconds_take_seconds(nb201):
-    todo = plan("rea", nb201, protocol="nats-bench")
-    begun = time.process_time()
-    done = run_many(todo, nb201, range(500), None)
-    assert time.process_time() - begun < 10
+def test_500_runs_of_20000_seconds(nb201, asked):
+    done = run_many(plan("rea", nb201, protocol="nats-bench"), nb201, range(500), None)
+    assert 0 < len(asked) < 20
     assert 150 < np.mean(done.queries["lengths"]) < 190
     assert 19_900 < np.mean(done.seconds) <= max(done.seconds) <= 20_000
     assert 93.95 < mean_of("cifar10-test", done) < 94.15

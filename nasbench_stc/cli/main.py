@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import signal
 import sys
+import threading
+import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -41,11 +47,12 @@ for command in (search, ablate, rank, score, profile, report, query, metrics, me
 
 
 def main() -> None:
-    """Run `stc-bench`: exit status 0, 2 for a bad call, 1 for a run that failed, 130 for Ctrl-C."""
+    """Run `stc-bench`: exit status 0, 2 for a bad call, 1 for a run that failed, 130 for Ctrl-C, 143 for SIGTERM."""
     debug = "--debug" in sys.argv[1:]
     warnings.showwarning = _show_warning
     try:
-        sys.exit(cli(standalone_mode=False))
+        with _sigterm_heeded():
+            sys.exit(cli(standalone_mode=False))
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} -h)" if context else ""
@@ -54,12 +61,49 @@ def main() -> None:
         if debug:
             raise
         _end(str(error), error.exit_status)
-    except (KeyboardInterrupt, click.Abort):
-        _end("interrupted; the same command continues where it stood", 130)
+    except (KeyboardInterrupt, click.Abort) as error:
+        terminated = isinstance(error.__cause__ or error, _Terminated)  # click raises Abort from what it caught
+        what, status = ("terminated", 143) if terminated else ("interrupted", 130)
+        _end(f"{what}; the same command continues where it stood", status)
     except Exception as error:
         if debug:
             raise
         _end(describe(error), 1)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came: what Ctrl-C ends in order, it ends in order."""
+
+
+_ONCE = 10.0  # seconds in which SIGTERM counts as one: `timeout` sends it twice, and what it ends shall end in order
+
+
+@contextmanager
+def _sigterm_heeded() -> Iterator[None]:
+    """SIGTERM raises `_Terminated` in the block, unless it was ignored when the process was started.
+
+    SIGINT is left as it was found. Python makes it raise KeyboardInterrupt, but not where the process was started with
+    it ignored, as a shell's background jobs are: there only SIGTERM ends a command.
+    """
+    last = -math.inf
+
+    def end(*_: object) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > _ONCE:  # later ones are heeded, for Python drops what is raised in a destructor
+            last = now
+            raise _Terminated
+
+    usual = signal.getsignal(signal.SIGTERM)
+    if usual is not signal.SIG_DFL or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        if last == -math.inf:  # else another one would end the process before it said how it ended
+            signal.signal(signal.SIGTERM, usual)
 
 
 _show_as_ever = warnings.showwarning

@@ -61,7 +61,11 @@ def search(
     device: str,
     resume: bool,
 ) -> None:
-    """Search for a cell, once a seed, and look each one up in a benchmark."""
+    """Search for a cell, once a seed, and look each one up in a benchmark.
+
+    Ctrl-C or SIGTERM (`kill PID`) stops it: what is done is kept, and the same command continues. As a background job
+    of a script it does not hear Ctrl-C, as the shell has it: SIGTERM stops it there.
+    """
     from rich.console import Console
 
     from nasbench_stc.benchmark import open_benchmark

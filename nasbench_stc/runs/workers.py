@@ -4,8 +4,9 @@ Every run has a fresh process, spawned so that CUDA and threads are safe, and a 
 one ends, the others go on. A worker writes its own folder, so a record is whole when it ends; what its cell scores
 it asks the benchmark of this process, which is opened once.
 
-Ctrl-C goes to all processes of a terminal's group. Workers do not hear it: this process does, and ends them. If this
-process is killed, a worker finds nobody at the other end of its pipe, and stops at its next step.
+Ctrl-C goes to all processes of a terminal's group. Workers do not hear it: this process does, and ends them. SIGTERM,
+which is how it ends them, they do hear, and heed once. If this process is killed, a worker finds nobody at the other
+end of its pipe, and stops at its next step.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def side_by_side(
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                with _interrupts_held():
+                with _signals_held():
                     worker = _Worker(waiting.popleft(), plans, carry_out, benchmark, threads)
                     running[worker.line] = worker
                 watch.begin(worker.todo)
@@ -149,21 +150,22 @@ def _stop(workers: Sequence[_Worker]) -> None:
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C is heeded when the block is left; never by a process that is started in it, from its very beginning."""
+def _signals_held() -> Iterator[None]:
+    """Ctrl-C and SIGTERM are heeded when the block is left; Ctrl-C never by a process that is started in it."""
     resource_tracker.ensure_running()  # else the first start does it, and unblocks the signal
-    held = []
+    held: list[int] = []
     in_main = threading.current_thread() is threading.main_thread()  # no other is interrupted
-    usual = signal.signal(signal.SIGINT, lambda *_: held.append(True)) if in_main else None
+    ends = (signal.SIGINT, signal.SIGTERM) if in_main else ()
+    usual = {number: signal.signal(number, lambda number, _: held.append(number)) for number in ends}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # this is what a process inherits
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        if in_main:
-            signal.signal(signal.SIGINT, usual)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
         if held:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(held[0])
 
 
 def _work(line: Line, carry_out: Callable[..., Record], todo: Plan, benchmark: Benchmark, threads: int) -> None:
@@ -175,7 +177,7 @@ def _work(line: Line, carry_out: Callable[..., Record], todo: Plan, benchmark: B
 
     warnings.showwarning = show_warning
     torch.set_num_threads(threads)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end, it leaves its folder in order
+    signal.signal(signal.SIGTERM, _leave)
     try:
         try:
             outcome: Record | Exception = carry_out(todo, benchmark, on_step=_reporter(line))
@@ -186,6 +188,12 @@ def _work(line: Line, carry_out: Callable[..., Record], todo: Plan, benchmark: B
     except KeyboardInterrupt:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.raise_signal(signal.SIGTERM)  # the exit status says how it ended
+
+
+def _leave(number: int, _: object) -> None:
+    """Asked to end, a worker leaves its folder in order; once, where all of the group were asked and it is again."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _reporter(line: Line) -> Callable[[int, int, int, int], None]:

@@ -1,0 +1,29 @@
+"""`stc-bench` again and again, each time killed in the second epoch of the next of some methods.
+
+    python killed_in_turn.py '["rsps", "darts"]' search …
+
+Forked rather than started: all else that a new process would do is to import torch.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+
+import held_stc_bench
+
+from nasbench_stc import cli
+
+folder = held_stc_bench.FOLDER
+names, sys.argv = json.loads(sys.argv[1]), ["stc-bench", *sys.argv[2:]]
+for name in names:
+    (folder / "limits").write_text(json.dumps({name: ["step", 1]}))  # nobody else is there to read it
+    process = os.fork()
+    if not process:
+        cli.main()
+    while not (folder / f"{name}.step.1.{process}").exists():
+        assert os.waitpid(process, os.WNOHANG) == (0, 0), f"it ended before {name} was held"
+        time.sleep(0.01)
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
