@@ -161,22 +161,34 @@ def test_what_is_live_is_what_is_planned(zeros_vanish: bool, shifted: bool) -> N
         assert bool(live.cells) is (shifted or bool(terms))
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.05)])
 @pytest.mark.parametrize("kind", ["path", "full"])
-def test_low_precision_differs_by_rounding(precision: str, tolerance: float, kind: str) -> None:
-    """Loss and gradients of alpha, relative to the largest: 1e-4 in float32, 0.05 in bfloat16 (8 bits: 0.004 a sum)."""
-    settings = changed(TINY, {"precision": precision, "channels": 8, "batch_size": 32})
-    images = small_images(kept_in(precision))
-    batch = images.plain(torch.arange(32))
-    made = {}
-    for form in ("plan", "static"):
-        s = Search(lambda g: STC(StcSettings(), g), changed(settings, {"form": form}), images, images, 10, 0)
-        weights = torch.linspace(0.2, 1.0, 30).view(6, 5).requires_grad_()
+def test_low_precision_is_as_near_as_the_plan_forms(kind: str) -> None:
+    """Against float64: losses to 1e-5 in float32 and 5e-3 in bfloat16; gradients in float32 to 1e-2 of their norm.
+
+    In bfloat16 the gradients of single paths are half rounding in either form, as batch norm lets a common factor of a
+    node's inputs cancel: the static form's are no further off than 1.5 times the plan form's.
+    """
+    found = {}
+    for precision, form in itertools.product(("float64", "float32", "bfloat16"), ("plan", "static")):
+        settings = changed(TINY, {"precision": precision, "form": form, "channels": 8, "batch_size": 32})
+        images = small_images(kept_in(precision))
+        batch = images.plain(torch.arange(32))
+        s = Search(lambda g: STC(StcSettings(), g), settings, images, images, 10, 0)
+        weights = torch.linspace(0.2, 1.0, 30, dtype=kept_in(precision)).view(6, 5).requires_grad_()
         mixture = Mixture.path([3, 2, 1, 4, 3, 2], weights) if kind == "path" else Mixture.full(weights)
         loss = s.form.loss(batch, mixture, of_weights=False)
-        made[form] = loss.detach(), *torch.autograd.grad(loss, weights), s.form.train(batch, mixture)
-    for ours, theirs in zip(made["static"], made["plan"], strict=True):
-        assert near(ours, theirs, tolerance)
+        (by_alpha,) = torch.autograd.grad(loss, weights)
+        before = torch.cat([p.detach().flatten() for p in s.supernet.parameters()])
+        s.form.train(batch, mixture)
+        step = torch.cat([p.detach().flatten() for p in s.supernet.parameters()]) - before
+        found[precision, form] = loss.detach().double(), by_alpha.double(), step.double()
+    exact = found["float64", "plan"]
+    off = {way: [float((x - y).norm() / y.norm()) for x, y in zip(of, exact, strict=True)] for way, of in found.items()}
+    assert max(off["float64", "static"]) < 1e-10
+    assert off["float32", "static"][0] < 1e-5 and max(off["float32", "static"]) < 1e-2
+    assert off["bfloat16", "static"][0] < 5e-3
+    for ours, plans in zip(off["bfloat16", "static"][1:], off["bfloat16", "plan"][1:], strict=True):
+        assert ours < 1.5 * plans + 0.01
 
 
 # Steps and searches

@@ -74,7 +74,7 @@ def test_annealing_end_points():
     for epoch in range(50):
         method.begin_epoch(epoch, 50)
         assert method.learns
-        seen.append((method.noise, method.js_weight))
+        seen.append((float(method.noise), float(method.js_weight)))
     assert seen[0] == (0.3, 0.0)
     assert seen[-1] == pytest.approx((0.0, 2.0))
     noise, js_weight = zip(*seen, strict=True)
@@ -91,7 +91,7 @@ def test_annealing_runs_over_the_epochs_in_which_alpha_learns():
         if epoch == 30:
             assert (method.noise, method.js_weight) == (0.3, 0.0)
     assert learns == [False] * 30 + [True] * 20
-    assert (method.noise, method.js_weight) == pytest.approx((0.0, 2.0))
+    assert (float(method.noise), float(method.js_weight)) == pytest.approx((0.0, 2.0))
 
 
 @pytest.mark.parametrize("shape", ["linear", "cosine"])
