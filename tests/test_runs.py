@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import time
+from pathlib import Path
 from subprocess import DEVNULL, PIPE
 
 import numpy as np
@@ -16,10 +17,12 @@ from nasbench_stc import Cell, open_benchmark, search
 from nasbench_stc.benchmark.base import Key
 from nasbench_stc.benchmark.table import TableBenchmark
 from nasbench_stc.engine import checkpoint
+from nasbench_stc.engine.protocol import EARLIER
 from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.methods import of_kind
 from nasbench_stc.runs import launch, read_all, record
 
+RESULTS = Path(__file__).parents[1] / "results"
 SMOKE = {"method": "stc", "dataset": "digits", "protocol": "smoke", "benchmark": "analog", "device": "cpu"}
 
 
@@ -69,6 +72,18 @@ def test_a_finished_run_is_not_run_again(tmp_path):
     assert untimed(again) == untimed(first)
     search(**SMOKE, out=tmp_path, noise=0.1)
     assert len(list(tmp_path.iterdir())) == 2  # another setting is another run
+
+
+@pytest.mark.parametrize("method", ["stc", "darts"])
+def test_a_run_of_before_some_settings_is_the_same_commands(method):
+    """`form`, `compiled` and `deterministic` came later: its folder is found, and it stands with newer seeds."""
+    todo = launch.plan(method, "cifar10", 0, "cpu", device="cpu")
+    folder = RESULTS / todo.folder_name
+    kept = json.loads((folder / record.FILE_NAME).read_text())["settings"]["protocol"]
+    assert not EARLIER.keys() & kept.keys()
+    assert record.read(folder / record.FILE_NAME).settings == todo.settings
+    static = launch.plan(method, "cifar10", 0, "cpu", {"form": "static"}, device="cpu")
+    assert static.folder_name != todo.folder_name and static.changes == {"form": "static"}
 
 
 def test_a_finished_run_is_looked_up_in_another_benchmark(tmp_path):

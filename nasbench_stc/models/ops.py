@@ -76,7 +76,7 @@ class ReLUConvBN(nn.Sequential):
 class FrozenConv(torch.autograd.Function):
     """A convolution of stride 1 and same size whose weights get no gradient: it does not keep its input.
 
-    Arguments: input, shape (n, channels, height, width); weight, shape (outputs, channels, k, k); bias or None.
+    Arguments: input, shape (n, channels, height, width); weight, shape (channels, channels, k, k); bias or None.
     """
 
     @staticmethod
@@ -88,13 +88,9 @@ class FrozenConv(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
         (weight,) = ctx.saved_tensors
         weight, pad = weight.to(gradient.dtype), weight.shape[-1] // 2
-        # Of the input, backward wants shape and memory format alone, and often the gradient has the same.
-        like, channels = gradient, weight.shape[1]
-        if gradient.shape[1] != channels:
-            shape = (len(gradient), channels, *gradient.shape[2:])
-            like = torch.empty(shape, dtype=gradient.dtype, device=gradient.device, memory_format=torch.channels_last)
+        # Of the input, backward wants shape and memory format alone, and the gradient has the same.
         of_input, _, _ = torch.ops.aten.convolution_backward(
-            gradient, like, weight, None, [1, 1], [pad, pad], [1, 1], False, [0, 0], 1, [True, False, False]
+            gradient, gradient, weight, None, [1, 1], [pad, pad], [1, 1], False, [0, 0], 1, [True, False, False]
         )
         return of_input, None, None
 

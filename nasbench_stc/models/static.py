@@ -114,7 +114,7 @@ class StaticSupernet:
     def __call__(self, images: Tensor, mixture: Mixture, live: Live) -> Tensor:
         """Class scores, shape (n, classes), of `images`, shape (n, 3, height, width), under `mixture`."""
         supernet, own = self.supernet, self.supernet.classifier.weight
-        weights = mixture.weights.to(own.device, own.dtype, non_blocking=True) * live.ops
+        weights = torch.where(live.ops, mixture.weights.to(own.device, own.dtype, non_blocking=True), 0.0)
         shift = None if mixture.shift is None else mixture.shift.to(own.device, own.dtype, non_blocking=True)
         x = images
         for before, cells in self._stages:
