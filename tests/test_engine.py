@@ -2,7 +2,6 @@
 
 import copy
 import math
-import warnings
 
 import measuring
 import numpy as np
@@ -293,31 +292,3 @@ def test_memory_goes_with_what_runs_not_with_what_there_is():
         peaks[name] = measuring.peak_memory(ours.both, "cpu")
     assert peaks["skips"] < 0.7 * peaks["convolutions"]
     assert peaks["convolutions"] < 0.8 * peaks["all"]
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_search_ends_in_finite_losses():
-    device = torch.device("cuda")
-    train, valid = images(0, device=device), images(1, device=device)
-    s = run(Search(lambda g: STC(StcSettings(), g), TINY, train, valid, 10, 0))
-    assert math.isfinite(s.result()[1]["loss"])
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_nothing_waits_for_the_gpu_within_a_step(precision):
-    ours = measuring.Ours(measuring.Size(8, 1, 16, 16), "cuda", precision)
-    ours.method.active = measuring.full()
-    ours.both()  # the first time has set-up to do
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        ours.weights()
-        torch.cuda.set_sync_debug_mode("warn")
-        with warnings.catch_warnings(record=True) as waits:
-            warnings.simplefilter("always")
-            ours.alpha()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    # Alpha is on the CPU, where the next sample is drawn: its gradient comes there, once.
-    assert len([wait for wait in waits if "synchroniz" in str(wait.message)]) <= 1

@@ -13,6 +13,7 @@ from gpu.steps import TINY, Way
 
 from nasbench_stc import files
 from nasbench_stc.data import readers
+from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.errors import BadCallError, DataError
 
 SMALL = {"images": (20, 4), "md5": {}}
@@ -147,7 +148,7 @@ def test_the_compared_steps_do_not_depend_on_the_order_of_the_images():
     way = Way("plan", "float32")
     one, other = (check.losses("darts", way, "cpu", TINY) for _ in range(2))
     assert check.difference(one, other) == 0
-    images = steps.on_device(check.mirrored(16, 8), "cpu", "float32")
+    images = DeviceImages(check.mirrored(16, 8), torch.device("cpu"))
     flipped, _ = images.augmented(torch.arange(16), torch.Generator().manual_seed(3))
     assert (flipped == images.plain(torch.arange(16))[0]).all()
 
@@ -164,7 +165,7 @@ def test_speed_measures_all_that_it_says(tmp_path, monkeypatch):
     found = json.loads(out.read_text())
     assert found["left_out"] == []
     assert {step["method"] for step in found["steps"]} == set(speed.METHODS)
-    assert {step["form"] for step in found["steps"]} == set(steps.forms())
+    assert {step["form"] for step in found["steps"]} == set(steps.FORMS)
     assert all(step["ms"] > 0 and step["mib"] > 0 for step in found["steps"])
     assert [(one["seeds"], one["by"]) for one in found["side_by_side"]] == [(2, "threads"), (2, "processes")]
     assert found["rating"]["all_cells_extrapolated"] > 0
@@ -175,7 +176,7 @@ def test_speed_measures_all_that_it_says(tmp_path, monkeypatch):
 
 def test_speed_leaves_out_what_does_not_fit(tmp_path):
     said = run(speed.main, 0.001, "--device", "cpu", "--quick", "--out", tmp_path / "speed.json")
-    assert f"left out: stc, {steps.forms()[0]}, float32: no time left" in said
+    assert f"left out: stc, {steps.FORMS[0]}, float32: no time left" in said
     assert json.loads((tmp_path / "speed.json").read_text())["steps"] == []
 
 

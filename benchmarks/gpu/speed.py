@@ -31,7 +31,7 @@ from nasbench_stc.runs.ranking import choose_cells
 from nasbench_stc.space import Cell
 
 from .seeds import Trial, by_processes, by_threads
-from .steps import TARGET, TINY, Way, build, epochs, forms, noise, precisions, wait
+from .steps import FORMS, TARGET, TINY, Way, build, epochs, noise, precisions, wait
 
 A_SEARCH = 50 * PAPER_STEPS
 """Steps of `paper`."""
@@ -276,9 +276,9 @@ def main(
     size, steps, box = (TINY, 2, 0.05) if quick else (TARGET, 50, 1.0)
     speed = Speed(device, size, steps, box, begin + total, out)
     low, *_ = order = [name for name in ("bfloat16", "float32") if name in precisions(device)]
-    best = Way(forms()[0], low, compiled=device.startswith("cuda") and forms()[0] == "static")
+    best = Way(FORMS[0], low, compiled=device.startswith("cuda"))
     seeds = (2,) if quick else (4, 8, 2)
-    plain = [Way(form, low) for form in forms()]
+    plain = [Way(form, low) for form in FORMS]
     in_turn: list[Callable[[], None]] = [
         lambda: speed.measure_steps("stc", best),
         lambda: _profile(speed, profiled, list(dict.fromkeys([best, *plain]))),
@@ -292,9 +292,9 @@ def main(
         lambda: speed.measure_seeds(best, "processes", seeds[0]),
         lambda: speed.measure_steps("snas", best),
     ]
-    if device.startswith("cuda") and "static" in forms():
+    if device.startswith("cuda"):
         in_turn.append(lambda: speed.measure_steps("stc", Way("static", low, graphs=False)))
-    rest = [Way(form, precision) for precision in reversed(order) for form in forms()]
+    rest = [Way(form, precision) for precision in reversed(order) for form in FORMS]
     in_turn += [lambda method=method, way=way: speed.measure_steps(method, way) for way in rest for method in METHODS]
     for measure in in_turn:
         measure()

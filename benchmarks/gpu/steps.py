@@ -7,17 +7,14 @@ device only at its end.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any, NamedTuple
 
 import torch
 from measuring import Size
 
-from nasbench_stc.data.images import DeviceImages, Images
+from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.engine import profile
 from nasbench_stc.engine.loop import MakeMethod, Search
-from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.runs import launch
 from nasbench_stc.runs.launch import Plan
 
@@ -29,7 +26,7 @@ class Way(NamedTuple):
     """How steps are computed."""
 
     form: str
-    """A value of the setting `form`; `plan` is what a version without that setting does."""
+    """A value of the setting `form`."""
     precision: str
     graphs: bool = True
     """Whether a step of the static form is one CUDA graph on a GPU; else its operations are launched one by one."""
@@ -43,20 +40,16 @@ class Way(NamedTuple):
     @property
     def changes(self) -> dict[str, Any]:
         """As settings of a protocol."""
-        asked = {"precision": self.precision, "form": self.form, "compiled": self.compiled}
-        return {name: value for name, value in asked.items() if name in _settings()}
+        return {"precision": self.precision, "form": self.form, "compiled": self.compiled}
 
 
-def forms() -> list[str]:
-    """The forms that this version has, the one that a GPU is to have first."""
-    choices = [form for form in _choices("form") if form != "auto"]
-    return sorted(choices, key=lambda form: form == "plan") or ["plan"]
+FORMS = ("static", "plan")
+"""The one that a GPU is to have first."""
 
 
 def precisions(device: str) -> list[str]:
-    """Those that this version has; on a CPU without bfloat16, which many compute very slowly."""
-    left_out = {"auto"} if device.startswith("cuda") else {"auto", "bfloat16"}
-    return [precision for precision in _choices("precision") if precision not in left_out]
+    """On a CPU without bfloat16, which many compute very slowly."""
+    return [*(["bfloat16"] if device.startswith("cuda") else []), "float32", "float64"]
 
 
 def build(method: str, way: Way, size: Size, device: str, steps: int, seed: int = 0, **changes: Any) -> Search:
@@ -72,23 +65,14 @@ def build(method: str, way: Way, size: Size, device: str, steps: int, seed: int 
 
 def search_of(todo: Plan, images: DeviceImages, make_method: MakeMethod | None = None) -> Search:
     """The search of a plan on these images, for weights and alpha; by another method, if one is given."""
-    more = {}
-    if make_method is None and hasattr(todo.method.cls, "on_device"):  # which a version without forms does not have
-        more["on_device"] = todo.method.cls.on_device
+    on_device = make_method is None and todo.method.cls.on_device
     make = make_method or todo.make_method
-    return Search(make, todo.engine, images, images, profile.CLASSES, todo.seed, todo.method.name, **more)
+    return Search(make, todo.engine, images, images, profile.CLASSES, todo.seed, todo.method.name, on_device)
 
 
 def noise(n: int, side: int, device: str) -> DeviceImages:
     """Images, always the same ones."""
     return profile.random_images(n, side, torch.device(device))
-
-
-def on_device(images: Images, device: str, precision: str) -> DeviceImages:
-    """The images there, for steps in that precision."""
-    if precision == "float64":
-        return DeviceImages(images, torch.device(device), torch.float64)
-    return DeviceImages(images, torch.device(device))
 
 
 def epochs(search: Search, seconds: float, device: str) -> tuple[float, int]:
@@ -108,12 +92,3 @@ def wait(device: str) -> None:
     """Until the device has done everything."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
-
-
-def _settings() -> dict[str, Any]:
-    return {item.name: item for item in fields(Protocol)}
-
-
-def _choices(name: str) -> Iterator[str]:
-    item = _settings().get(name)
-    yield from item.metadata["choices"] if item else ()
