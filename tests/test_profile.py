@@ -107,6 +107,18 @@ def test_single_paths_cost_less_than_all_operations(tiny: tuple[Profile, Path]) 
     assert not darts["weights"].drawn and len(darts["weights"].seconds) == 4 and len(darts["weights"].mib) == 1
 
 
+@pytest.mark.parametrize("form", ["plan", "static"])
+def test_every_precision_and_form_is_measured(form: str) -> None:
+    for precision in ("float32", "float64"):
+        changes = {"precision": precision, "form": form}
+        engine = sweep.plan("stc", protocol="smoke", changes=changes, device="cpu").engine
+        darts = load_method("darts")
+        found = measuring.measure_method(lambda g: darts(darts.Settings(), g), engine, torch.device("cpu"), 1, True)  # noqa: B023
+        assert {kind: cost.operations for kind, cost in found.costs.items()} == {"weights": 5, "alpha": 5}
+        subnet = measuring.measure_subnet(engine, torch.device("cpu"), 1)
+        assert subnet.costs.keys() == {"weights", "alpha"}
+
+
 def test_a_search_has_as_many_steps_as_the_protocol_says(tiny: tuple[Profile, Path]) -> None:
     steps = {point.method: point.steps for point in tiny[0].points}
     assert steps[SUBNET] == {}

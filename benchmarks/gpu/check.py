@@ -2,7 +2,7 @@
 
 Both start from the same weights and alpha and take the same batches: every batch is all images, in any order, and these
 are alike from both sides and not cropped, so that augmentation changes nothing. `darts` runs all operations; `stc`,
-without noise, what its alpha says; `paths` is a method of our own that runs given cells. TF32 is off.
+without noise, what its alpha says; `paths` is a method of our own that runs given cells. The engine has TF32 off.
 """
 
 from __future__ import annotations
@@ -97,15 +97,6 @@ def difference(one: Losses, other: Losses) -> float:
 
 def compare(device: str, size: Size) -> bool:
     """Show all losses; whether those that have to agree do."""
-    tf32 = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        return _compare(device, size)
-    finally:
-        torch.backends.cudnn.allow_tf32 = tf32
-
-
-def _compare(device: str, size: Size) -> bool:
     rows, agree = [], True
     for precision in (name for name in TOLERANCE if name in precisions(device)):
         for method in METHODS:

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import torch
 from measuring import Size
 
+from nasbench_stc.engine import profile
 from nasbench_stc.errors import RunError
 
-from .steps import Way, build, wait
+from .steps import Way, build
 
 
 class Trial(NamedTuple):
@@ -38,7 +39,7 @@ def by_threads(trial: Trial, seeds: int) -> float:
         with torch.cuda.stream(stream) if stream else nullcontext():
             searches.append(build(trial.method, trial.way, trial.size, trial.device, trial.steps, seed))
             searches[-1].run_epoch()
-    wait(trial.device)
+    profile.wait(torch.device(trial.device))
     barrier, errors = threading.Barrier(seeds + 1), []
 
     def one(number: int) -> None:
@@ -58,7 +59,7 @@ def by_threads(trial: Trial, seeds: int) -> float:
     begin = time.perf_counter()
     for thread in threads:
         thread.join()
-    wait(trial.device)
+    profile.wait(torch.device(trial.device))
     if errors:
         raise errors[0]
     return (time.perf_counter() - begin) / (seeds * trial.epochs * trial.steps)
@@ -95,12 +96,12 @@ def _one(trial: Trial, seed: int, barrier: Any, line: Connection, patience: floa
         torch.set_num_threads(1)
         search = build(trial.method, trial.way, trial.size, trial.device, trial.steps, seed)
         search.run_epoch()
-        wait(trial.device)
+        profile.wait(torch.device(trial.device))
         barrier.wait(patience)
         begin = time.monotonic()
         for _ in range(trial.epochs):
             search.run_epoch()
-        wait(trial.device)
+        profile.wait(torch.device(trial.device))
         line.send((begin, time.monotonic()))
     except Exception as error:
         barrier.abort()

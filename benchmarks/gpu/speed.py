@@ -24,6 +24,7 @@ from torch.profiler import ProfilerActivity
 from nasbench_stc.engine import profile
 from nasbench_stc.engine.evaluation import rate
 from nasbench_stc.engine.loop import Search
+from nasbench_stc.engine.precision import computing
 from nasbench_stc.models import Mixture
 from nasbench_stc.models.mixture import plan
 from nasbench_stc.runs import environment
@@ -31,7 +32,7 @@ from nasbench_stc.runs.ranking import choose_cells
 from nasbench_stc.space import Cell
 
 from .seeds import Trial, by_processes, by_threads
-from .steps import FORMS, TARGET, TINY, Way, build, epochs, noise, precisions, wait
+from .steps import FORMS, TARGET, TINY, Way, build, epochs, noise, precisions
 
 A_SEARCH = 50 * PAPER_STEPS
 """Steps of `paper`."""
@@ -147,7 +148,7 @@ class Speed:
             until = time.monotonic() + 3 * self.box
             for number, active in enumerate(drawn_paths(200, none=False)):
                 peer.choose(active)
-                with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=precision == "bfloat16"):
+                with computing(torch.device(self.device), precision):
                     took = seconds(peer.both, self.device)
                 if number > 1:  # the first ones warm up
                     spent.append(took)
@@ -238,12 +239,12 @@ def write_profile(path: Path, device: str, size: Size, ways: list[Way], steps: i
     for way in ways:
         search = build("stc", way, size, device, steps)
         search.run_epoch()
-        wait(device)
+        profile.wait(torch.device(device))
         with torch.profiler.profile(
             activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
         ) as recorded:
             search.run_epoch()
-            wait(device)
+            profile.wait(torch.device(device))
         events = recorded.key_averages()
         order = "self_device_time_total" if cuda else "self_cpu_time_total"
         parts.append(

@@ -10,7 +10,7 @@ import time
 from typing import Any, NamedTuple
 
 import torch
-from measuring import Size
+from measuring import SIZES, Size
 
 from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.engine import profile
@@ -18,7 +18,7 @@ from nasbench_stc.engine.loop import MakeMethod, Search
 from nasbench_stc.runs import launch
 from nasbench_stc.runs.launch import Plan
 
-TARGET = Size(16, 5, 32, 64)
+TARGET = SIZES["target"]
 TINY = Size(4, 1, 8, 16)
 
 
@@ -77,18 +77,12 @@ def noise(n: int, side: int, device: str) -> DeviceImages:
 
 def epochs(search: Search, seconds: float, device: str) -> tuple[float, int]:
     """Seconds a step over whole epochs, and how many epochs those were: as many as take `seconds`, at least one."""
-    wait(device)
+    profile.wait(torch.device(device))
     begin, done = time.perf_counter(), 0
     while True:
         search.run_epoch()
-        wait(device)
+        profile.wait(torch.device(device))
         done += 1
         spent = time.perf_counter() - begin
         if spent >= seconds:
             return spent / (done * search.steps), done
-
-
-def wait(device: str) -> None:
-    """Until the device has done everything."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)

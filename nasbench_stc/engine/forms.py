@@ -7,7 +7,8 @@ card on which launching is the cost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
@@ -102,11 +103,8 @@ class PlanForm:
 
     def loss(self, batch: Batch, mixture: Mixture, of_weights: bool) -> Tensor:
         """See `Form`."""
-        self.supernet.requires_grad_(of_weights)  # what only a weight gradient needs is else not even kept
-        try:
+        with _learning(self.supernet, of_weights):
             return self._loss(batch, mixture)
-        finally:
-            self.supernet.requires_grad_(True)
 
     def rating(self, batch: Batch, mixture: Mixture) -> tuple[Tensor, Tensor]:
         """See `Form`."""
@@ -180,11 +178,8 @@ class StaticForm:
         return loss.detach(), *torch.autograd.grad(loss, by)
 
     def _loss(self, batch: Batch, mixture: Mixture, of_weights: bool) -> Tensor:
-        self.supernet.requires_grad_(of_weights)
-        try:
+        with _learning(self.supernet, of_weights):
             return F.cross_entropy(self._scores(batch[0], mixture, self.static.live(mixture)), batch[1])
-        finally:
-            self.supernet.requires_grad_(True)
 
     def rating(self, batch: Batch, mixture: Mixture) -> tuple[Tensor, Tensor]:
         """See `Form`."""
@@ -241,6 +236,16 @@ class _Known(torch.autograd.Function):
     def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         found = [of_loss.to(gradient) * gradient for gradient in ctx.saved_tensors]
         return *found, *[None] * (3 - len(found))
+
+
+@contextmanager
+def _learning(supernet: Supernet, of_weights: bool) -> Iterator[None]:
+    """Whether losses of the block are differentiable in the weights; if not, what only that needs is not even kept."""
+    supernet.requires_grad_(of_weights)
+    try:
+        yield
+    finally:
+        supernet.requires_grad_(True)
 
 
 def _rated(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,7 @@ from nasbench_stc.engine.cost import StepCost
 from nasbench_stc.engine.forms import Batch, StaticForm
 from nasbench_stc.engine.graphs import WARM_UP
 from nasbench_stc.engine.loop import MakeMethod, Search
+from nasbench_stc.engine.precision import computing, kept_in, widened
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.methods.base import OneShotMethod
 from nasbench_stc.models import CellNetwork, Mixture
@@ -62,7 +63,8 @@ def measure_method(
             a few are enough for time, and one for memory.
         on_device: as of `Search`.
     """
-    images = random_images(protocol.batch_size, protocol.resolution or SIDE, device)
+    kept = kept_in(protocol.precision)
+    images = random_images(protocol.batch_size, protocol.resolution or SIDE, device, kept)
     search = Search(make_method, protocol, images, images, CLASSES, _SEED, on_device=on_device)
     learning = _begin_learning(search.method, protocol.epochs)
     search.supernet.train()
@@ -146,13 +148,14 @@ def measure_subnet(protocol: Protocol, device: torch.device, repeats: int) -> Me
     `weights` is a training step; `alpha` is what of an alpha step is the subnet's: its forward pass, and the way back
     through it without weight gradients. `repeats` are divided among the cells.
     """
-    images = random_images(protocol.batch_size, protocol.resolution or SIDE, device)
+    kept = kept_in(protocol.precision)
+    images = random_images(protocol.batch_size, protocol.resolution or SIDE, device, kept)
     index, generator = torch.arange(protocol.batch_size, device=device), torch.Generator(device).manual_seed(_SEED)
     seconds: dict[str, list[float]] = {"weights": [], "alpha": []}
     mib: dict[str, list[float]] = {"weights": [], "alpha": []}
     for cell in subnet_cells():
         network = CellNetwork(cell, protocol.channels, protocol.cells_per_stage, CLASSES)
-        network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(device, kept, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
         def batch() -> Batch:
             return images.augmented(index, generator)
@@ -201,25 +204,25 @@ def way_back(network: nn.Module, batch: Callable[[], Batch], protocol: Protocol)
 
 def _loss(network: nn.Module, batch: Batch, protocol: Protocol) -> Tensor:
     images, labels = batch
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=protocol.precision == "bfloat16"):
+    with computing(images.device, protocol.precision):
         logits = network(images)
-    return F.cross_entropy(logits.float(), labels)
+    return F.cross_entropy(widened(logits), labels)
 
 
-def random_images(n: int, side: int, device: torch.device) -> DeviceImages:
+def random_images(n: int, side: int, device: torch.device, dtype: torch.dtype = torch.float32) -> DeviceImages:
     """`n` images of noise, `side` pixels wide, in `CLASSES` classes; always the same ones."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (n, 3, side, side), dtype=np.uint8)
     images = Images(pixels, rng.integers(0, CLASSES, n), (120.0,) * 3, (60.0,) * 3, 2)
-    return DeviceImages(images, device)
+    return DeviceImages(images, device, dtype)
 
 
 def time_step(step: Step, device: torch.device) -> float:
     """Seconds of one step, until the device has done it."""
-    _wait(device)
+    wait(device)
     begin = time.perf_counter()
     step()
-    _wait(device)
+    wait(device)
     return time.perf_counter() - begin
 
 
@@ -259,6 +262,7 @@ def peak_memory(step: Step, device: torch.device) -> float:
     return peak / MIB
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Until the device has done everything."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
