@@ -61,18 +61,25 @@ def rate(
 
 
 @torch.inference_mode()
-def rate_mixture(
-    supernet: Supernet, mixture: Mixture, images: DeviceImages, batch_size: int, precision: str = "float32"
-) -> tuple[float, float]:
-    """Mean cross-entropy (nats) and percent right of the supernet under one mixture, on all images as they are.
+def rate_mixtures(
+    supernet: Supernet,
+    mixtures: Sequence[Mixture],
+    images: DeviceImages,
+    batch_size: int,
+    n_images: int = 0,
+    precision: str = "float32",
+) -> Rating:
+    """Each of `mixtures` on the first `n_images` images (0: all), as they are; one by one.
 
     Args:
         supernet, batch_size: as of `rate`.
     """
     supernet.eval()
-    loss, right = torch.zeros(2, dtype=torch.float64, device=images.labels.device)
-    for batch, labels in images.batches(batch_size, len(images)):
-        logits = scores(supernet, batch, mixture, precision)
-        loss += F.cross_entropy(logits, labels, reduction="sum")
-        right += (logits.argmax(dim=1) == labels).sum()
-    return loss.item() / len(images), 100 * right.item() / len(images)
+    loss, right = torch.zeros(2, len(mixtures), dtype=torch.float64, device=images.labels.device)
+    n = min(n_images or len(images), len(images))
+    for batch, labels in images.batches(batch_size, n):
+        for number, mixture in enumerate(mixtures):
+            logits = scores(supernet, batch, mixture, precision)
+            loss[number] += F.cross_entropy(logits, labels, reduction="sum")
+            right[number] += (logits.argmax(dim=1) == labels).sum()
+    return Rating(loss.cpu().numpy() / n, 100 * right.cpu().numpy() / n)

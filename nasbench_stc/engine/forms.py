@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol
 
 import torch
@@ -44,8 +45,8 @@ class Form(Protocol):
     def lr(self) -> float | Tensor:
         """The learning rate of this step."""
 
-    def train(self, batch: Batch, mixture: Mixture) -> Tensor:
-        """A step of SGD; returns the loss, detached."""
+    def train(self, batch: Batch, mixtures: Sequence[Mixture]) -> Tensor:
+        """A step of SGD along the sum of the mixtures' gradients; returns the mean of their losses, detached."""
 
     def loss(self, batch: Batch, mixture: Mixture, of_weights: bool) -> Tensor:
         """Differentiable in the mixture, and in the weights if `of_weights`."""
@@ -91,15 +92,18 @@ class PlanForm:
         images, labels = batch
         return F.cross_entropy(scores(self.supernet, images, mixture, self.settings.precision), labels)
 
-    def train(self, batch: Batch, mixture: Mixture) -> Tensor:
+    def train(self, batch: Batch, mixtures: Sequence[Mixture]) -> Tensor:
         """See `Form`."""
-        loss = self._loss(batch, mixture)
         self.sgd.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        losses = []
+        for mixture in mixtures:  # one after the other: what a gradient needs is kept for one at a time
+            loss = self._loss(batch, mixture)
+            loss.backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
         if self.settings.grad_clip:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.grad_clip)
         self.sgd.step()
-        return loss.detach()
+        return torch.stack(losses).mean()
 
     def loss(self, batch: Batch, mixture: Mixture, of_weights: bool) -> Tensor:
         """See `Form`."""
@@ -153,26 +157,34 @@ class StaticForm:
         """See `Form`; shape (), on the device."""
         return self.sgd.lr
 
-    def train(self, batch: Batch, mixture: Mixture) -> Tensor:
+    def train(self, batch: Batch, mixtures: Sequence[Mixture]) -> Tensor:
         """See `Form`."""
-        loss: Tensor = self._captured("train", self._train, batch, mixture)
+        loss: Tensor = self._captured("train", self._train, batch, mixtures)
         return loss
 
-    def _train(self, batch: Batch, mixture: Mixture) -> Tensor:
-        live = self.static.live(mixture)
-        loss = F.cross_entropy(self._scores(batch[0], mixture, live), batch[1])
-        self.sgd.step(torch.autograd.grad(loss, self.parameters), self.static.learning(live))
-        return loss.detach()
+    def _train(self, batch: Batch, mixtures: Sequence[Mixture]) -> Tensor:
+        losses, gradients, learning = [], None, None
+        for mixture in mixtures:
+            live = self.static.live(mixture)
+            loss = F.cross_entropy(self._scores(batch[0], mixture, live), batch[1])
+            found, learns = torch.autograd.grad(loss, self.parameters), self.static.learning(live)
+            gradients = found if gradients is None else torch._foreach_add(gradients, found)
+            learning = learns if learning is None else learning | learns
+            losses.append(loss.detach())
+        assert gradients is not None and learning is not None
+        self.sgd.step(gradients, learning)
+        return torch.stack(losses).mean()
 
     def loss(self, batch: Batch, mixture: Mixture, of_weights: bool) -> Tensor:
         """See `Form`."""
         if self.graphs.inside or of_weights or not torch.is_grad_enabled():
             return self._loss(batch, mixture, of_weights)
-        compute = partial(self._captured, "loss", self._loss_and_gradients, batch, mixture)
+        compute = partial(self._captured, "loss", self._loss_and_gradients, batch, [mixture])
         return _Known.apply(mixture.weights, mixture.shift, compute)  # type: ignore[no-untyped-call, no-any-return]
 
-    def _loss_and_gradients(self, batch: Batch, mixture: Mixture) -> tuple[Tensor, ...]:
+    def _loss_and_gradients(self, batch: Batch, mixtures: Sequence[Mixture]) -> tuple[Tensor, ...]:
         """The loss, and its gradient by the mixture's weights and, if there is one, by its shift."""
+        (mixture,) = mixtures
         by = [given.detach().requires_grad_() for given in (mixture.weights, mixture.shift) if given is not None]
         loss = self._loss(batch, Mixture(mixture.runs, *by), of_weights=False)
         return loss.detach(), *torch.autograd.grad(loss, by)
@@ -183,11 +195,12 @@ class StaticForm:
 
     def rating(self, batch: Batch, mixture: Mixture) -> tuple[Tensor, Tensor]:
         """See `Form`."""
-        rated: tuple[Tensor, Tensor] = self._captured("rating", self._rating, batch, mixture)
+        rated: tuple[Tensor, Tensor] = self._captured("rating", self._rating, batch, [mixture])
         return rated
 
     @torch.no_grad()
-    def _rating(self, batch: Batch, mixture: Mixture) -> tuple[Tensor, Tensor]:
+    def _rating(self, batch: Batch, mixtures: Sequence[Mixture]) -> tuple[Tensor, Tensor]:
+        (mixture,) = mixtures
         self.supernet.eval()
         rated = _rated(self._scores(batch[0], mixture, self.static.live(mixture)), batch[1])
         self.supernet.train()
@@ -210,15 +223,27 @@ class StaticForm:
             logits = self.static(images, mixture, live)
         return widened(logits)
 
-    def _captured(self, name: str, function: Callable[[Batch, Mixture], Any], batch: Batch, mixture: Mixture) -> Any:
-        """`function` of the batch and a mixture of tensors on the device, which a graph takes as its inputs."""
-        weights, shift = mixture.weights.detach().to(self.device, self.parameters[0].dtype), mixture.shift
-        inputs = [mixture.runs.to(self.device), weights, *([] if shift is None else [shift.detach().to(weights)])]
+    def _captured(
+        self,
+        name: str,
+        function: Callable[[Batch, Sequence[Mixture]], Any],
+        batch: Batch,
+        mixtures: Sequence[Mixture],
+    ) -> Any:
+        """`function` of the batch and mixtures of tensors on the device, which a graph takes as its inputs."""
+        inputs: list[Tensor] = []
+        kinds = []
+        for mixture in mixtures:
+            weights, shift = mixture.weights.detach().to(self.device, self.parameters[0].dtype), mixture.shift
+            inputs += [mixture.runs.to(self.device), weights, *([] if shift is None else [shift.detach().to(weights)])]
+            kinds.append((mixture.single, shift is not None))
 
-        def of_tensors(images: Tensor, labels: Tensor, *of_mixture: Tensor) -> Any:
-            return function((images, labels), Mixture(*of_mixture))
+        def of_tensors(images: Tensor, labels: Tensor, *of_mixtures: Tensor) -> Any:
+            left = iter(of_mixtures)
+            made = [Mixture(*islice(left, 2 + shifted)) for _, shifted in kinds]
+            return function((images, labels), made)
 
-        return self.graphs((name, mixture.single, shift is None), of_tensors, *batch, *inputs)
+        return self.graphs((name, *kinds), of_tensors, *batch, *inputs)
 
 
 class _Known(torch.autograd.Function):

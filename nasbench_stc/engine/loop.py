@@ -10,6 +10,7 @@ continued is the run that was never killed, bit for bit on the CPU at the same n
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.engine.clock import Clock
-from nasbench_stc.engine.evaluation import rate, rate_mixture
+from nasbench_stc.engine.evaluation import rate, rate_mixtures
 from nasbench_stc.engine.forms import Batch, Form, PlanForm, StaticForm
 from nasbench_stc.engine.precision import by_default, kept_in
 from nasbench_stc.engine.protocol import Protocol
@@ -153,8 +154,10 @@ class Search:
                 with self.clock("alpha"):
                     valid_loss += self.closing_step(index)
                 tick(epoch, step)
-        seconds = self.clock.lap()
         self._at = f"end of epoch {epoch}"
+        with self.clock("evaluation"), self._blamed("end_epoch"):
+            self.method.end_epoch(self.rate, _Weights(self))
+        seconds = self.clock.lap()
         with self._blamed("cell"):
             cell = _cell(self.method.cell(), "a Cell or None", Cell | None)
         with self._blamed("snapshot"):
@@ -184,8 +187,8 @@ class Search:
     def _weight_step(self, index: Tensor) -> Tensor:
         self.train_batch = self.train.augmented(index, self.generators["augmentation"])
         with self._blamed("weight_mixture"):
-            mixture = _checked(self.method.weight_mixture(), look=not self._whole)
-        return self.form.train(self.train_batch, mixture)
+            mixtures = [_checked(mixture, look=not self._whole) for mixture in self.method.weight_mixtures()]
+        return self.form.train(self.train_batch, mixtures)
 
     def alpha_step(self, index: Tensor) -> Tensor:
         """Upper level of Eq. 10: the method's own step on a validation batch.
@@ -222,10 +225,14 @@ class Search:
     def _blamed(self, what: str) -> AbstractContextManager[None]:
         return blamed(self.name, f"{self._at}, {what}")
 
-    def rate(self, cells: Sequence[Cell], n_images: int = 0) -> Rating:
-        """Cells under the supernet's weights on the first `n_images` validation images (0: all)."""
+    def rate(self, candidates: Sequence[Cell] | Sequence[Mixture], n_images: int = 0) -> Rating:
+        """Cells or mixtures under the supernet's weights on the first `n_images` validation images (0: all)."""
         p = self.protocol
-        return rate(self.supernet, cells, self.valid, p.eval_batch, n_images, p.precision)
+        cells = [candidate for candidate in candidates if isinstance(candidate, Cell)]
+        if len(cells) == len(candidates):
+            return rate(self.supernet, cells, self.valid, p.eval_batch, n_images, p.precision)
+        mixtures = [_checked(candidate) for candidate in candidates]
+        return rate_mixtures(self.supernet, mixtures, self.valid, p.eval_batch, n_images, p.precision)
 
     def result(self) -> tuple[Cell, dict[str, float]]:
         """The cell that results and, on all validation images, its `loss` (nats) and `accuracy` (percent).
@@ -242,11 +249,9 @@ class Search:
         found = {"loss": float(rating.loss[0]), "accuracy": float(rating.accuracy[0])}
         with self._blamed("super_cell"), torch.no_grad():
             mixture = self.method.super_cell()
-            whole = None if mixture is None else _checked(mixture)
-        if whole is not None:
-            p = self.protocol
-            loss, accuracy = rate_mixture(self.supernet, whole, self.valid, p.eval_batch, p.precision)
-            found |= {"super_cell_loss": loss, "super_cell_accuracy": accuracy}
+            if mixture is not None:
+                whole = self.rate([mixture])
+                found |= {"super_cell_loss": float(whole.loss[0]), "super_cell_accuracy": float(whole.accuracy[0])}
         return cell, found
 
     def state_dict(self) -> dict[str, Any]:
@@ -283,7 +288,7 @@ class Search:
         self.form.set_lr(p.lr_min + (p.lr - p.lr_min) * (1 + math.cos(math.pi * done)) / 2)
 
 
-def _checked(mixture: Mixture, look: bool = True) -> Mixture:
+def _checked(mixture: object, look: bool = True) -> Mixture:
     """The mixture, if it is one whose weights are numbers.
 
     Args:
@@ -316,6 +321,22 @@ def build_supernet(protocol: Protocol, classes: int, device: torch.device, seed:
         supernet = Supernet(protocol.channels, protocol.cells_per_stage, classes, protocol.bn == "running")
     supernet.to(device, kept_in(protocol.precision), memory_format=torch.channels_last)  # type: ignore[call-overload]
     return supernet
+
+
+class _Weights:
+    """Fulfils `nasbench_stc.methods.base.Weights`."""
+
+    def __init__(self, search: Search) -> None:
+        self._parts = {"supernet": search.supernet, "sgd": search.form}
+
+    def copy(self) -> dict[str, Any]:
+        """Parameters, running statistics, momentum."""
+        return copy.deepcopy({name: part.state_dict() for name, part in self._parts.items()})
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Take over what `copy` gave."""
+        for name, part in self._parts.items():
+            part.load_state_dict(kept[name])
 
 
 class _Batches:

@@ -1,8 +1,8 @@
 """What a weight-sharing method has to say: what to sample, how alpha learns, which cell results.
 
 The engine owns the loop, the supernet, the data and the files; a method owns its architecture parameters. What it
-needs of the supernet it is lent: an `Objective` for a step, a `Rate` for the end. So a method is one file that
-imports no more than this module, mixtures and the space.
+needs of the supernet it is lent: an `Objective` for a step, a `Rate` and the `Weights` between epochs, a `Rate` for the
+end. So a method is one file that imports no more than this module, mixtures and the space.
 
 A method's tensors live where its generator draws. That is the CPU, and the supernet takes a mixture's weights to its
 own device; but of a method whose steps are operations on tensors alone (`on_device`) it may be the GPU, where such a
@@ -63,7 +63,7 @@ def scalar(generator: torch.Generator) -> Tensor:
 
 
 class Rating(NamedTuple):
-    """How cells do under the supernet's weights; a value a cell, in the cells' order."""
+    """How cells or mixtures do under the supernet's weights; a value for each, in their order."""
 
     loss: NDArray[np.float64]
     """Mean cross-entropy, in nats."""
@@ -72,10 +72,23 @@ class Rating(NamedTuple):
 
 
 class Rate(Protocol):
-    """Rates cells by the supernet on validation images."""
+    """Rates by the supernet on validation images."""
 
-    def __call__(self, cells: Sequence[Cell], n_images: int = 0) -> Rating:
-        """All cells on the same images: the first `n_images` (0: all)."""
+    def __call__(self, candidates: Sequence[Cell] | Sequence[Mixture], n_images: int = 0) -> Rating:
+        """All candidates, cells or mixtures, on the same images: the first `n_images` (0: all).
+
+        Cells share what they have in common; mixtures are computed one by one.
+        """
+
+
+class Weights(Protocol):
+    """What the supernet has learned, SGD's momentum included: to be kept, and put back later."""
+
+    def copy(self) -> dict[str, Any]:
+        """All of it, as tensors and plain containers, which do not change any more; fit for `state_dict`."""
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """What `copy` gave is what the next step starts from."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +112,8 @@ class OneShotMethod(Protocol):
     """Settings that differ from the defaults under a protocol, by its name: the method's own, or the protocol's."""
 
     on_device: ClassVar[bool] = False
-    """Whether `weight_mixture` and `alpha_step` do nothing but the same operations on tensors, whatever these hold.
+    """Whether the steps (`weight_mixtures`, `alpha_step`) do nothing but the same operations on tensors, whatever
+    these hold.
 
     Such steps are captured once and replayed. So they make tensors on `generator.device`, look into none (no `item`, no
     `tolist`, no `if` on one), and change what they keep in place; numbers that change with the epoch are tensors, too
@@ -128,9 +142,16 @@ class OneShotMethod(Protocol):
         """The mixture under which the next weight step trains; its weights carry no gradient."""
         raise NotImplementedError
 
+    def weight_mixtures(self) -> Sequence[Mixture]:
+        """For a weight step of several mixtures on the same images: their gradients add up to one step of SGD."""
+        return (self.weight_mixture(),)
+
     def alpha_step(self, objective: Objective) -> Tensor:
         """Update the architecture parameters, and only those; returns the detached validation loss."""
         raise NotImplementedError
+
+    def end_epoch(self, rate: Rate, weights: Weights) -> None:
+        """After an epoch's steps: decide something by ratings, or take other weights for the next epoch."""
 
     def cell(self) -> Cell | None:
         """The cell that would result now; None where that takes ratings."""

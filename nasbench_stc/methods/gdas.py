@@ -51,14 +51,24 @@ class GDAS(AlphaMethod):
     def mixture(self) -> Mixture:
         """Eqs. 4 to 6: the argmax of Gumbel-softmax runs, with the weight one and the softmax's gradient."""
         soft = gumbel_softmax(self.alpha, self.tau, self.generator)
-        drawn = soft.argmax(dim=1)
-        hard = one_hot(drawn).to(soft.dtype) - soft.detach() + soft
-        others = hard.sum(dim=1) - hard.gather(1, drawn[:, None])[:, 0]
-        return Mixture.path(drawn, hard, others if self.settings.zero_terms else None)
+        return straight_through(soft, self.settings.zero_terms)
 
     def snapshot(self) -> dict[str, Any]:
         """alpha and the temperature."""
         return {**super().snapshot(), "tau": self.tau.item()}
+
+
+def straight_through(soft: Tensor, zero_terms: bool = False) -> Mixture:
+    """The path of the largest weights, each with the weight one and the gradient of `soft`, shape (6, 5).
+
+    Args:
+        soft: weights of the operations of each edge.
+        zero_terms: whether an edge puts out the sum of the other weights as well, which is zero, for its gradient.
+    """
+    drawn = soft.argmax(dim=1)
+    hard = one_hot(drawn).to(soft.dtype) - soft.detach() + soft
+    others = hard.sum(dim=1) - hard.gather(1, drawn[:, None])[:, 0]
+    return Mixture.path(drawn, hard, others if zero_terms else None)
 
 
 def gumbel_softmax(alpha: Tensor, tau: Tensor | float, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,53 @@
+"""beta-DARTS: DARTS with a term that keeps the softmax weights from running apart.
+
+Ye, Li, Yang, Lin, Hou & Ouyang, "beta-DARTS: Beta-decay regularization for differentiable architecture search", CVPR
+2022. Equation numbers below are the paper's; settings are those of the authors' code for NAS-Bench-201. Departures as
+of DARTS (`darts.py`); 100 epochs there, the protocol's here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from nasbench_stc.methods.alpha import ON_MIXTURES, AlphaSettings
+from nasbench_stc.methods.base import scalar
+from nasbench_stc.methods.darts import DARTS
+from nasbench_stc.settings import Ramp, setting
+
+
+@dataclass(frozen=True)
+class BetaDartsSettings(AlphaSettings):
+    """alpha's settings and the term's weight."""
+
+    decay_start: float = setting(0.0, "lambda, the weight of Beta-Decay, in the first epoch")
+    decay_end: float = setting(50.0, "lambda in the last epoch; it rises linearly (Sec. 4.1 of the paper)")
+
+
+class BetaDARTS(DARTS):
+    """First-order DARTS with Beta-Decay; see the module."""
+
+    Settings: ClassVar[type] = BetaDartsSettings
+    on_device = True
+    presets: ClassVar[dict[str, dict[str, Any]]] = ON_MIXTURES
+
+    def __init__(self, settings: BetaDartsSettings, generator: torch.Generator) -> None:
+        self.decay = scalar(generator)
+        super().__init__(settings, generator)
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """lambda rises."""
+        super().begin_epoch(epoch, epochs)
+        self.decay.fill_(Ramp(self.settings.decay_start, self.settings.decay_end).at(*self.now))
+
+    def terms(self) -> Sequence[Tensor]:
+        """Eq. 11: lambda times the mean over edges of log sum exp(alpha), whose gradient is softmax(alpha) (Eq. 12)."""
+        return (self.decay * self.alpha.logsumexp(dim=1).mean(),)
+
+    def snapshot(self) -> dict[str, Any]:
+        """alpha and lambda."""
+        return {**super().snapshot(), "decay": self.decay.item()}

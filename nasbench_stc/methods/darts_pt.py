@@ -1,0 +1,98 @@
+"""DARTS-PT: DARTS's supernet; an edge keeps the operation without which accuracy falls most, and the weights train on.
+
+Wang, Cheng, Chen, Tang & Hsieh, "Rethinking architecture selection in differentiable NAS", ICLR 2021: perturbation-based
+selection as in its Algorithm 1, in the form of the authors' code for NAS-Bench-201 (edges in random order, validation
+accuracy decides, alpha learns on). Departures: selection and the training in between are the last `selecting` of the
+protocol's epochs, under the same cosine (there 25 epochs after 100, at a tenth of the learning rate), and so their
+number is the protocol's; departures of DARTS (`darts.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from nasbench_stc.methods.alpha import ON_MIXTURES, AlphaSettings
+from nasbench_stc.methods.base import Rate, Weights
+from nasbench_stc.methods.darts import DARTS
+from nasbench_stc.models import Mixture
+from nasbench_stc.models.mixture import one_hot
+from nasbench_stc.settings import setting
+from nasbench_stc.space import EDGES, OPS, Cell
+
+OPEN = -1
+"""Of an edge that is not decided."""
+
+
+def without(mixture: Mixture, edge: int, op: int) -> Mixture:
+    """The mixture but for one operation; the weights of others stay as they are."""
+    runs = mixture.mask.clone()
+    runs[edge, op] = False
+    return Mixture(runs, mixture.weights)
+
+
+@dataclass(frozen=True)
+class DartsPtSettings(AlphaSettings):
+    """alpha's settings and the selection's."""
+
+    selecting: float = setting(0.2, "share of the epochs, at the end, over which edges are decided (there 25 of 125)")
+    select_images: int = setting(0, "validation images that decide; 0: all, as the authors")
+
+
+class DartsPT(DARTS):
+    """DARTS-PT; see the module."""
+
+    Settings: ClassVar[type] = DartsPtSettings
+    on_device = True
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "cpu": ON_MIXTURES["cpu"] | {"selecting": 0.3, "select_images": 5120},  # an edge an epoch
+        "digits": ON_MIXTURES["digits"] | {"selecting": 0.3},
+    }
+
+    def __init__(self, settings: DartsPtSettings, generator: torch.Generator) -> None:
+        device = generator.device
+        self.order = torch.randperm(len(EDGES), generator=generator, device=device)
+        self.chosen = torch.full((len(EDGES),), OPEN, device=device)
+        super().__init__(settings, generator)
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """How many edges are to be decided at the end of this epoch: all in equal steps, the last before the end."""
+        super().begin_epoch(epoch, epochs)
+        first = epochs - 1 - round(self.settings.selecting * epochs)
+        steps = max(epochs - 1 - first, 1)
+        self.due = len(EDGES) * max(epoch + 1 - first, 0) // steps if epoch + 1 < epochs else len(EDGES)
+
+    def mixture(self) -> Mixture:
+        """softmax(alpha) on edges that are open, the chosen operation alone on others."""
+        is_open, kept = self.chosen[:, None] == OPEN, one_hot(self.chosen)
+        return Mixture(is_open | kept, torch.where(is_open, self.alpha.softmax(dim=1), kept.to(self.alpha.dtype)))
+
+    def end_epoch(self, rate: Rate, weights: Weights) -> None:
+        """Decide the edges that are due: of each in turn the operation whose removal costs most accuracy stays."""
+        for edge in self.order.tolist()[: self.due]:
+            if self.chosen[edge] == OPEN:
+                with torch.no_grad():
+                    whole = self.mixture()
+                rating = rate([without(whole, edge, op) for op in range(len(OPS))], self.settings.select_images)
+                self.chosen[edge] = int(np.lexsort((-rating.loss, rating.accuracy))[0])
+
+    def cell(self) -> Cell:
+        """What was chosen, on open edges argmax of alpha."""
+        return Cell(tuple(torch.where(self.chosen == OPEN, self.alpha.argmax(dim=1), self.chosen).tolist()))
+
+    def snapshot(self) -> dict[str, Any]:
+        """alpha, and the operations chosen: -1 where an edge is open."""
+        return {**super().snapshot(), "chosen": self.chosen.tolist()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What DARTS keeps, what was chosen, and in which order edges come."""
+        return {**super().state_dict(), "chosen": self.chosen.clone(), "order": self.order}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        super().load_state_dict(state)
+        self.chosen.copy_(state["chosen"])
+        self.order.copy_(state["order"])

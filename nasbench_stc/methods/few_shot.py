@@ -1,0 +1,102 @@
+"""Few-shot NAS: one edge's operations each get a supernet of their own, which starts from the weights of a common one.
+
+Zhao, Wang, Tian, Fonseca & Guo, "Few-shot neural architecture search", ICML 2021, in the form of the authors' code for
+NAS-Bench-201: uniform paths, the edge 0→1 split into five, weights transferred. Departures: the common supernet and its
+parts share the protocol's epochs (there 600 and five times 300, each under a cosine of its own), and the parts take
+turns epoch by epoch, so that none learns at a lower rate than others; they take over the momentum, too; the search over
+the ratings is the evolution of SPOS (`spos.py`), where the paper has several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from nasbench_stc.methods.base import Rate, Rating, Weights, scalar
+from nasbench_stc.methods.spos import SPOS, EvolutionSettings
+from nasbench_stc.models import Mixture
+from nasbench_stc.settings import setting
+from nasbench_stc.space import EDGES, OPS, Cell
+
+
+@dataclass(frozen=True)
+class FewShotSettings(EvolutionSettings):
+    """The evolution's settings and those of the split."""
+
+    common: float = setting(0.5, "share of the epochs in which one supernet trains, before it is split", high=1)
+    edge: int = setting(0, "which edge is split, in the order of a cell's digits (the authors': 0→1)", high=5)
+
+
+class FewShot(SPOS):
+    """Few-shot NAS; see the module."""
+
+    Settings: ClassVar[type] = FewShotSettings
+    on_device = True
+
+    def __init__(self, settings: FewShotSettings, generator: torch.Generator) -> None:
+        super().__init__(settings, generator)
+        self.parts: dict[int, dict[str, Any]] = {}
+        self.found: Cell | None = None
+        self.fixed = scalar(generator)
+        self._split = torch.arange(len(EDGES), device=generator.device) == settings.edge
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Whose turn it is: the common supernet's (None), or that of the part for an operation."""
+        first = round(self.settings.common * epochs)
+        self.turn, self.next = ((e - first) % len(OPS) if e >= first else None for e in (epoch, epoch + 1))
+        self.last = epoch + 1 == epochs
+        self.fixed.fill_(-1 if self.turn is None else self.turn)
+
+    def weight_mixture(self) -> Mixture:
+        """Uniform paths, in a part with its operation on the edge that is split."""
+        device = self.generator.device
+        drawn = torch.randint(len(OPS), (len(EDGES),), generator=self.generator, device=device)
+        return Mixture.path(torch.where(self._split & (self.fixed >= 0), self.fixed.to(torch.int64), drawn))
+
+    def end_epoch(self, rate: Rate, weights: Weights) -> None:
+        """Keep the weights of whose turn it was, and take those of whose turn is next; in the end the evolution."""
+        now = weights.copy()
+        self.parts = dict.fromkeys(range(len(OPS)), now) if self.turn is None else {**self.parts, self.turn: now}
+        if self.last:
+            self.found = self.evolved(_InParts(rate, weights, self.parts, self.settings.edge))
+            weights.restore(self.parts[self.found.ops[self.settings.edge]])
+        elif self.next is not None:
+            weights.restore(self.parts[self.next])
+
+    def cell(self) -> Cell | None:
+        """What the evolution found; None before."""
+        return self.found
+
+    def result(self, rate: Rate) -> Cell:
+        """The same."""
+        assert self.found is not None  # after the last epoch
+        return self.found
+
+    def state_dict(self) -> dict[str, Any]:
+        """The parts' weights; the cell."""
+        return {"parts": self.parts, "found": None if self.found is None else list(self.found.ops)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        self.parts = state["parts"]
+        self.found = None if state["found"] is None else Cell(tuple(state["found"]))
+
+
+class _InParts:
+    """Rates cells, each in the part that has its operation."""
+
+    def __init__(self, rate: Rate, weights: Weights, parts: dict[int, dict[str, Any]], edge: int) -> None:
+        self.rate, self.weights, self.parts, self.edge = rate, weights, parts, edge
+
+    def __call__(self, candidates: Sequence[Any], n_images: int = 0) -> Rating:
+        loss, accuracy = np.empty((2, len(candidates)))
+        ops = np.array([cell.ops[self.edge] for cell in candidates])
+        for op in np.unique(ops).tolist():
+            self.weights.restore(self.parts[op])
+            (places,) = np.nonzero(ops == op)
+            loss[places], accuracy[places] = self.rate([candidates[place] for place in places], n_images)
+        return Rating(loss, accuracy)

@@ -1,0 +1,105 @@
+"""GAEA: an edge's weights are a point of the simplex, which learns by exponentiated gradient.
+
+Li, Khodak, Balcan & Talwalkar, "Geometry-aware gradient algorithms for neural architecture search", ICLR 2021: the
+update of its Algorithm 1, and of the variants for NAS-Bench-201 those of the authors' code: GAEA DARTS (`edarts`: all
+operations run, weighed by theta) and GAEA GDAS (`egdas`: one is drawn). Departures: one level of images for weights and
+another for theta (the paper's bilevel rows; its ERM rows use one for both); the protocol's number of epochs (25 there).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from nasbench_stc.methods.alpha import gradients, uniform_path
+from nasbench_stc.methods.base import Objective, OneShotMethod, scalar
+from nasbench_stc.methods.gdas import gumbel_softmax, straight_through
+from nasbench_stc.models import Mixture
+from nasbench_stc.settings import Ramp, setting
+from nasbench_stc.space import EDGES, NONE, OPS, Cell
+
+
+@dataclass(frozen=True)
+class GaeaSettings:
+    """What runs, and how theta learns."""
+
+    runs: str = setting("all", "GAEA DARTS: all operations; path: GAEA GDAS, one drawn", choices=("all", "path"))
+    theta_lr: float = setting(0.1, "of the exponentiated gradient (edarts; egdas: 0.01)")
+    entropy: float = setting(0.0, "weight of sum of theta log theta, which is kept low (edarts: 0; egdas: 0.01)")
+    smallest: float = setting(1e-5, "below which no weight falls before a row is normalized", low=1e-12, high=0.1)
+    none: bool = setting(False, "`none` does not compete: the authors search NAS-Bench-201 without it (exclude_zero)")
+    tau_start: float = setting(10.0, "path: temperature of the Gumbel-softmax in the first epoch", low=1e-3)
+    tau_end: float = setting(0.1, "path: temperature in the last epoch; it falls linearly", low=1e-3)
+    uniform: float = setting(0.0, "share of the epochs, at the start, with uniform paths, theta at rest", high=1)
+
+
+class GAEA(OneShotMethod):
+    """GAEA; see the module. `alpha` is theta, shape (6, 5): rows sum to one, and what does not compete has zero."""
+
+    Settings: ClassVar[type] = GaeaSettings
+    on_device = True
+
+    def __init__(self, settings: GaeaSettings, generator: torch.Generator) -> None:
+        super().__init__(settings, generator)
+        self.competes = torch.ones(len(EDGES), len(OPS), device=generator.device)
+        self.competes[:, NONE] = float(settings.none)
+        self.alpha = (self.competes / self.competes.sum(dim=1, keepdim=True)).requires_grad_()
+        self.tau = scalar(generator)
+        self.begin_epoch(0, 1)
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """theta learns after the uniform epochs; the temperature falls."""
+        first = round(self.settings.uniform * epochs)
+        self.learns = epoch >= first
+        ramp = Ramp(self.settings.tau_start, self.settings.tau_end)
+        self.tau.fill_(ramp.at(max(epoch - first, 0), epochs - first))
+
+    def mixture(self) -> Mixture:
+        """theta weighs all operations, or GDAS draws one from it."""
+        if self.settings.runs == "all":
+            return Mixture.full(self.alpha)
+        return straight_through(gumbel_softmax(self.positive().log(), self.tau, self.generator))
+
+    def positive(self) -> Tensor:
+        """theta, with the smallest positive number and no gradient in place of zeros: its logarithm is a number."""
+        return self.alpha.clamp(min=torch.finfo(self.alpha.dtype).tiny)
+
+    def weight_mixture(self) -> Mixture:
+        """The same, theta a constant."""
+        with torch.no_grad():
+            return self.mixture() if self.learns else uniform_path(self.generator)
+
+    def alpha_step(self, objective: Objective) -> Tensor:
+        """theta ← theta · exp(-lr · gradient), row by row normalized."""
+        s = self.settings
+        loss = objective.valid_loss(self.mixture())
+        theta = self.positive()
+        (gradient,) = gradients([loss, s.entropy * (theta * theta.log()).sum()], [self.alpha])
+        with torch.no_grad():
+            moved = (self.alpha * torch.exp(-s.theta_lr * gradient)).clamp(min=s.smallest) * self.competes
+            self.alpha.copy_(moved / moved.sum(dim=1, keepdim=True))
+        return loss.detach()
+
+    def cell(self) -> Cell:
+        """argmax of theta on each edge."""
+        return Cell(tuple(self.alpha.argmax(dim=1).tolist()))
+
+    def super_cell(self) -> Mixture | None:
+        """All operations under theta, where that is what the search trains."""
+        return Mixture.full(self.alpha) if self.settings.runs == "all" else None
+
+    def snapshot(self) -> dict[str, Any]:
+        """theta, under the name that all methods give their table."""
+        return {"alpha": self.alpha.tolist()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """theta."""
+        return {"alpha": self.alpha.detach().clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        with torch.no_grad():
+            self.alpha.copy_(state["alpha"])
