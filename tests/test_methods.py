@@ -422,7 +422,7 @@ def test_a_step_of_the_controller_is_the_mean_over_its_samples():
 @pytest.mark.parametrize("name", methods.of_kind("one-shot"))
 def test_a_continued_search_is_the_same_search(name):
     loaded = methods.load(name)
-    small = {"candidates": 5, "controller_steps": 2, "controller_samples": 3, "uniform": 0.3}
+    small = {"candidates": 5, "controller_steps": 2, "controller_samples": 3, "uniform": 0.3, "generations": 2}
     small = {key: value for key, value in small.items() if hasattr(loaded.Settings(), key)}
     whole, first, second = (search(loaded, 3, **small) for _ in range(3))
     whole.run_epoch()

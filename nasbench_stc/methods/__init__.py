@@ -49,13 +49,23 @@ METHODS = {
         enas=("enas:ENAS", "ENAS: an LSTM draws cells, learns by REINFORCE (Pham et al., 2018)"),
         snas=("snas:SNAS", "SNAS: all operations, concrete relaxation (Xie et al., 2019)"),
         drnas=("drnas:DrNAS", "DrNAS: all operations, weights drawn from a Dirichlet distribution (Chen et al., 2021)"),
-        beta_darts=("beta_darts:BetaDARTS", "beta-DARTS: softmax weights are kept from running apart (Ye et al., 2022)"),
+        beta_darts=(
+            "beta_darts:BetaDARTS",
+            "beta-DARTS: softmax weights are kept from running apart (Ye et al., 2022)",
+        ),
         darts_minus=("darts_minus:DARTSMinus", "DARTS-: an auxiliary skip connection fades away (Chu et al., 2021)"),
         gaea=("gaea:GAEA", "GAEA: weights on the simplex, exponentiated gradient (Li et al., 2021)"),
         darts_pt=("darts_pt:DartsPT", "DARTS-PT: an edge keeps what accuracy misses most (Wang et al., 2021)"),
         spos=("spos:SPOS", "SPOS: uniform paths, then evolution over the ratings (Guo et al., 2020)"),
-        fairnas=("fairnas:FairNAS", "FairNAS: all operations of an edge in each step, then evolution (Chu et al., 2021)"),
+        fairnas=(
+            "fairnas:FairNAS",
+            "FairNAS: all operations of an edge in each step, then evolution (Chu et al., 2021)",
+        ),
         few_shot=("few_shot:FewShot", "few-shot NAS: a supernet for each operation of an edge (Zhao et al., 2021)"),
+        duel=(
+            "duel:Duel",
+            "Duel: two operations an edge meet, weighed by a draw from their Dirichlet distribution (ours)",
+        ),
     ),
     **_ours(
         "black-box",

@@ -29,7 +29,7 @@ class GaeaSettings:
     runs: str = setting("all", "GAEA DARTS: all operations; path: GAEA GDAS, one drawn", choices=("all", "path"))
     theta_lr: float = setting(0.1, "of the exponentiated gradient (edarts; egdas: 0.01)")
     entropy: float = setting(0.0, "weight of sum of theta log theta, which is kept low (edarts: 0; egdas: 0.01)")
-    smallest: float = setting(1e-5, "below which no weight falls before a row is normalized", low=1e-12, high=0.1)
+    smallest: float = setting(1e-5, "below which no weight of what competes falls", low=1e-12, high=0.1)
     none: bool = setting(False, "`none` does not compete: the authors search NAS-Bench-201 without it (exclude_zero)")
     tau_start: float = setting(10.0, "path: temperature of the Gumbel-softmax in the first epoch", low=1e-3)
     tau_end: float = setting(0.1, "path: temperature in the last epoch; it falls linearly", low=1e-3)
@@ -73,13 +73,13 @@ class GAEA(OneShotMethod):
             return self.mixture() if self.learns else uniform_path(self.generator)
 
     def alpha_step(self, objective: Objective) -> Tensor:
-        """theta ← theta · exp(-lr · gradient), row by row normalized."""
+        """theta ← theta · exp(-lr · gradient), row by row normalized (here by softmax, which does not overflow)."""
         s = self.settings
         loss = objective.valid_loss(self.mixture())
         theta = self.positive()
         (gradient,) = gradients([loss, s.entropy * (theta * theta.log()).sum()], [self.alpha])
         with torch.no_grad():
-            moved = (self.alpha * torch.exp(-s.theta_lr * gradient)).clamp(min=s.smallest) * self.competes
+            moved = (theta.log() - s.theta_lr * gradient).softmax(dim=1).clamp(min=s.smallest) * self.competes
             self.alpha.copy_(moved / moved.sum(dim=1, keepdim=True))
         return loss.detach()
 

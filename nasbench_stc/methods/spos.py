@@ -34,7 +34,9 @@ class EvolutionSettings:
     mutations: int = setting(25, "of these mutated parents, at most")
     crossovers: int = setting(25, "of these children of two parents, at most; what lacks is drawn at random")
     parents: int = setting(10, "the best cells so far, of which children are made", low=1)
-    mutation_rate: float = setting(0.1, "chance of an edge of a mutated parent to have its operation drawn anew", high=1)
+    mutation_rate: float = setting(
+        0.1, "chance of an edge of a mutated parent to have its operation drawn anew", high=1
+    )
     select_images: int = setting(512, "validation images that rate a cell: a batch; 0: all")
 
 
