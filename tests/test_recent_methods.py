@@ -322,13 +322,13 @@ def test_fairnas_takes_each_operation_of_each_edge_once():
 def test_a_step_of_several_mixtures_is_one_step_along_the_sum_of_their_gradients(double, form):
     protocol = changed(TINY, {"form": form, "grad_clip": 0.5, "weight_decay": 0.01, "precision": "float64"})
     s, twin = (search(FairNAS, 1, protocol) for _ in range(2))
+    optimizer = torch.optim.SGD(twin.supernet.parameters(), 0.1, 0.9, weight_decay=0.01)
     for step in range(3):
         x, y = s.train.plain(torch.arange(8 * step, 8 * step + 8))
         batch = x.double(), y
         mixtures = s.method.weight_mixtures()
         loss = s.form.train(batch, mixtures)
         losses = [F.cross_entropy(twin.supernet(batch[0], mixture), batch[1]) for mixture in mixtures]
-        optimizer = torch.optim.SGD(twin.supernet.parameters(), 0.1, 0.9, weight_decay=0.01) if step == 0 else optimizer
         optimizer.zero_grad()
         sum(losses).backward()
         # Both convolutions of the edge from input to output learn in every step; behind `none` others may not.

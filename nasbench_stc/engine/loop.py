@@ -327,7 +327,7 @@ class _Weights:
     """Fulfils `nasbench_stc.methods.base.Weights`."""
 
     def __init__(self, search: Search) -> None:
-        self._parts = {"supernet": search.supernet, "sgd": search.form}
+        self._parts: dict[str, Any] = {"supernet": search.supernet, "sgd": search.form}
 
     def copy(self) -> dict[str, Any]:
         """Parameters, running statistics, momentum."""

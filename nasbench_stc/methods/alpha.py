@@ -18,7 +18,6 @@ from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
 from nasbench_stc.space import EDGES, OPS, Cell
 
-
 ON_MIXTURES: dict[str, dict[str, Any]] = {name: {"uniform": 0.0, "alpha_lr": 3e-3} for name in ("cpu", "digits")}
 """Presets of the methods since 2020 whose weights train on mixtures: alpha learns from the first step, as with their
 authors, at ten times the rate, for the short protocols have a tenth of the steps."""

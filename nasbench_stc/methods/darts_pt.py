@@ -1,10 +1,10 @@
-"""DARTS-PT: DARTS's supernet; an edge keeps the operation without which accuracy falls most, and the weights train on.
+"""DARTS-PT: of DARTS's supernet an edge keeps the operation without which accuracy falls most; the rest trains on.
 
-Wang, Cheng, Chen, Tang & Hsieh, "Rethinking architecture selection in differentiable NAS", ICLR 2021: perturbation-based
-selection as in its Algorithm 1, in the form of the authors' code for NAS-Bench-201 (edges in random order, validation
-accuracy decides, alpha learns on). Departures: selection and the training in between are the last `selecting` of the
-protocol's epochs, under the same cosine (there 25 epochs after 100, at a tenth of the learning rate), and so their
-number is the protocol's; departures of DARTS (`darts.py`).
+Wang, Cheng, Chen, Tang & Hsieh, "Rethinking architecture selection in differentiable NAS", ICLR 2021:
+perturbation-based selection as in its Algorithm 1, in the form of the authors' code for NAS-Bench-201 (edges in random
+order, validation accuracy decides, alpha learns on). Departures: selection and the training in between are the last
+`selecting` of the protocol's epochs, under the same cosine (there 25 epochs after 100, at a tenth of the learning
+rate); those of DARTS (`darts.py`).
 """
 
 from __future__ import annotations

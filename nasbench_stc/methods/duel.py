@@ -1,4 +1,4 @@
-"""Duel: two operations of an edge meet in each step, with weights drawn from DrNAS's Dirichlet distribution of these two.
+"""Duel: two operations of an edge meet in each step, weighed by a draw from DrNAS's Dirichlet distribution of them.
 
 Ours. STC-NAS runs one operation an edge, and so its alpha is told how an edge compares with its parallel edges; DrNAS
 runs all, and its alpha is told how an edge's operations compare, at several times the cost. Here, on each edge,

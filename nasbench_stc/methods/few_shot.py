@@ -92,11 +92,12 @@ class _InParts:
     def __init__(self, rate: Rate, weights: Weights, parts: dict[int, dict[str, Any]], edge: int) -> None:
         self.rate, self.weights, self.parts, self.edge = rate, weights, parts, edge
 
-    def __call__(self, candidates: Sequence[Any], n_images: int = 0) -> Rating:
-        loss, accuracy = np.empty((2, len(candidates)))
-        ops = np.array([cell.ops[self.edge] for cell in candidates])
+    def __call__(self, candidates: Sequence[Cell] | Sequence[Mixture], n_images: int = 0) -> Rating:
+        cells = [candidate for candidate in candidates if isinstance(candidate, Cell)]
+        loss, accuracy = np.empty((2, len(cells)))
+        ops = np.array([cell.ops[self.edge] for cell in cells])
         for op in np.unique(ops).tolist():
             self.weights.restore(self.parts[op])
             (places,) = np.nonzero(ops == op)
-            loss[places], accuracy[places] = self.rate([candidates[place] for place in places], n_images)
+            loss[places], accuracy[places] = self.rate([cells[place] for place in places], n_images)
         return Rating(loss, accuracy)

@@ -1,4 +1,4 @@
-"""SPOS: weights learn on uniformly drawn paths; in the end evolution searches for the cell that the supernet rates best.
+"""SPOS: weights learn on uniformly drawn paths; then evolution searches for the cell that the supernet rates best.
 
 Guo, Zhang, Mu, Heng, Liu, Wei & Sun, "Single path one-shot neural architecture search with uniform sampling", ECCV
 2020: uniform sampling and evolution as in its Algorithm 1, with the settings of the authors' code. Departures: no limit
