@@ -160,9 +160,10 @@ def _write(out: Path, content: bytes) -> None:
 def methods(name: str | None) -> None:
     """What can be searched with; with NAME, its settings and the reason for each default.
 
-    NAME may be a class in a file, path/to/file.py:Name.
+    NAME may be a class in a file, path/to/file.py:Name, or a sampler of Optuna, optuna:TPESampler.
     """
     from nasbench_stc.methods import KINDS, METHODS, installed
+    from nasbench_stc.methods.optuna_sampler import INSTALL, SAMPLERS, is_installed
 
     if name is not None:
         _settings(name)
@@ -178,6 +179,12 @@ def methods(name: str | None) -> None:
         click.echo("of other packages:")
         for key, point in offered.items():
             click.echo(f"  {key:<{width}}  {point.value} ({point.dist.name if point.dist else 'unknown package'})")
+    if is_installed():
+        click.echo("black-box, samplers of Optuna:")
+        for key, about in SAMPLERS.items():
+            click.echo(f"  {f'optuna:{key}':<{len('optuna:') + max(map(len, SAMPLERS))}}  {about}")
+    else:
+        click.echo(f"Optuna's samplers, optuna:TPESampler and others: {INSTALL}")
     click.echo("Your own: --method path/to/file.py:Name; `stc-bench methods NAME` lists settings.")
 
 

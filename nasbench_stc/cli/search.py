@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     "--method",
     default="stc",
     show_default=True,
-    help="What to search with: names (stc,rea), path/to/file.py:Name, all methods of a kind (one-shot, black-box, "
-    "training-free), or all; `stc-bench methods` lists them.",
+    help="What to search with: names (stc,rea), path/to/file.py:Name, optuna:TPESampler, all methods of a kind "
+    "(one-shot, black-box, training-free), or all; `stc-bench methods` lists them.",
 )
 @click.option("--dataset", default="cifar10", show_default=True, help="cifar10, cifar100, ImageNet16-120 or digits.")
 @click.option("--seeds", default="3", show_default=True, help="How many (3 is 0, 1, 2), or which (777,888,999).")

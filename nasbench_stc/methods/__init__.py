@@ -2,6 +2,7 @@
 
 A package offers a method through the entry-point group `nasbench_stc.methods`; a file's class is named by
 `path/to/file.py:Name`. Either way it is a subclass of `OneShotMethod` (`base.py`) or `BlackBoxMethod` (`blackbox.py`).
+A sampler of Optuna is named by `optuna:Name` (`optuna_sampler.py`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import re
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -132,7 +134,7 @@ def installed() -> dict[str, EntryPoint]:
 
 
 def find(spec: str) -> Method:
-    """The method that is called so, or the class in a file, `path/to/file.py:Name`.
+    """The method that is called so, the class in a file, `path/to/file.py:Name`, or Optuna's sampler, `optuna:Name`.
 
     Raises:
         BadCallError: there is none; the message says what there is.
@@ -152,8 +154,14 @@ def find(spec: str) -> Method:
         return _method(name, getattr(own_module, name), origin, spec)
     offered = installed()
     if spec not in offered:
+        if sampler := re.fullmatch("optuna[:-](.+)", spec):  # with a hyphen in records
+            from nasbench_stc.methods import optuna_sampler
+
+            name, cls, origin = optuna_sampler.find_sampler(sampler[1])
+            return _method(name, cls, origin, name)
         raise BadCallError(
-            f"{choose('method', spec, (*METHODS, *offered))}; or a class in a file: path/to/file.py:Name"
+            f"{choose('method', spec, (*METHODS, *offered))}; or a class in a file: path/to/file.py:Name; "
+            "or a sampler of Optuna: optuna:TPESampler"
         )
     point = offered[spec]
     origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value

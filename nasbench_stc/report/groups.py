@@ -28,6 +28,7 @@ DISPLAY_NAMES = {
     "sh": "SH",
     "hyperband": "Hyperband",
     "bohb": "BOHB",
+    "optuna-TPESampler": "TPE",
     "area": "AREA",
     "params": "#Params",
     "flops": "FLOPs",

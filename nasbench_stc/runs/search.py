@@ -35,7 +35,7 @@ def search(
     """Run one search and look the cell up.
 
     Args:
-        method: as `stc-bench methods` lists them, or `path/to/file.py:Name`.
+        method: as `stc-bench methods` lists them, `path/to/file.py:Name` or `optuna:TPESampler`.
         dataset: `cifar10`, `cifar100`, `ImageNet16-120`, or for methods that train or score networks `digits`.
         seed: everything random follows from it.
         protocol: as `stc-bench methods NAME` lists them, or `auto`.
