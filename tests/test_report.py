@@ -9,6 +9,7 @@ import math
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +26,7 @@ from nasbench_stc.report.render import Column, Row, Spread, Table
 from nasbench_stc.runs import Record, SimulatedRun
 from nasbench_stc.space import Cell
 
-OURS = 18  # the first of our rows, after the printed ones
+OURS = 36  # the first of our rows, after the printed ones
 
 
 def make_record(seed: int = 0, **changes: Any) -> Record:
@@ -73,7 +74,8 @@ def test_the_rows_are_the_papers() -> None:
         *(("NATS-Bench", name) for name in ("RSPS", "DARTS(1st)", "DARTS(2nd)", "GDAS", "SETN", "ENAS")),
         ("STC-NAS", "STC-NAS"),
     ]
-    assert len(rows) + len(published.load_without_supernet().rows) == OURS
+    printed = (rows, published.load_without_supernet().rows, published.load_since().rows)
+    assert sum(map(len, printed)) == OURS
     assert all(list(row.scores) == list(COLUMNS) for row in rows)
     assert [row.method for row in rows if row.seconds is None] == ["Optimal", "DARTS(2nd)"]
 
@@ -113,16 +115,19 @@ def test_every_number_has_a_source_and_the_doubtful_ones_a_note() -> None:
     }
 
 
-def test_printed_numbers_are_what_their_cells_look_up_to(nb201: Benchmark) -> None:
+@pytest.mark.parametrize(("load", "count"), [(published.load, 24), (published.load_since, 36)])
+def test_printed_numbers_are_what_their_cells_look_up_to(
+    load: Callable[[], published.Published], count: int, nb201: Benchmark
+) -> None:
     checked = 0
-    for row in published.load(6).rows:
+    for row in load().rows:
         for key, score in row.scores.items():
             if score.lookup:
                 values = nb201.accuracy([Cell.parse(digits) for digits in score.lookup], *COLUMNS[key])
                 assert np.mean(values) == pytest.approx(score.mean, abs=0.0051)
                 assert np.std(values) == pytest.approx(score.std or 0.0, abs=0.0051)
                 checked += 1
-    assert checked == 24
+    assert checked == count
 
 
 @pytest.mark.parametrize(
@@ -148,6 +153,129 @@ def test_damaged_published_numbers_are_refused(damage: str) -> None:
         content = None
     with pytest.raises(DataError, match=r"table6\.json.*damaged"):
         published.parse(content, "table6.json")
+
+
+SINCE = [
+    *("PC-DARTS", "FS-DARTS", "FS-ENAS", "DrNAS", "DARTS-PT", "PT fix α"),
+    *("DARTS-", "FairNAS", "SGNAS", "iDARTS", "RLNAS", "β-DARTS"),
+    *("CDARTS-1", "CDARTS-2", "CDARTS-3", "Λ-DARTS", "EG-NAS", "ReLIZO"),
+]
+
+
+def since(method: str) -> published.PublishedRow:
+    return next(row for row in published.load_since().rows if row.method == method)
+
+
+def test_the_rows_published_since() -> None:
+    rows = published.load_since().rows
+    assert [row.method for row in rows] == SINCE
+    assert {row.block for row in rows} == {"Published since"}
+    assert {row.method: row.runs for row in rows if row.runs} == {
+        **dict.fromkeys(["DARTS-", "FairNAS", "SGNAS"], 4),
+        **dict.fromkeys(["RLNAS", "ReLIZO"], 3),
+        **dict.fromkeys([name for name in SINCE if name.startswith("CDARTS")], 1),
+    }
+    searched_on = {row.method: row.search_dataset for row in rows if row.search_dataset}
+    assert searched_on == dict.fromkeys(["DARTS-PT", "PT fix α", "DARTS-", "FairNAS", "SGNAS", "ReLIZO"], "cifar10")
+    assert [(row.method, row.seconds) for row in rows if row.seconds] == [("ReLIZO", 55005)]
+    partial = ["FS-DARTS", "FS-ENAS", "DARTS-PT", "PT fix α"]
+    assert [row.method for row in rows if list(row.scores) == ["cifar10-test"]] == partial
+    assert all(list(row.scores) == list(COLUMNS) for row in rows if row.method not in partial)
+    assert all(row.note for row in rows if row.method.startswith(("CDARTS", *partial)))
+
+
+@pytest.mark.parametrize(
+    ("method", "source", "printed"),
+    [
+        ("PC-DARTS", "EEEA-Net.*Table 9", "89.96±0.15 93.41±0.30 67.12±0.39 67.48±0.89 40.83±0.08 41.31±0.22"),
+        ("DrNAS", "GENIUS.*Table 1", "91.55±0.00 94.36±0.00 73.49±0.00 73.51±0.00 46.37±0.00 46.34±0.00"),
+        ("iDARTS", "GENIUS.*Table 1", "89.86±0.60 93.58±0.32 70.57±0.24 70.83±0.48 40.38±0.59 40.89±0.68"),
+        ("DARTS-", "MathNAS.*Table 8", "91.03±0.44 93.80±0.40 71.36±1.51 71.53±1.51 44.87±1.46 45.12±0.82"),
+        ("FairNAS", "MathNAS.*Table 8", "90.07±0.57 93.23±0.18 70.94±0.84 71.00±1.46 41.90±1.00 42.19±0.31"),
+        ("RLNAS", "RZ-NAS.*Table 2", "89.94±0.00 93.35±0.00 70.98±0.00 70.71±0.00 46.86±0.00 43.70±0.00"),
+        ("EG-NAS", "CoLLM-NAS.*Table 4", "90.12±0.05 93.56±0.02 70.78±0.12 70.91±0.07 44.89±0.29 46.13±0.46"),
+        ("ReLIZO", "ReLIZO.*Table 2", "89.50±1.53 92.45±1.84 69.00±2.27 69.03±1.98 42.09±3.55 42.31±3.87"),
+    ],
+)
+def test_golden_rows_published_since(method: str, source: str, printed: str) -> None:
+    """The numbers as the source prints them, one after another."""
+    row = since(method)
+    assert " ".join(f"{score.mean:.2f}±{score.std:.2f}" for score in row.scores.values()) == printed
+    assert re.search(source, row.scores["cifar10-valid"].source)
+
+
+def test_an_error_that_is_printed_is_the_rest_of_the_accuracy() -> None:
+    for method, error in (("DARTS-PT", "11.89"), ("PT fix α", "6.20")):
+        row = since(method)
+        assert row.scores["cifar10-test"].mean == pytest.approx(100 - float(error))
+        assert f"test error of {error} %" in row.note
+
+
+def test_best_of_several_is_said_and_so_is_doubt() -> None:
+    assert "cell 1 is the best of them" in since("CDARTS-1").note
+    doubtful = {(row.method, key) for row in published.load_since().rows for key in row.scores if row.scores[key].note}
+    assert doubtful == {
+        ("FairNAS", "cifar100-valid"),
+        ("RLNAS", "cifar100-valid"),
+        ("RLNAS", "ImageNet16-120-valid"),
+    }
+
+
+def test_what_is_said_of_rlnas_holds_in_the_table(nb201: Benchmark) -> None:
+    cells = [Cell.from_index(index) for index in range(15_625)]
+    assert max(nb201.accuracy(cells, *COLUMNS["ImageNet16-120-valid"])) == pytest.approx(46.73, abs=0.005)
+    values = np.asarray(nb201.accuracy(cells, *COLUMNS["cifar100-valid"]))
+    assert np.abs(values - since("RLNAS").scores["cifar100-valid"].mean).min() > 0.005
+
+
+@pytest.mark.parametrize(
+    "damage", ["order", "no columns", "unknown column", "no note", "no number of runs", "runs", "runs of all", "source"]
+)
+def test_damaged_rows_with_gaps_are_refused(damage: str) -> None:
+    text = Path(published.__file__).with_suffix("").joinpath("since.json").read_text(encoding="utf-8")
+    content = json.loads(text)
+    published.parse(content, "since.json", gaps=True)
+    row = next(row for row in content["rows"] if row["method"] == "CDARTS-1")
+    cells = row["cells"]
+    if damage == "order":
+        cells["cifar10-valid"] = cells.pop("cifar10-valid")
+    elif damage == "no columns":
+        cells.clear()
+    elif damage == "unknown column":
+        cells["svhn-test"] = cells["cifar10-test"]
+    elif damage == "no note":
+        row["note"] = ""
+    elif damage == "no number of runs":
+        del row["runs"]
+    elif damage == "runs":
+        row["runs"] = 0
+    elif damage == "runs of all":
+        content["runs"] = 3
+    else:
+        cells["cifar10-test"]["source"] = ""
+    with pytest.raises(DataError, match=r"since\.json.*damaged"):
+        published.parse(content, "since.json", gaps=True)
+
+
+def test_gaps_are_refused_where_none_are_expected() -> None:
+    text = Path(published.__file__).with_suffix("").joinpath("since.json").read_text(encoding="utf-8")
+    with pytest.raises(DataError, match=r"since\.json.*FS-DARTS.*they have to be cifar10-valid"):
+        published.parse(json.loads(text), "since.json")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_section_published_since_is_in_every_format(format: str) -> None:
+    table = make_table(6, Inputs(three()))
+    sections = list(dict.fromkeys(row.section for row in table.rows))
+    assert sections.index("Published since") == sections.index("NAS-Bench-201, without a supernet") + 1
+    assert sections.index("Ours: nb201") == sections.index("Published since") + 1
+    text = " ".join(render(table, format, 400).split())
+    assert "Published since" in text and "FairNAS" in text and "MathNAS paper (Wang et al., NeurIPS 2023)" in text
+    assert ("$\\beta$-DARTS" if format == "latex" else "β-DARTS") in text
+    rows = {row.values["method"]: row for row in table.rows if row.section == "Published since"}
+    assert list(rows) == SINCE
+    assert all(row.notes[0].startswith("Source: ") for row in rows.values())
+    assert rows["DrNAS"].values["n"] is None and rows["FairNAS"].values["n"] == 4
 
 
 # Grouping
@@ -419,7 +547,7 @@ def test_a_notebook_gets_the_text_too(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_markdown_has_the_same_number_of_cells_in_every_row() -> None:
     lines = [line for line in render(make_table(6, Inputs(three())), "markdown").splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {14}
-    assert len(lines) == 2 + OURS + 5 + 2  # head, printed rows, sections, ours and its interval
+    assert len(lines) == 2 + OURS + 6 + 2  # head, printed rows, sections, ours and its interval
 
 
 def test_latex_is_well_formed() -> None:

@@ -41,9 +41,13 @@ class PublishedRow:
     seconds: float | None
     """Of one search."""
     search_dataset: str | None
-    """Where the cell was searched; `each`: anew for every column; None: no search."""
+    """Where the cell was searched; `each`: anew for every column; None: no search, or not printed."""
     scores: Mapping[str, PublishedScore]
-    """By column of the report, all six."""
+    """By column of the report: all six, or of a table with gaps those that are printed."""
+    runs: int | None
+    """Independent searches behind each mean; None: no search, or not printed."""
+    note: str = ""
+    """What the means are, where they are not plainly those of several searches."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,8 @@ class Published:
     """One printed table."""
 
     reference: str
-    runs: int
-    """Independent searches behind each mean."""
+    runs: int | None
+    """Independent searches behind each mean; None where every row has its own number and its own source."""
     rows: tuple[PublishedRow, ...]
 
 
@@ -158,6 +162,19 @@ def load_without_supernet() -> Published:
 
 
 @cache
+def load_since() -> Published:
+    """Rows of weight-sharing methods on NAS-Bench-201 that were printed after those of the STC-NAS paper's Table 6.
+
+    Each has its own source and number of searches, and only the columns that the source prints.
+
+    Raises:
+        DataError: the file that comes with the package is missing or damaged.
+    """
+    name = "since.json"
+    return parse(_content(name), name, gaps=True)
+
+
+@cache
 def load_costs(number: int = 3) -> PublishedCosts:
     """The printed table `number` of the STC-NAS paper, one of costs.
 
@@ -204,8 +221,14 @@ def _figure(content: Mapping[str, Any] | None) -> PublishedFigure | None:
     return figure
 
 
-def parse(content: Any, name: str) -> Published:
+def parse(content: Any, name: str, gaps: bool = False) -> Published:
     """The printed table in `content`, as read from JSON; `name` is for messages.
+
+    Args:
+        content: what the file has.
+        name: the file's.
+        gaps: whether rows may lack columns; then each says its own number of searches, and, where a column lacks its
+            deviation, in a note what the number is.
 
     Raises:
         DataError: something is missing, unknown, or no percentage.
@@ -216,9 +239,17 @@ def parse(content: Any, name: str) -> Published:
         for row in content["rows"]:
             where = f"{name}, row {row['method']} of block {row['block'] or '(none)'}"
             scores = {key: _score(cell) for key, cell in row["cells"].items()}
-            _check(scores, row["seconds"], row["search_dataset"])
-            rows.append(PublishedRow(row["block"], row["method"], row["seconds"], row["search_dataset"], scores))
+            searched = row["search_dataset"]
+            _check(scores, row["seconds"], searched, gaps)
+            if gaps:
+                runs, note = row["runs"], row["note"]
+                _check_gaps(scores, runs, note)
+            else:
+                runs, note = content["runs"] if searched is not None else None, ""
+            rows.append(PublishedRow(row["block"], row["method"], row["seconds"], searched, scores, runs, note))
         where = name
+        if gaps is not (content["runs"] is None):
+            raise ValueError(f"{content['runs']} searches behind each mean")
         if len({(row.block, row.method) for row in rows}) != len(rows):
             raise ValueError("a method stands twice in a block")
         return Published(content["reference"], content["runs"], tuple(rows))
@@ -230,11 +261,20 @@ def _score(cell: Mapping[str, Any]) -> PublishedScore:
     return PublishedScore(**{**cell, "lookup": tuple(cell.get("lookup", ()))})
 
 
-def _check(scores: Mapping[str, PublishedScore], seconds: float | None, search_dataset: str | None) -> None:
+def _check_gaps(scores: Mapping[str, PublishedScore], runs: int | None, note: str) -> None:
+    if runs is not None and (not isinstance(runs, int) or runs < 1):
+        raise ValueError(f"{runs} searches")
+    if not note and any(score.std is None for score in scores.values()):
+        raise ValueError("has a mean without a deviation, and no note of what it is")
+
+
+def _check(scores: Mapping[str, PublishedScore], seconds: float | None, search_dataset: str | None, gaps: bool) -> None:
     if search_dataset not in (None, EACH, *DATASETS):
         raise ValueError(f"search data set {search_dataset!r}")
-    if list(scores) != list(COLUMNS):
-        raise ValueError(f"columns {', '.join(scores)}; they have to be {', '.join(COLUMNS)}")
+    expected = [key for key in COLUMNS if key in scores] if gaps else list(COLUMNS)
+    if not scores or list(scores) != expected:
+        allowed = "some of " if gaps else ""
+        raise ValueError(f"columns {', '.join(scores)}; they have to be {allowed}{', '.join(COLUMNS)}")
     for key, score in scores.items():
         if not 0 <= score.mean <= 100 or (score.std is not None and not 0 <= score.std <= 50):
             raise ValueError(f"{key}: {score.mean} ± {score.std} is no percentage")

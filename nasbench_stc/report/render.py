@@ -36,6 +36,7 @@ _SPREAD = ("mean", "std", "interval95", "indistinct")  # what CSV has of one
 _ESTIMATE = ("value", "low", "high")
 _LATEX_DROP = 2  # what a page has room for
 _LATEX_SIGNS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX_GREEK = str.maketrans({"α": r"$\alpha$", "β": r"$\beta$", "Λ": r"$\Lambda$"})
 
 
 @dataclass(frozen=True)
@@ -362,7 +363,7 @@ def _latex_head(columns: tuple[Column, ...]) -> list[str]:
 def _escape_latex(text: str) -> str:
     text = re.sub(r"[\\{}~^&%$#_]", lambda sign: _LATEX_SIGNS.get(sign[0], f"\\{sign[0]}"), text)
     text = re.sub(r"`([^`]*)`", r"\\texttt{\1}", text.replace("--", "-{}-"))
-    text = text.replace("±", r"$\pm$").replace(INDISTINCT, r"$\approx$")
+    text = text.translate(_LATEX_GREEK).replace("±", r"$\pm$").replace(INDISTINCT, r"$\approx$")
     return text.replace("×", r"$\times$").replace("→", r"$\to$").replace(MISSING, "--")
 
 

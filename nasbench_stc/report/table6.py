@@ -25,7 +25,14 @@ from nasbench_stc.report.groups import (
     grouped,
 )
 from nasbench_stc.report.inputs import Inputs, Missing
-from nasbench_stc.report.published import EACH, Published, PublishedRow, load, load_without_supernet
+from nasbench_stc.report.published import (
+    EACH,
+    Published,
+    PublishedRow,
+    load,
+    load_since,
+    load_without_supernet,
+)
 from nasbench_stc.report.render import Column, Row, Spread, Table
 from nasbench_stc.report.yardsticks import Yardstick, yardsticks
 from nasbench_stc.runs import Record, SimulatedRun, simulate
@@ -57,9 +64,9 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
     """
     records, benchmarks = inputs.searches, inputs.benchmarks
     published = published or load(6)
-    without_supernet = load_without_supernet()
+    without_supernet, since = load_without_supernet(), load_since()
     groups = grouped(records)
-    rows = [_published_row(row, table) for table in (published, without_supernet) for row in table.rows]
+    rows = [_published_row(row, table) for table in (published, without_supernet, since) for row in table.rows]
     left: list[Mapping[str, str]] = []
     for name, digest in dict.fromkeys(group.benchmark for group in groups):
         members = [group for group in groups if group.benchmark == (name, digest)]
@@ -73,7 +80,7 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
             left.append(members[0].first.benchmark)
     left_out = len(records) - sum(len(group.records) for group in groups)
     missing = () if groups else tuple(Missing(what, inputs.command(call)) for what, call in _CALLS.items())
-    caption = _caption(groups, published, without_supernet, left_out, left)
+    caption = _caption(groups, (published, without_supernet, since), left_out, left)
     if of_ablations := len(inputs.records) - len(records):
         told = f"Runs of ablations, which change a setting, are not here: {of_ablations}."
         caption += (f"{told} Tables 7 and 8 and Figures 5 to 8 show them.",)
@@ -82,18 +89,21 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
 
 def _published_row(row: PublishedRow, published: Published) -> Row:
     scores = {key: Spread(score.mean, score.std, None, score.source, score.note) for key, score in row.scores.items()}
-    searched = row.search_dataset is not None
+    sources = "; ".join(dict.fromkeys(score.source for score in row.scores.values()))
+    notes = [score.note for score in row.scores.values() if score.note]
+    if published.runs is None:  # one note, for marks take room
+        notes = [" ".join(filter(None, [f"Source: {sources}.", row.note, *notes]))]
     return Row(
         section=_SECTIONS.get(row.block, row.block),
         values={
             "method": row.method,
             "seconds": row.seconds,
-            "n": published.runs if searched else None,
+            "n": row.runs,
             "search_dataset": row.search_dataset,
             **scores,
         },
-        notes=tuple(score.note for score in row.scores.values() if score.note),
-        details={"source": "; ".join(dict.fromkeys(score.source for score in row.scores.values()))},
+        notes=tuple(notes),
+        details={"source": sources},
     )
 
 
@@ -193,11 +203,11 @@ def _seeds(records: Sequence[Record]) -> str:
 
 def _caption(
     groups: Sequence[Group],
-    published: Published,
-    without_supernet: Published,
+    printed: tuple[Published, Published, Published],
     left_out: int,
     not_at_hand: Sequence[Mapping[str, str]],
 ) -> tuple[str, ...]:
+    published, without_supernet, since = printed
     lines = [
         f"Mean ± standard deviation (ddof=0) over n independent searches; in the paper's rows n={published.runs}.",
     ]
@@ -207,8 +217,12 @@ def _caption(
         f"Optimal: the best of all cells, column by column. It and the rows down to STC-NAS paper are as printed in: "
         f"{published.reference}. The section {without_supernet.rows[0].block} is not in that table: "
         f"{without_supernet.reference}; n={without_supernet.runs}.",
+        f"Nor are the rows of the section {since.rows[0].block}: methods that share weights, each as its source in the "
+        "notes prints it. Where n, the data set searched on or a column is not printed there, none is here; nor is it "
+        "known with what ddof the deviations are.",
         f"Rows searched on {EACH}, those of the section NATS-Bench among them, had a search on each data set, and a "
-        "column shows that of its own. All others were searched on one data set, and the cells looked up on all.",
+        "column shows that of its own. All others that name a data set were searched on that one, and the cells looked "
+        "up on all.",
     ]
     if not groups:
         return tuple(lines)
