@@ -14,7 +14,7 @@ from nasbench_stc.cli.search import announce, parse_seeds, show
 @click.command()
 @click.argument("name", required=False)
 @click.option("--dataset", help="What to search on.  [default: the paper's: cifar10, for consistency cifar100]")
-@click.option("--seeds", help="How many, or which (777,888,999).  [default: 3, for depth 8]")
+@click.option("--seeds", help="How many, or which (777,888,999).  [default: 3, for depth 8, for study 100 to 104]")
 @options.jobs
 @click.option(
     "--protocol",
@@ -39,7 +39,7 @@ def ablate(
     device: str,
     resume: bool,
 ) -> None:
-    """Run what one of the paper's ablations compares; without NAME, list them.
+    """Run what one of the paper's ablations, or the study, compares; without NAME, list them.
 
     Runs that are in --out already are not run again, those without changes from earlier searches among them.
     """
@@ -55,7 +55,7 @@ def ablate(
     from nasbench_stc.benchmark import open_benchmark
 
     ablation = find_ablation(name)
-    chosen = list(range(ablation.seeds)) if seeds is None else parse_seeds(seeds)
+    chosen = list(ablation.seeds) if seeds is None else parse_seeds(seeds)
     opened = open_benchmark(benchmark, data_dir)
     from nasbench_stc.runs import launch
     from nasbench_stc.runs.ablate import plans

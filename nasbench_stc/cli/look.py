@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--table", metavar="NAME", help="The paper's table 1, 3, 6, 7 or 8; differences, ranking or records.")
+@click.option("--table", metavar="NAME", help="The paper's table 1, 3, 6, 7 or 8; differences, ranking, study or records.")
 @click.option("--figure", metavar="NAME", help="The paper's figure 2, 3, 5 to 10; anytime or pareto.")
 @click.option("--all", "everything", is_flag=True, help="Every table and figure, or the command that it waits for.")
 @click.option("--metric", metavar="NAME", help="Of the figure pareto; `stc-bench metrics` lists what there is.")

@@ -25,6 +25,7 @@ from nasbench_stc.report import (
     records,
     scores,
     skips,
+    study,
     table1,
     table3,
     table6,
@@ -80,6 +81,7 @@ TABLES = {
     "8": TableMaker("without one of the consistencies", ablation_tables.build_consistency),
     "differences": TableMaker("methods against one of them, by common seeds", differences.build),
     "ranking": TableMaker("how well supernets rank cells", ranking.build),
+    "study": TableMaker("arms of the study, by its criterion", study.build),
     "records": TableMaker("the runs behind all this", records.build),
 }
 """By the paper's number, or a name."""

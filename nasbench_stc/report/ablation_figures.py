@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nasbench_stc.report import style
-from nasbench_stc.report.ablation_tables import about, change_of
+from nasbench_stc.report.ablation_tables import change_of
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.differences import NOT_TOLD_APART
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.render import INDISTINCT, Spread
-from nasbench_stc.report.studies import Study, missing, required
+from nasbench_stc.report.studies import Study, about, missing, required
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +51,8 @@ def _build(inputs: Inputs, name: str) -> Chart:
     picture = _Picture(_X[name], study.score, study.title, shown)
     others = [f"{other.title} (n={len(other.records)} in all)" for other in found[1:]]
     caption = (
-        f"{about(study)} Dots: runs; diamonds and bars: their mean and its 95 % t-interval (ddof=1, cut at the axis). "
+        f"{about(study, study.score)} Dots: runs; diamonds and bars: their mean and its 95 % t-interval (ddof=1, cut "
+        "at the axis). "
         f"{_changes(study)} {_SAID[name]}" + f" Runs that are not shown: {'; '.join(others)}." * bool(others)
     )
     details = {"study": study.title, "score": study.score, "benchmark_sha256": study.setting.benchmark[1]}

@@ -16,9 +16,9 @@ from nasbench_stc.report.groups import distinct_cells
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.published import PublishedRows, load_rows
 from nasbench_stc.report.render import Column, Row, Spread, Table
-from nasbench_stc.report.studies import Study, missing, studies
+from nasbench_stc.report.studies import Study, about, missing, studies
 from nasbench_stc.runs import Record
-from nasbench_stc.runs.ablation import ABLATIONS, Arm
+from nasbench_stc.runs.ablation import Arm
 
 _PAPER, _OURS = "paper", "ours"
 
@@ -130,23 +130,5 @@ def _caption(found: Sequence[Study], published: PublishedRows) -> tuple[str, ...
         "and half the width of its interval.",
         NOT_TOLD_APART,
     ]
-    lines += [about(study) for study in found]
+    lines += [about(study, study.score) for study in found]
     return tuple(lines)
-
-
-def about(study: Study) -> str:
-    """What the arms of a study change, and what it ran on."""
-    setting = study.setting
-    changes = [
-        f"{arm.label}: {', '.join([*(f'{k}={v}' for k, v in arm.changes.items()), *_on(arm)])}"
-        for arm, _ in study.arms
-        if not arm.is_usual
-    ]
-    return (
-        f"{ABLATIONS[study.name].stands_for}, {study.title}: {'; '.join(changes)}. Compared by {study.score}; looked "
-        f"up in {setting.benchmark[0]} (sha256 {setting.benchmark[1][:12]}); searched on {setting.device}."
-    )
-
-
-def _on(arm: Arm) -> list[str]:
-    return [f"searched on {arm.dataset}"] if arm.dataset else []

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_stc.report import statistics, style
-from nasbench_stc.report.ablation_tables import about
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.groups import distinct_cells
 from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.published import load_rows
-from nasbench_stc.report.studies import Study, missing, required
+from nasbench_stc.report.studies import Study, about, missing, required
 from nasbench_stc.runs import Record
 
 if TYPE_CHECKING:
@@ -40,8 +39,8 @@ def build(inputs: Inputs) -> Chart:
     if not panels:  # a ranking takes two
         raise MissingRecords(*missing(inputs, "depth", found))
     caption = (
-        f"{about(study)} Each mark is a search; across: validation accuracy of the cell found under the supernet's "
-        f"weights; up: its {study.score} in the benchmark. tau-b and its two-sided p (exact without ties). "
+        f"{about(study, study.score)} Each mark is a search; across: validation accuracy of the cell found under the "
+        f"supernet's weights; up: its {study.score} in the benchmark. tau-b and its two-sided p (exact without ties). "
         f"{' '.join(_told(panel, study) for panel in panels)} {_as_printed()}"
     )
     details = {

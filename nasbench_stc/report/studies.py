@@ -127,7 +127,7 @@ def _lacking(inputs: Inputs, study: Study) -> Missing | None:
 
 def _short(study: Study) -> list[str]:
     """The arms that lack seeds."""
-    wanted = ABLATIONS[study.name].seeds
+    wanted = len(ABLATIONS[study.name].seeds)
     return [f"{arm.label} ({len(records)} of {wanted})" for arm, records in study.arms if len(records) < wanted]
 
 
@@ -135,3 +135,25 @@ def _lacking_all(inputs: Inputs, name: str) -> Missing:
     ablation = ABLATIONS[name]
     what = f"the searches of {ablation.stands_for}: {ablation.about}"
     return Missing(what, inputs.command(f"ablate {name}{inputs.like_ours}"))
+
+
+def about(study: Study, compared_by: str) -> str:
+    """What the arms of a study change, by what they are compared, and what they ran on."""
+    setting = study.setting
+    changes = [
+        f"{arm.label}: {', '.join([*_method(arm), *(f'{k}={v}' for k, v in arm.changes.items()), *_on(arm)])}"
+        for arm, _ in study.arms
+        if not arm.is_usual
+    ]
+    return (
+        f"{ABLATIONS[study.name].stands_for}, {study.title}: {'; '.join(changes)}. Compared by {compared_by}; looked "
+        f"up in {setting.benchmark[0]} (sha256 {setting.benchmark[1][:12]}); searched on {setting.device}."
+    )
+
+
+def _on(arm: Arm) -> list[str]:
+    return [f"searched on {arm.dataset}"] if arm.dataset else []
+
+
+def _method(arm: Arm) -> list[str]:
+    return [f"method {arm.method}"] if arm.method != "stc" else []

@@ -31,7 +31,7 @@ def plans(
     protocol = choose_protocol(protocol, dataset, device)
     return [
         launch.plan(arm.method, arm.dataset or dataset, seed, protocol, arm.changes, device)
-        for seed in seeds or range(ablation.seeds)
+        for seed in seeds or ablation.seeds
         for arm in ablation.of(dataset, protocol)
     ]
 

@@ -1,4 +1,6 @@
-"""The paper's ablations as searches: which runs each of them compares. Nothing here imports torch.
+"""The paper's ablations, and the study of its open choices, as searches: which runs each of them compares.
+
+Nothing here imports torch.
 
 On NAS-Bench-201 an ablation costs no retraining: the benchmark says what the cells of its searches score. A run belongs
 to an arm by its method and by what it changes of protocol and method, so that runs that were made for something else,
@@ -31,7 +33,7 @@ class Arm:
     @property
     def is_usual(self) -> bool:
         """Whether it is the search as it is, which the other arms are compared with."""
-        return not self.changes and not self.dataset
+        return self.method == "stc" and not self.changes and not self.dataset
 
 
 Arms = tuple[Arm, ...]
@@ -45,11 +47,11 @@ class Ablation:
     """Several arms, each run with the same seeds."""
 
     stands_for: str
-    """The table or figure of the paper."""
+    """The table or figure of the paper, or of the study."""
     about: str
     arms: Callable[[str, Protocol], Arms]
     """From the data set and the protocol's own settings, in the paper's order."""
-    seeds: int = 3
+    seeds: tuple[int, ...] = (0, 1, 2)
     dataset: str = "cifar10"
     """The paper's, and the default."""
 
@@ -114,6 +116,32 @@ def _epochs(dataset: str, own: Protocol) -> Arms:
     return Arm("STC-NAS", longer), Arm("DARTS", longer, "darts")
 
 
+TUNING_SEEDS = (100, 101, 102, 103, 104)
+"""Of the study, by which settings are chosen; results are of other seeds."""
+
+
+def _study(dataset: str, own: Protocol) -> Arms:
+    softmax: dict[str, Any] = {"activation": "softmax", "idle_alpha": "moves"}
+    straight: dict[str, Any] = {"scale": "straight-through"}
+    return (
+        Arm("default"),
+        Arm("softmax", softmax),
+        Arm("softmax, straight through", softmax | straight),
+        Arm("straight through", straight),
+        Arm("no JS", {"lambda_end": 0.0}),
+        Arm("wide noise", {"noise": 1.0}),
+        Arm("wide noise, no JS", {"noise": 1.0, "lambda_end": 0.0}),
+        Arm("wide noise, slow", {"noise": 1.0, "alpha_lr": 1e-3}),
+        Arm("no uniform epochs", {"uniform": 0.0, "alpha_lr": 1e-3}),
+        Arm("long uniform phase", {"uniform": 0.9, "alpha_lr": 1e-2}),
+        Arm("DARTS", {}, "darts"),
+        Arm("DARTS on mixtures alone", {"uniform": 0.0, "alpha_lr": 1e-3}, "darts"),
+        Arm("DrNAS", {}, "drnas"),
+        Arm("duel of any two", {}, "duel"),
+        Arm("duel with the leader", {"pairs": "leader"}, "duel"),
+    )
+
+
 ABLATIONS = {
     "activation": Ablation("Figure 6", "ReLU, softmax or sigmoid makes alpha an operation's weight", _activation),
     "noise": Ablation("Figure 7", "the initial range of the sampling noise", _noise),
@@ -125,7 +153,12 @@ ABLATIONS = {
         dataset="cifar100",
     ),
     "epochs": Ablation("Figure 8", "three times the epochs, DARTS against STC-NAS", _epochs),
-    "depth": Ablation("Figure 5", "eight searches each in the protocol's network and in a smaller one", _depth, 8),
+    "depth": Ablation(
+        "Figure 5", "eight searches each in the protocol's network and in a smaller one", _depth, tuple(range(8))
+    ),
+    "study": Ablation(
+        "Table study", "why STC-NAS falls behind: the arms of docs/study.md, on tuning seeds", _study, TUNING_SEEDS
+    ),
 }
 
 
