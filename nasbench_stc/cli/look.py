@@ -131,9 +131,9 @@ def _known(method: str, records: Sequence[Record]) -> str:
     Raises:
         BadCallError: no record is of it, and it is none of ours.
     """
-    from nasbench_stc.methods import METHODS
+    from nasbench_stc.methods import ours
 
-    names = list(dict.fromkeys([*METHODS, *(record.method for record in records)]))
+    names = list(dict.fromkeys([*ours(), *(record.method for record in records)]))
     if method not in names:
         raise choose("method", method, names)
     return method
@@ -162,18 +162,17 @@ def methods(name: str | None) -> None:
 
     NAME may be a class in a file, path/to/file.py:Name.
     """
-    from nasbench_stc.methods import KINDS, METHODS, installed
+    from nasbench_stc.methods import KINDS, installed, of_kind, ours
 
     if name is not None:
         _settings(name)
         return
     offered = installed()
-    width = max(map(len, (*METHODS, *offered)))
+    width = max(map(len, (*ours(), *offered)))
     for kind, about in KINDS.items():
         click.echo(f"{kind}: {about}")
-        for key, entry in METHODS.items():
-            if entry.kind == kind:
-                click.echo(f"  {key:<{width}}  {entry.about}")
+        for key in of_kind(kind):
+            click.echo(f"  {key:<{width}}  {ours()[key].listing.about}")
     if offered:
         click.echo("of other packages:")
         for key, point in offered.items():
@@ -202,6 +201,8 @@ def _settings(name: str) -> None:
         from nasbench_stc.engine.scoring import Scoring  # imports torch
 
         parts.append(("scores", Scoring()))
+    if found.listing.about:
+        click.echo(found.listing.about)
     for title, values in parts:
         click.echo(f"{title}:")
         for key, value, why in settings.described(values):
