@@ -15,7 +15,7 @@ from nasbench_stc import Cell, open_benchmark
 from nasbench_stc.cli import options
 from nasbench_stc.cli.search import parse_seeds
 from nasbench_stc.errors import BadCallError
-from nasbench_stc.methods import METHODS, of_kind
+from nasbench_stc.methods import of_kind, ours
 
 SMOKE = ["search", "--dataset", "digits", "--protocol", "smoke", "--device", "cpu"]
 
@@ -150,7 +150,7 @@ def test_methods_lists_what_there_is(stc_bench):
     status, out, _ = stc_bench("methods")
     assert status == 0
     listed = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
-    assert [name for name in listed if not name.startswith("optuna:")] == list(METHODS)
+    assert [name for name in listed if not name.startswith("optuna:")] == list(ours())
     assert out.startswith("one-shot: ") and "\n  stc        STC-NAS" in out
     assert "noise=0.3" not in out
     out = stc_bench("methods", "stc")[1]
@@ -173,7 +173,7 @@ def test_data_status_and_doctor(stc_bench):
     ("args", "status", "said"),
     [
         (["--dataset", "mnist"], 2, "unknown data set 'mnist': choose from cifar10"),
-        (["--method", "darts9"], 2, "unknown method 'darts9': choose from stc"),
+        (["--method", "darts9"], 2, "unknown method 'darts9': choose from rsps"),
         (["--protocol", "quick"], 2, "unknown protocol 'quick': choose from auto, paper"),
         (["--set", "nose=1"], 2, "unknown setting 'nose'"),
         (["--set", "noise"], 2, "expected KEY=VALUE"),

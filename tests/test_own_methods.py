@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,9 @@ import pytest
 
 from nasbench_stc import methods, search
 from nasbench_stc.errors import BadCallError, MethodError
+from nasbench_stc.methods import listing
+from nasbench_stc.methods.listing import Listing
+from nasbench_stc.report import Inputs, make_table
 from nasbench_stc.runs import launch, read_all
 
 ROOT = Path(__file__).parents[1]
@@ -116,6 +121,155 @@ def test_files_that_hold_no_method(
         (tmp_path / "own.py").write_text(text)
     with pytest.raises(error, match=says):
         methods.find(f"{tmp_path / 'own.py'}:{name}")
+
+
+LISTED = """
+from nasbench_stc.methods.blackbox import BlackBoxMethod, Listing, random_cell
+
+
+class Offered(BlackBoxMethod):
+    listing = Listing("Drawn cells", "one after the other", order=115)
+
+    def ask(self):
+        return random_cell(self.generator)
+"""
+OURS = LISTED.replace("order=115", 'name="drawn", kind="black-box", order=115')
+
+
+def test_what_ours_say_of_themselves_is_read_as_it_is() -> None:
+    for name, entry in methods.ours().items():
+        found = methods.find(name)
+        assert vars(found.cls)["listing"] == found.listing == entry.listing
+        assert entry.listing.name == name and entry.listing.about
+        assert entry.listing.kind == found.kind or name == "area"  # listed with the scores that guide it
+
+
+def test_ours_are_in_order() -> None:
+    orders = [entry.listing.order for entry in methods.ours().values()]
+    assert all(orders) and orders == sorted(set(orders))
+    assert list(methods.ours())[:3] == ["rsps", "darts", "darts2"]
+    assert sorted(name for kind in methods.KINDS for name in methods.of_kind(kind)) == sorted(methods.ours())
+
+
+def test_a_file_in_the_folder_is_a_method_of_ours(tmp_path: Path) -> None:
+    """It is listed without being imported, found, run, and has its name and place in the report."""
+    package = tmp_path / "nasbench_stc"
+    shutil.copytree(ROOT / "nasbench_stc", package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "methods" / "dropped.py").write_text(OURS)
+    code = (
+        "import json, sys\n"
+        "from nasbench_stc import methods\n"
+        "listed = methods.of_kind('black-box')\n"
+        "before = [name for name in sys.modules if name == 'torch' or name.startswith('nasbench_stc.methods.')]\n"
+        "found = methods.find('drawn')\n"
+        "print(json.dumps([listed, before, found.kind, found.origin, methods.__file__]))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
+    listed, before, kind, origin, where = json.loads(answer.stdout)
+    assert listed[:3] == ["rs", "drawn", "rea"] and before == ["nasbench_stc.methods.listing"]
+    assert (kind, origin, Path(where).parent) == ("black-box", "", package / "methods")
+
+    def stc_bench(*args: str) -> str:
+        command = [sys.executable, "-m", "nasbench_stc", *args]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    assert "  drawn      one after the other\n" in stc_bench("methods")
+    stc_bench("search", "--method", "rea,drawn,rs", "--set", "evaluations=12", "--seeds", "2", "--benchmark", "analog")
+    table = stc_bench("report", "--benchmark", "analog", "--format", "csv")
+    rows = [row["method"] for row in csv.DictReader(table.splitlines()) if row["section"] == "Ours, black-box: analog"]
+    assert rows == ["RS", "Drawn cells", "REA"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (OURS.replace("drawn", "rea"), "method rea: both Offered in a.py and REA in rea.py are listed by that name"),
+        (LISTED, "a.py, line 6: listing of Offered: it needs a title, a name, an order, and a kind of one-shot, "),
+        (OURS.replace("black-box", "black"), "it needs .* a kind of one-shot, black-box, training-free"),
+        (OURS.replace("order=115", "order=10 * 2.5"), "its arguments have to be literals"),
+        (
+            OURS.replace("order=115", "order='first'"),
+            "order of a Listing has to be a whole number or None, not 'first'",
+        ),
+        (OURS.replace("order=", "place="), "unexpected keyword argument 'place'"),
+        (OURS + "\n    listing = made(Listing('x'))[0]\n", "it has to be written as Listing"),
+        ("Listing(", "a.py: it cannot be read"),
+    ],
+)
+def test_listings_of_ours_that_cannot_be_read(tmp_path: Path, text: str, says: str) -> None:
+    shutil.copy(ROOT / "nasbench_stc/methods/rea.py", tmp_path)
+    (tmp_path / "a.py").write_text(text)
+    with pytest.raises(MethodError, match=says):
+        listing.read(tmp_path)
+
+
+def test_a_file_without_a_listing_is_no_method_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(PACKAGE)
+    (tmp_path / "base.py").write_text((ROOT / "nasbench_stc/methods/base.py").read_text())
+    assert listing.read(tmp_path) == {}
+
+
+def test_an_own_method_has_its_title_and_place(tmp_path: Path, stc_bench: Callable[..., tuple[int, str, str]]) -> None:
+    """In reports of its records, which do not import it; a subclass has none of its parent's."""
+    own = tmp_path / "own.py"
+    heirs = "\n\nclass Heir(Offered):\n    pass\n\n\nclass rs(RandomSearch):\n    pass\n"
+    own.write_text("from nasbench_stc.methods.random_search import RandomSearch\n" + LISTED + heirs)
+    assert methods.find(f"{own}:Offered").listing == Listing("Drawn cells", "one after the other", 115)
+    out = tmp_path / "results"
+    for spec in ("rs", "rea", *(f"{own}:{name}" for name in ("Offered", "Heir", "rs"))):
+        search(spec, benchmark="analog", evaluations=12, out=out)
+    assert "\none after the other\n" in "\n" + stc_bench("methods", f"{own}:Offered")[1]
+    own.unlink()
+    records, problems = read_all([out])
+    assert not problems
+    rows = make_table(6, Inputs(records)).rows
+    names = [row.values["method"] for row in rows if row.section == "Ours, black-box: analog"]
+    assert names == ["RS", "Drawn cells", "REA", "Heir", "rs"]
+
+
+def test_a_one_shot_record_has_the_title(tmp_path: Path) -> None:
+    own = Path(method_file(tmp_path, "pass").removesuffix(":Mine"))
+    text = own.read_text().replace("import OneShotMethod", "import Listing, OneShotMethod")
+    own.write_text(
+        text.replace("    learns = True\n", "    learns = True\n    listing = Listing('My own', order=15)\n")
+    )
+    search(f"{own}:Mine", "digits", protocol="smoke", benchmark="analog", out=tmp_path / "results")
+    (record,) = read_all([tmp_path / "results"])[0]
+    assert (record.method, record.title, record.order) == ("Mine", "My own", 15)
+
+
+def test_a_record_without_a_title_is_read_and_goes_with_those_that_have_one(tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(LISTED)
+    for seed, spec in enumerate(("rs", f"{own}:Offered")):
+        search(spec, benchmark="analog", evaluations=12, seed=seed, out=tmp_path / "results")
+    for path in (tmp_path / "results").glob("*/runs.json"):
+        content = json.loads(path.read_text())
+        older = {key: value for key, value in content.items() if key not in ("title", "order")}
+        older |= {"seeds": [9], "sessions": [{**content["sessions"][0], "seeds": [9]}]}
+        (tmp_path / "older" / path.parent.name).mkdir(parents=True)
+        (tmp_path / "older" / path.parent.name / path.name).write_text(json.dumps(older))
+    rows = []
+    for folders in (["older"], ["results", "older"]):
+        records, problems = read_all([tmp_path / folder for folder in folders])
+        assert not problems
+        table = make_table(6, Inputs(records))
+        rows += [(row.values["method"], row.values["n"]) for row in table.rows if row.section.startswith("Ours, ")]
+    assert rows == [("RS", 1), ("Offered", 1), ("RS", 2), ("Drawn cells", 2)]
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ("'Mine'", "its listing is no Listing"),
+        ("Listing(3)", "cannot be imported: TypeError: title, about, name and kind of a Listing have to be strings"),
+    ],
+)
+def test_a_listing_that_is_none(tmp_path: Path, said: str, says: str) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(PACKAGE.replace("random_cell", "Listing, random_cell", 1) + f"\n    listing = {said}\n")
+    with pytest.raises(MethodError, match=says):
+        methods.find(f"{own}:Offered")
 
 
 def method_file(folder: Path, body: str, where: str = "begin_epoch(self, epoch, epochs)") -> str:

@@ -9,9 +9,8 @@ import pytest
 
 from nasbench_stc import Cell
 from nasbench_stc.benchmark import COLUMNS
-from nasbench_stc.methods import of_kind
+from nasbench_stc.methods import of_kind, title_of
 from nasbench_stc.report import Inputs, gather
-from nasbench_stc.report.groups import DISPLAY_NAMES
 from nasbench_stc.report.published import load_without_supernet
 from nasbench_stc.report.studies import studies
 from nasbench_stc.runs import read_all, simulate
@@ -101,7 +100,7 @@ def test_the_results_are_compared_with_published_runs(records, method):
     """Beside the row that was printed; random search and evolution within 0.15 points of it on CIFAR-10."""
     ours = simulated(method, "nas-bench-201", records)
     assert sorted(record.seed for record in ours) == list(range(500))
-    name = DISPLAY_NAMES[method]
+    name = title_of(method)
     (row,) = [row for row in load_without_supernet().rows if row.method == name]
     here, printed = [], []
     for dataset in DATASETS:

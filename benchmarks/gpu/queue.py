@@ -18,7 +18,7 @@ import click
 
 from nasbench_stc.cli import options
 from nasbench_stc.errors import BadCallError, choose
-from nasbench_stc.methods import METHODS
+from nasbench_stc.methods import ours
 from nasbench_stc.runs import launch, record
 
 from . import parcels
@@ -160,7 +160,7 @@ def make_jobs(
         if method not in names:
             raise choose("method of the queue", method, names)
     chosen = [task for task in queue if methods is None or task.method in methods]
-    lacking = [name for name in names if name not in METHODS and any(task.method == name for task in chosen)]
+    lacking = [name for name in names if name not in ours() and any(task.method == name for task in chosen)]
     jobs = [
         Job(launch.plan(task.method, dataset, seed, protocol, {**task.changes, **asked}, device), task.rank)
         for task in chosen

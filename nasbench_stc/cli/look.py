@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--table", metavar="NAME", help="The paper's table 1, 3, 6, 7 or 8; differences, ranking, study or records.")
+@click.option(
+    "--table", metavar="NAME", help="The paper's table 1, 3, 6, 7 or 8; differences, ranking, study or records."
+)
 @click.option("--figure", metavar="NAME", help="The paper's figure 2, 3, 5 to 10; anytime or pareto.")
 @click.option("--all", "everything", is_flag=True, help="Every table and figure, or the command that it waits for.")
 @click.option("--metric", metavar="NAME", help="Of the figure pareto; `stc-bench metrics` lists what there is.")
@@ -131,9 +133,9 @@ def _known(method: str, records: Sequence[Record]) -> str:
     Raises:
         BadCallError: no record is of it, and it is none of ours.
     """
-    from nasbench_stc.methods import METHODS
+    from nasbench_stc.methods import ours
 
-    names = list(dict.fromkeys([*METHODS, *(record.method for record in records)]))
+    names = list(dict.fromkeys([*ours(), *(record.method for record in records)]))
     if method not in names:
         raise choose("method", method, names)
     return method
@@ -162,19 +164,18 @@ def methods(name: str | None) -> None:
 
     NAME may be a class in a file, path/to/file.py:Name, or a sampler of Optuna, optuna:TPESampler.
     """
-    from nasbench_stc.methods import KINDS, METHODS, installed
+    from nasbench_stc.methods import KINDS, installed, of_kind, ours
     from nasbench_stc.methods.optuna_sampler import INSTALL, SAMPLERS, is_installed
 
     if name is not None:
         _settings(name)
         return
     offered = installed()
-    width = max(map(len, (*METHODS, *offered)))
+    width = max(map(len, (*ours(), *offered)))
     for kind, about in KINDS.items():
         click.echo(f"{kind}: {about}")
-        for key, entry in METHODS.items():
-            if entry.kind == kind:
-                click.echo(f"  {key:<{width}}  {entry.about}")
+        for key in of_kind(kind):
+            click.echo(f"  {key:<{width}}  {ours()[key].listing.about}")
     if offered:
         click.echo("of other packages:")
         for key, point in offered.items():
@@ -209,6 +210,8 @@ def _settings(name: str) -> None:
         from nasbench_stc.engine.scoring import Scoring  # imports torch
 
         parts.append(("scores", Scoring()))
+    if found.listing.about:
+        click.echo(found.listing.about)
     for title, values in parts:
         click.echo(f"{title}:")
         for key, value, why in settings.described(values):

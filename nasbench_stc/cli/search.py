@@ -69,10 +69,10 @@ def search(
     from rich.console import Console
 
     from nasbench_stc.benchmark import open_benchmark
-    from nasbench_stc.methods import KINDS, METHODS, find, installed, of_kind
+    from nasbench_stc.methods import KINDS, find, installed, of_kind, ours
 
     kinds = {kind: of_kind(kind) for kind in KINDS}
-    names = options.method_names("--method", method, {"all": [*METHODS, *installed()], **kinds})
+    names = options.method_names("--method", method, {"all": [*ours(), *installed()], **kinds})
     chosen = parse_seeds(seeds)
     settings = options.parse_changes(changes)
     found = [find(name) for name in names]

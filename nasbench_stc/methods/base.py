@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench_stc.methods.listing import Listing as Listing
 from nasbench_stc.space import Cell
 
 if TYPE_CHECKING:
@@ -110,6 +111,10 @@ class OneShotMethod(Protocol):
     Settings: ClassVar[type] = NoSettings
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     """Settings that differ from the defaults under a protocol, by its name: the method's own, or the protocol's."""
+
+    listing: ClassVar[Listing | None] = None
+    """How it is shown: `Listing("My method", order=85)`; None, or none of its own: by its name, after ours. A subclass
+    has to say it anew."""
 
     on_device: ClassVar[bool] = False
     """Whether the steps (`weight_mixtures`, `alpha_step`) do nothing but the same operations on tensors, whatever

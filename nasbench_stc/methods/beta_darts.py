@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nasbench_stc.methods.alpha import ON_MIXTURES, AlphaSettings
-from nasbench_stc.methods.base import scalar
+from nasbench_stc.methods.base import Listing, scalar
 from nasbench_stc.methods.darts import DARTS
 from nasbench_stc.settings import Ramp, setting
 
@@ -31,6 +31,13 @@ class BetaDartsSettings(AlphaSettings):
 class BetaDARTS(DARTS):
     """First-order DARTS with Beta-Decay; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "β-DARTS",
+        "beta-DARTS: softmax weights are kept from running apart (Ye et al., 2022)",
+        name="beta_darts",
+        kind="one-shot",
+        order=84,
+    )
     Settings: ClassVar[type] = BetaDartsSettings
     on_device = True
     presets: ClassVar[dict[str, dict[str, Any]]] = ON_MIXTURES

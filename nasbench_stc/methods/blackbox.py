@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 
 from nasbench_stc.methods.base import NoSettings
+from nasbench_stc.methods.listing import Listing as Listing
 from nasbench_stc.space import EDGES, NUM_CELLS, NUM_NODES, OPS, Cell
 
 
@@ -40,6 +41,10 @@ class BlackBoxMethod(Protocol):
     Settings: ClassVar[type] = NoSettings
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     """Settings that differ from the defaults under a protocol, by its name: the method's own, or the protocol's."""
+
+    listing: ClassVar[Listing | None] = None
+    """How it is shown: `Listing("My method", order=125)`; None, or none of its own: by its name, after ours. A subclass
+    has to say it anew."""
 
     settings: Any
     generator: np.random.Generator

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_stc.methods.blackbox import Query, random_cell
+from nasbench_stc.methods.blackbox import Listing, Query, random_cell
 from nasbench_stc.methods.hyperband import Hyperband, HyperbandSettings
 from nasbench_stc.settings import setting
 from nasbench_stc.space import EDGES, OPS, Cell
@@ -75,6 +75,13 @@ class Density:
 class BOHB(Hyperband):
     """BOHB; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "BOHB",
+        "BOHB: Hyperband, cells drawn by a ratio of densities (Falkner et al., 2018)",
+        name="bohb",
+        kind="black-box",
+        order=170,
+    )
     Settings: ClassVar[type] = BohbSettings
 
     def __init__(self, *args: Any) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nasbench_stc.methods.alpha import AlphaMethod, AlphaSettings, gradients
-from nasbench_stc.methods.base import Objective
+from nasbench_stc.methods.base import Listing, Objective
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
 
@@ -27,6 +27,13 @@ PRESETS = AlphaMethod.presets | {"nas-bench-201": {"epochs": 50}}
 class DARTS(AlphaMethod):
     """First order: ξ = 0 in Eq. 6."""
 
+    listing: ClassVar[Listing] = Listing(
+        "DARTS",
+        "DARTS, first order: softmax over all operations (Liu et al., 2019)",
+        name="darts",
+        kind="one-shot",
+        order=20,
+    )
     on_device = True
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
 
@@ -57,6 +64,13 @@ class DARTS2(DARTS):
     The step ahead is the whole step of SGD, with momentum and weight decay, as in the authors' code.
     """
 
+    listing: ClassVar[Listing] = Listing(
+        "DARTS(2nd)",
+        "DARTS, second order: alpha looks one step ahead (Liu et al., 2019)",
+        name="darts2",
+        kind="one-shot",
+        order=30,
+    )
     Settings: ClassVar[type] = Darts2Settings
     on_device = True
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from nasbench_stc.methods.alpha import ON_MIXTURES, AlphaSettings
-from nasbench_stc.methods.base import scalar
+from nasbench_stc.methods.base import Listing, scalar
 from nasbench_stc.methods.darts import DARTS
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import Ramp, setting
@@ -33,6 +33,13 @@ class DartsMinusSettings(AlphaSettings):
 class DARTSMinus(DARTS):
     """DARTS-; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "DARTS-",
+        "DARTS-: an auxiliary skip connection fades away (Chu et al., 2021)",
+        name="darts_minus",
+        kind="one-shot",
+        order=86,
+    )
     Settings: ClassVar[type] = DartsMinusSettings
     on_device = True
     presets: ClassVar[dict[str, dict[str, Any]]] = ON_MIXTURES

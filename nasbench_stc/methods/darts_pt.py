@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from nasbench_stc.methods.alpha import ON_MIXTURES, AlphaSettings
-from nasbench_stc.methods.base import Rate, Weights
+from nasbench_stc.methods.base import Listing, Rate, Weights
 from nasbench_stc.methods.darts import DARTS
 from nasbench_stc.models import Mixture
 from nasbench_stc.models.mixture import one_hot
@@ -45,6 +45,13 @@ class DartsPtSettings(AlphaSettings):
 class DartsPT(DARTS):
     """DARTS-PT; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "DARTS-PT",
+        "DARTS-PT: an edge keeps what accuracy misses most (Wang et al., 2021)",
+        name="darts_pt",
+        kind="one-shot",
+        order=90,
+    )
     Settings: ClassVar[type] = DartsPtSettings
     on_device = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {

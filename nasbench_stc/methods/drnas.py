@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nasbench_stc.methods.alpha import ON_MIXTURES, AlphaMethod, AlphaSettings
+from nasbench_stc.methods.base import Listing
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
 
@@ -37,6 +38,13 @@ class DrnasSettings(AlphaSettings):
 class DrNAS(AlphaMethod):
     """DrNAS; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "DrNAS",
+        "DrNAS: all operations, weights drawn from a Dirichlet distribution (Chen et al., 2021)",
+        name="drnas",
+        kind="one-shot",
+        order=82,
+    )
     Settings: ClassVar[type] = DrnasSettings
     on_device = True
     presets: ClassVar[dict[str, dict[str, Any]]] = ON_MIXTURES

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nasbench_stc.methods.alpha import ON_MIXTURES
+from nasbench_stc.methods.base import Listing
 from nasbench_stc.methods.drnas import DrNAS, DrnasSettings, dirichlet
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
@@ -41,6 +42,13 @@ class DuelSettings(DrnasSettings):
 class Duel(DrNAS):
     """Duel; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "Duel",
+        "Duel: two operations an edge meet, weighed by a draw from their Dirichlet distribution (ours)",
+        name="duel",
+        kind="one-shot",
+        order=98,
+    )
     Settings: ClassVar[type] = DuelSettings
     on_device = True
     presets: ClassVar[dict[str, dict[str, Any]]] = ON_MIXTURES

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nasbench_stc.methods.base import Objective, OneShotMethod, Rate
+from nasbench_stc.methods.base import Listing, Objective, OneShotMethod, Rate
 from nasbench_stc.methods.selection import SelectionSettings, select
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
@@ -86,6 +86,13 @@ class Controller(nn.Module):
 class ENAS(OneShotMethod):
     """ENAS; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "ENAS",
+        "ENAS: an LSTM draws cells, learns by REINFORCE (Pham et al., 2018)",
+        name="enas",
+        kind="one-shot",
+        order=60,
+    )
     Settings: ClassVar[type] = EnasSettings
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "digits": {"controller_steps": 10},  # else these would take most of the time

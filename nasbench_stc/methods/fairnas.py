@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from nasbench_stc.methods.base import Listing
 from nasbench_stc.methods.spos import SPOS
 from nasbench_stc.models import Mixture
 from nasbench_stc.space import EDGES, OPS
@@ -22,6 +23,13 @@ from nasbench_stc.space import EDGES, OPS
 class FairNAS(SPOS):
     """FairNAS; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "FairNAS",
+        "FairNAS: all operations of an edge in each step, then evolution (Chu et al., 2021)",
+        name="fairnas",
+        kind="one-shot",
+        order=94,
+    )
     on_device = True
     # A step is five paths: a fifth of the steps trains on as many.
     presets: ClassVar[dict[str, dict[str, Any]]] = SPOS.presets | {"cpu": {"steps": 80}}

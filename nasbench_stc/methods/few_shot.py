@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from nasbench_stc.methods.base import Rate, Rating, Weights, scalar
+from nasbench_stc.methods.base import Listing, Rate, Rating, Weights, scalar
 from nasbench_stc.methods.spos import SPOS, EvolutionSettings
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
@@ -34,6 +34,13 @@ class FewShotSettings(EvolutionSettings):
 class FewShot(SPOS):
     """Few-shot NAS; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "few-shot",
+        "few-shot NAS: a supernet for each operation of an edge (Zhao et al., 2021)",
+        name="few_shot",
+        kind="one-shot",
+        order=96,
+    )
     Settings: ClassVar[type] = FewShotSettings
     on_device = True
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nasbench_stc.methods.alpha import gradients, uniform_path
-from nasbench_stc.methods.base import Objective, OneShotMethod, scalar
+from nasbench_stc.methods.base import Listing, Objective, OneShotMethod, scalar
 from nasbench_stc.methods.gdas import gumbel_softmax, straight_through
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import Ramp, setting
@@ -39,6 +39,13 @@ class GaeaSettings:
 class GAEA(OneShotMethod):
     """GAEA; see the module. `alpha` is theta, shape (6, 5): rows sum to one, and what does not compete has zero."""
 
+    listing: ClassVar[Listing] = Listing(
+        "GAEA",
+        "GAEA: weights on the simplex, exponentiated gradient (Li et al., 2021)",
+        name="gaea",
+        kind="one-shot",
+        order=88,
+    )
     Settings: ClassVar[type] = GaeaSettings
     on_device = True
 

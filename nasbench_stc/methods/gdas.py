@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nasbench_stc.methods.alpha import AlphaMethod, AlphaSettings
-from nasbench_stc.methods.base import scalar
+from nasbench_stc.methods.base import Listing, scalar
 from nasbench_stc.models import Mixture
 from nasbench_stc.models.mixture import one_hot
 from nasbench_stc.settings import Ramp, setting
@@ -36,6 +36,13 @@ class GdasSettings(AlphaSettings):
 class GDAS(AlphaMethod):
     """GDAS; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "GDAS",
+        "GDAS: hard Gumbel-softmax, straight through (Dong & Yang, 2019)",
+        name="gdas",
+        kind="one-shot",
+        order=40,
+    )
     Settings: ClassVar[type] = GdasSettings
     on_device = True
 

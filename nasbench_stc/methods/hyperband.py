@@ -19,7 +19,7 @@ from operator import itemgetter
 from typing import Any, ClassVar
 
 from nasbench_stc.errors import BadCallError
-from nasbench_stc.methods.blackbox import BlackBoxMethod, Query, random_cell
+from nasbench_stc.methods.blackbox import BlackBoxMethod, Listing, Query, random_cell
 from nasbench_stc.settings import setting
 from nasbench_stc.space import Cell
 
@@ -70,6 +70,13 @@ def brackets(budgets: tuple[int | None, ...], eta: float, most: int = 0) -> list
 class Hyperband(BlackBoxMethod):
     """Hyperband: brackets in turn, from the one that trusts short trainings most to plain random search."""
 
+    listing: ClassVar[Listing] = Listing(
+        "Hyperband",
+        "Hyperband: brackets of successive halving (Li et al., 2018)",
+        name="hyperband",
+        kind="black-box",
+        order=160,
+    )
     Settings: ClassVar[type] = HyperbandSettings
 
     def __init__(self, *args: Any) -> None:
@@ -109,6 +116,10 @@ class Hyperband(BlackBoxMethod):
 
 class SuccessiveHalving(Hyperband):
     """Successive halving: Hyperband's first bracket, again and again."""
+
+    listing: ClassVar[Listing] = Listing(
+        "SH", "successive halving: the best go on to longer trainings", name="sh", kind="black-box", order=150
+    )
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

@@ -6,14 +6,22 @@ where to go on at a local optimum (here a random cell). No cell is asked for twi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from nasbench_stc.methods.blackbox import BlackBoxMethod, Query, neighbours, random_cell
+from nasbench_stc.methods.blackbox import BlackBoxMethod, Listing, Query, neighbours, random_cell
 from nasbench_stc.space import NUM_CELLS, Cell
 
 
 class LocalSearch(BlackBoxMethod):
     """Local search; see the module."""
+
+    listing: ClassVar[Listing] = Listing(
+        "LS",
+        "local search: moves to the best cell one edge away (White et al., 2021)",
+        name="ls",
+        kind="black-box",
+        order=130,
+    )
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

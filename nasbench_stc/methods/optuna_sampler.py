@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from nasbench_stc.errors import BadCallError, choose
-from nasbench_stc.methods.blackbox import BlackBoxMethod, Query
+from nasbench_stc.methods.blackbox import BlackBoxMethod, Listing, Query
 from nasbench_stc.space import EDGES, OPS, Cell
 
 INSTALL = "pip install 'nasbench_stc[optuna]'"
@@ -104,4 +104,5 @@ def find_sampler(name: str) -> tuple[str, type[OptunaMethod], str]:
 
 @cache
 def _class(name: str) -> type[OptunaMethod]:
-    return type(name, (OptunaMethod,), {"sampler": name, "__doc__": f"Optuna's {name}; see the module."})
+    listing = Listing(name.removesuffix("Sampler"), f"Optuna's {name}", order=175)
+    return type(name, (OptunaMethod,), {"sampler": name, "listing": listing, "__doc__": f"Optuna's {name}."})

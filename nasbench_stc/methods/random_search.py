@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from nasbench_stc.methods.blackbox import BlackBoxMethod, random_cell
+from typing import ClassVar
+
+from nasbench_stc.methods.blackbox import BlackBoxMethod, Listing, random_cell
 from nasbench_stc.space import Cell
 
 
 class RandomSearch(BlackBoxMethod):
     """Random search; a cell may be drawn twice."""
+
+    listing: ClassVar[Listing] = Listing("RS", "random search", name="rs", kind="black-box", order=110)
 
     def ask(self) -> Cell:
         """Any cell."""

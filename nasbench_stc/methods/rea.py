@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, ClassVar
 
-from nasbench_stc.methods.blackbox import BlackBoxMethod, Query, mutated, random_cell
+from nasbench_stc.methods.blackbox import BlackBoxMethod, Listing, Query, mutated, random_cell
 from nasbench_stc.settings import setting
 from nasbench_stc.space import Cell
 
@@ -29,6 +29,13 @@ class ReaSettings:
 class REA(BlackBoxMethod):
     """Regularized evolution; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "REA",
+        "regularized evolution: mutated children, the oldest dies (Real et al., 2019)",
+        name="rea",
+        kind="black-box",
+        order=120,
+    )
     Settings: ClassVar[type] = ReaSettings
 
     def __init__(self, *args: Any) -> None:
@@ -65,6 +72,13 @@ class AreaSettings(ReaSettings):
 class AREA(REA):
     """Assisted regularized evolution: its first population are the best by a training-free score of a random pool."""
 
+    listing: ClassVar[Listing] = Listing(
+        "AREA",
+        "AREA: regularized evolution, begun with the best by a score (Mellor et al., 2021)",
+        name="area",
+        kind="training-free",
+        order=280,
+    )
     Settings: ClassVar[type] = AreaSettings
     scored = True
 

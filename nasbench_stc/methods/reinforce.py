@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nasbench_stc.methods.blackbox import BlackBoxMethod, Query
+from nasbench_stc.methods.blackbox import BlackBoxMethod, Listing, Query
 from nasbench_stc.settings import setting
 from nasbench_stc.space import EDGES, OPS, Cell
 
@@ -31,6 +31,13 @@ class ReinforceSettings:
 class Reinforce(BlackBoxMethod):
     """REINFORCE; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "REINFORCE",
+        "REINFORCE: a distribution an edge learns from rewards (Williams, 1992)",
+        name="reinforce",
+        kind="black-box",
+        order=140,
+    )
     Settings: ClassVar[type] = ReinforceSettings
 
     def __init__(self, *args: Any) -> None:

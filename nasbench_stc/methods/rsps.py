@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nasbench_stc.methods.base import OneShotMethod, Rate
+from nasbench_stc.methods.base import Listing, OneShotMethod, Rate
 from nasbench_stc.methods.selection import SelectionSettings, select
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
@@ -34,6 +34,13 @@ class RspsSettings(SelectionSettings):
 class RSPS(OneShotMethod):
     """RSPS; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "RSPS",
+        "RSPS: uniform paths, then the best of random cells (Li & Talwalkar, 2019)",
+        name="rsps",
+        kind="one-shot",
+        order=10,
+    )
     Settings: ClassVar[type] = RspsSettings
     on_device = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {"nas-bench-201": {"zero_nodes": "kept"}}

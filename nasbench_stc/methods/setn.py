@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 
 from nasbench_stc.methods.alpha import AlphaMethod, AlphaSettings, uniform_path
-from nasbench_stc.methods.base import Rate
+from nasbench_stc.methods.base import Listing, Rate
 from nasbench_stc.methods.selection import SelectionSettings, select
 from nasbench_stc.models import Mixture
 from nasbench_stc.space import EDGES, Cell, all_cells
@@ -27,6 +27,13 @@ class SetnSettings(SelectionSettings, AlphaSettings):
 class SETN(AlphaMethod):
     """SETN; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "SETN",
+        "SETN: uniform paths, alpha on a template of all (Dong & Yang, 2019)",
+        name="setn",
+        kind="one-shot",
+        order=50,
+    )
     Settings: ClassVar[type] = SetnSettings
     on_device = True
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 
 from nasbench_stc.methods.alpha import AlphaMethod, AlphaSettings
-from nasbench_stc.methods.base import scalar
+from nasbench_stc.methods.base import Listing, scalar
 from nasbench_stc.methods.gdas import gumbel_softmax
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import Ramp, setting
@@ -31,6 +31,9 @@ class SnasSettings(AlphaSettings):
 class SNAS(AlphaMethod):
     """SNAS; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "SNAS", "SNAS: all operations, concrete relaxation (Xie et al., 2019)", name="snas", kind="one-shot", order=70
+    )
     Settings: ClassVar[type] = SnasSettings
     on_device = True
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from nasbench_stc.methods.alpha import uniform_path
-from nasbench_stc.methods.base import OneShotMethod, Rate
+from nasbench_stc.methods.base import Listing, OneShotMethod, Rate
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
 from nasbench_stc.space import EDGES, OPS, Cell
@@ -43,6 +43,13 @@ class EvolutionSettings:
 class SPOS(OneShotMethod):
     """SPOS; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "SPOS",
+        "SPOS: uniform paths, then evolution over the ratings (Guo et al., 2020)",
+        name="spos",
+        kind="one-shot",
+        order=92,
+    )
     Settings: ClassVar[type] = EvolutionSettings
     on_device = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {"smoke": {"generations": 2, "population": 4}}

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nasbench_stc.methods.alpha import AlphaMethod, gradients, normal
-from nasbench_stc.methods.base import Objective, scalar
+from nasbench_stc.methods.base import Listing, Objective, scalar
 from nasbench_stc.models import Mixture
 from nasbench_stc.models.mixture import one_hot
 from nasbench_stc.settings import Ramp, setting
@@ -85,6 +85,13 @@ class StcSettings:
 class STC(AlphaMethod):
     """STC-NAS; see the module."""
 
+    listing: ClassVar[Listing] = Listing(
+        "STC-NAS",
+        "STC-NAS: one sampled operation an edge, ReLU weights, JS to the sample (Sun et al., 2022)",
+        name="stc",
+        kind="one-shot",
+        order=80,
+    )
     Settings: ClassVar[type] = StcSettings
     on_device = True
 

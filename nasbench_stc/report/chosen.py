@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from nasbench_stc.report.groups import DISPLAY_NAMES, Group, grouped
+from nasbench_stc.methods import title_of
+from nasbench_stc.report.groups import Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.runs import Record
 from nasbench_stc.space import DATASETS
@@ -70,9 +71,8 @@ def chosen(inputs: Inputs, method: str) -> Chosen:
     """
     groups = grouped([record for record in inputs.records if record.method == method])
     if not groups:
-        name = DISPLAY_NAMES.get(method, method)
         call = f"search --method {method}{inputs.like_ours} --seeds 3"
-        raise MissingRecords(Missing(f"runs of {name}", inputs.command(call)))
+        raise MissingRecords(Missing(f"runs of {title_of(method)}", inputs.command(call)))
     best = max(groups, key=_precedence)
     return Chosen(best, len(groups) - 1)
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from nasbench_stc.benchmark import column
+from nasbench_stc.methods import title_of
 from nasbench_stc.report import statistics
-from nasbench_stc.report.groups import COLUMN_GROUPS, DISPLAY_NAMES, Group, benchmark_line, grouped
+from nasbench_stc.report.groups import COLUMN_GROUPS, Group, benchmark_line, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.published import EACH
 from nasbench_stc.report.render import INDISTINCT, Column, Estimate, Row, Spread, Table, Value
@@ -90,9 +91,7 @@ def build(inputs: Inputs) -> Table:
 
 
 def _missing(inputs: Inputs, method: str) -> Missing:
-    return Missing(
-        f"runs of {DISPLAY_NAMES.get(method, method)}", inputs.command(f"search --method {method} --seeds 3")
-    )
+    return Missing(f"runs of {title_of(method)}", inputs.command(f"search --method {method} --seeds 3"))
 
 
 def _reference(group: Group, references: Sequence[Group]) -> Group | None:

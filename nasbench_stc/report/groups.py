@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from nasbench_stc.benchmark import COLUMNS
+from nasbench_stc.methods import Listing, ours
 from nasbench_stc.report.published import EACH
 from nasbench_stc.runs import Record, SimulatedRun
 from nasbench_stc.space import DATASETS, Cell
-
-DISPLAY_NAMES = {
-    "rsps": "RSPS",
-    "darts": "DARTS",
-    "darts2": "DARTS(2nd)",
-    "gdas": "GDAS",
-    "setn": "SETN",
-    "enas": "ENAS",
-    "snas": "SNAS",
-    "stc": "STC-NAS",
-    "rs": "RS",
-    "rea": "REA",
-    "ls": "LS",
-    "reinforce": "REINFORCE",
-    "sh": "SH",
-    "hyperband": "Hyperband",
-    "bohb": "BOHB",
-    "optuna-TPESampler": "TPE",
-    "area": "AREA",
-    "params": "#Params",
-    "flops": "FLOPs",
-    "naswot": "NASWOT",
-    "synflow": "SynFlow",
-    "jacob_cov": "Jacob-Cov",
-    "snip": "SNIP",
-    "grad_norm": "GradNorm",
-}
-"""Of methods, by key, in the order of the rows; a method that is not here is shown by its key, after them."""
-
 
 COLUMN_GROUPS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "ImageNet16-120": "ImageNet\n16-120"}
 """Of data sets, above their columns."""
@@ -84,7 +57,12 @@ class Group:
     @property
     def name(self) -> str:
         """Of its method, as shown."""
-        return DISPLAY_NAMES.get(self.first.method, self.first.method)
+        return self.listing.title
+
+    @property
+    def listing(self) -> Listing:
+        """How its method is shown: as a record says that has a title, if one has."""
+        return listing_of(next((record for record in self.records if record.title), self.first))
 
     @property
     def searched_on(self) -> str:
@@ -128,17 +106,23 @@ def grouped(records: Sequence[Record]) -> list[Group]:
         )
         for parts in found.values()
     ]
-    methods = list(DISPLAY_NAMES)
 
     def order(group: Group) -> tuple[object, ...]:
         first = group.first
-        known = methods.index(first.method) if first.method in methods else len(methods)
+        place = group.listing.order
         # The benchmark that holds most columns comes first.
         most = max(len(one.first.scores) for one in groups if one.benchmark == group.benchmark)
-        own = (known, first.method, first.protocol, len(first.changes))
+        own = (math.inf if place is None else place, first.method, first.protocol, len(first.changes))
         return (-most, *group.benchmark, group.kind.order, *own, *_key(first), group.searched_on)
 
     return sorted(groups, key=order)
+
+
+def listing_of(record: Record) -> Listing:
+    """How its method is shown: one of ours as its class says now, any other as the record says."""
+    if record.method in ours() and record.method not in record.versions:  # else a file's or a package's, of that name
+        return ours()[record.method].listing
+    return Listing(record.title or record.method, order=record.order)
 
 
 def distinct_cells(records: Sequence[Record]) -> int:

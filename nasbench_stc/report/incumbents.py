@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc.report import statistics
-from nasbench_stc.report.groups import DISPLAY_NAMES, grouped, without_budget
+from nasbench_stc.report.groups import grouped, listing_of, without_budget
 from nasbench_stc.runs import Record, SimulatedRun
 
 Floats = NDArray[np.float64]
@@ -118,7 +118,7 @@ def _labels(firsts: Sequence[Record]) -> list[str]:
     """The method's name, and where that is not enough what tells its groups apart."""
     found: list[str] = []
     for record in firsts:
-        label = DISPLAY_NAMES.get(record.method, record.method)
+        label = listing_of(record).title
         rivals = [other for other in firsts if other.method == record.method]
         if len({other.protocol for other in rivals}) > 1:
             label += f", {record.protocol}"

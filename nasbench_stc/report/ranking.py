@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from nasbench_stc.benchmark import COLUMNS, Benchmark, held_columns
 from nasbench_stc.errors import DataError
+from nasbench_stc.methods import title_of
 from nasbench_stc.report import statistics
-from nasbench_stc.report.groups import DISPLAY_NAMES
 from nasbench_stc.report.inputs import RESULTS, Inputs, Missing, MissingRecords
 from nasbench_stc.report.render import Column, Row, Table, Value
 from nasbench_stc.runs import Ranking
@@ -82,9 +82,9 @@ def compared_with(dataset: str, benchmark: Benchmark) -> list[str]:
 
 def _section(ranking: Ranking, name: str, truth: NDArray[np.float64]) -> list[Row]:
     cells = [Cell.from_index(index) for index in ranking.cells]
-    method = DISPLAY_NAMES.get(ranking.method, ranking.method)
     changed = "".join(f", {key}={value}" for key, value in ranking.changes.items())
-    section = f"{method} on {ranking.search_dataset}, {ranking.protocol}{changed}, seed {ranking.seed}: {name}"
+    whose = f"{title_of(ranking.method)} on {ranking.search_dataset}"
+    section = f"{whose}, {ranking.protocol}{changed}, seed {ranking.seed}: {name}"
     classes = [cell.isomorphism_class for cell in cells]
     note = (
         f"{len(cells):,} cells of {len(set(classes)):,} isomorphism classes; rated on {ranking.images:,} validation "

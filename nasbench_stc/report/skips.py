@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from nasbench_stc.benchmark import Benchmark, column, held_columns
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import DataError
+from nasbench_stc.methods import title_of
 from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.chosen import Chosen, newest
-from nasbench_stc.report.groups import DISPLAY_NAMES, Group, grouped
+from nasbench_stc.report.groups import Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords, like
 from nasbench_stc.runs import Record
 from nasbench_stc.runs.ablation import LONGER, changed_arm
@@ -201,7 +202,7 @@ def _beginnings(series: Sequence[Series]) -> dict[int, str]:
 
 
 def _names(methods: Sequence[str]) -> str:
-    return " and ".join(DISPLAY_NAMES[method] for method in methods)
+    return " and ".join(title_of(method) for method in methods)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from nasbench_stc.report.groups import DISPLAY_NAMES
+from nasbench_stc.methods import title_of
 from nasbench_stc.report.inputs import Inputs, Missing
 from nasbench_stc.report.published import PublishedCost, PublishedCosts, load_costs
 from nasbench_stc.report.render import Column, Row, Table
@@ -74,7 +74,7 @@ def _published_row(row: PublishedCost) -> Row:
 
 def _own_row(point: Point, profile: Profile, claims: Mapping[str, tuple[str, str]]) -> Row:
     subnet = next((other for other in profile.points if _beside(other, point)), None)
-    name = "Subnet" if point.method == SUBNET else DISPLAY_NAMES.get(point.method, point.method)
+    name = "Subnet" if point.method == SUBNET else title_of(point.method)
     memory, time = claims.get(name) or _by_what_runs(point)
     ratios = {} if subnet is None else _ratios(point, subnet)
     # The last step of an epoch stands in for the alpha step where there is no other.

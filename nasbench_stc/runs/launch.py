@@ -301,4 +301,6 @@ def _finish(todo: Plan, benchmark: Benchmark, search: Search, split: dict[str, A
         threads=torch.get_num_threads(),
         git_revision=environment.git_revision(),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        title=todo.method.listing.title,
+        order=todo.method.listing.order,
     )

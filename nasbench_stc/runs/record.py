@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,6 +57,10 @@ class Record:
     git_revision: str
     finished: str
     """UTC, ISO 8601."""
+    title: str = ""
+    """The method's in tables and figures, for those that are not ours; empty in older records: it is shown by name."""
+    order: int | None = None
+    """Its place among the rows, likewise; None: after all that have one."""
     schema: int = SCHEMA
 
     @property
@@ -99,7 +103,7 @@ def _completed(settings: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]
 
 
 def fields_of(path: Path, of: type, what: str, schema: int, remedy: str) -> dict[str, Any]:
-    """What the JSON file at `path` says of each field of the dataclass `of`.
+    """What the JSON file at `path` says of each field of the dataclass `of`; those with a default it may leave out.
 
     Args:
         path: of the file.
@@ -121,8 +125,8 @@ def fields_of(path: Path, of: type, what: str, schema: int, remedy: str) -> dict
         raise DataError(f"{path}: no {what} (it has no schema)")
     if content["schema"] != schema:
         raise DataError(f"{path}: is a {what} of schema {content['schema']}, this version reads {schema}; {remedy}")
-    names = {item.name for item in fields(of)}
-    missing, unknown = names - content.keys(), content.keys() - names
+    needed = {item.name for item in fields(of) if item.default is MISSING}
+    missing, unknown = needed - content.keys(), content.keys() - {item.name for item in fields(of)}
     if missing or unknown:
         raise DataError(
             f"{path}: damaged (missing: {sorted(missing) or 'nothing'}; unknown: {sorted(unknown) or 'nothing'}); "

@@ -247,6 +247,8 @@ def _nothing(todo: SimulatedPlan) -> SimulatedRuns:
         scores={},
         queries=simulated.NO_QUERIES,
         sessions=[],
+        title=todo.method.listing.title,
+        order=todo.method.listing.order,
     )
 
 

@@ -84,6 +84,9 @@ class SimulatedRuns:
     """Every query of every run, packed; see `runs`."""
     sessions: list[dict[str, Any]]
     """What made them: `seeds`, `versions`, `device`, `git_revision`, `finished`."""
+    title: str = ""
+    """As in `Record`; so is `order`."""
+    order: int | None = None
     schema: int = SCHEMA
 
     def write(self, folder: Path) -> Path:
@@ -144,6 +147,8 @@ class SimulatedRuns:
             threads=1,
             git_revision=session["git_revision"],
             finished=session["finished"],
+            title=self.title,
+            order=self.order,
             clock=self.clock,
             told=self.told,
             evaluations=self.queries["lengths"][place],
