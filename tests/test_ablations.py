@@ -17,6 +17,7 @@ from nasbench_stc.runs.ablation import ABLATIONS, belongs, find_ablation, is_of_
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_an_arms_changes_are_what_a_record_of_it_says(name: str, protocol: str) -> None:
     ablation = ABLATIONS[name]
+    assert bool(ablation.of("cifar10", protocol)) == (protocol in ablation.protocols)
     for dataset in ("cifar10", "cifar100"):
         for arm in ablation.of(dataset, protocol):
             todo = launch.plan(arm.method, arm.dataset or dataset, 0, protocol, arm.changes, "cpu")
@@ -25,7 +26,7 @@ def test_an_arms_changes_are_what_a_record_of_it_says(name: str, protocol: str) 
 
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_arms_differ_and_one_is_the_search_as_it_is(name: str) -> None:
-    for protocol in PROTOCOLS:
+    for protocol in ABLATIONS[name].protocols:
         arms = ABLATIONS[name].of("cifar10", protocol)
         assert len({(arm.method, arm.dataset, str(dict(arm.changes))) for arm in arms}) == len(arms)
         assert sum(arm.is_usual for arm in arms) == (name != "epochs")
@@ -48,6 +49,14 @@ def test_what_the_paper_varies() -> None:
     assert "not task dataset" not in arms("consistency", "digits", "digits")
     (other,) = [arm for arm in ABLATIONS["consistency"].of("cifar100", "cpu") if arm.dataset]
     assert other.dataset == "cifar10"
+
+
+def test_the_study_is_of_the_short_protocols() -> None:
+    with pytest.raises(BadCallError, match="ablation study is of the protocols cpu, digits: give --protocol"):
+        plans("study", protocol="paper", device="cpu")
+    todo = plans("study", protocol="cpu", device="cpu")
+    assert {plan.seed for plan in todo} == {100, 101, 102, 103, 104}
+    assert {plan.method.name for plan in todo} == {"stc", "darts", "drnas", "duel"}
 
 
 def test_an_unknown_ablation_is_refused() -> None:

@@ -136,7 +136,7 @@ def test_the_command_line_runs_and_lists_them(stc_bench: StcBench, tmp_path: Pat
     assert all(f"optuna:{name}" in listed for name in SAMPLERS)
     assert not any(f"optuna:{name}" in listed for name in REFUSED)
     status, out, _ = stc_bench("methods", "optuna:TPESampler")
-    assert status == 0 and out.startswith("method optuna-TPESampler (black-box, optuna ")
+    assert status == 0 and "\nmethod optuna-TPESampler (black-box, optuna " in out
 
 
 @pytest.mark.parametrize(

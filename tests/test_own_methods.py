@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -173,7 +174,7 @@ def test_a_file_in_the_folder_is_a_method_of_ours(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "nasbench_stc", *args]
         return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
 
-    assert "  drawn      one after the other\n" in stc_bench("methods")
+    assert re.search("^  drawn +one after the other$", stc_bench("methods"), re.MULTILINE)
     stc_bench("search", "--method", "rea,drawn,rs", "--set", "evaluations=12", "--seeds", "2", "--benchmark", "analog")
     table = stc_bench("report", "--benchmark", "analog", "--format", "csv")
     rows = [row["method"] for row in csv.DictReader(table.splitlines()) if row["section"] == "Ours, black-box: analog"]

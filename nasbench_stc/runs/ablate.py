@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nasbench_stc.benchmark import Benchmark, open_benchmark
 from nasbench_stc.engine.protocol import choose_protocol
+from nasbench_stc.errors import BadCallError
 from nasbench_stc.runs import environment, launch
 from nasbench_stc.runs.ablation import find_ablation
 from nasbench_stc.runs.record import Record
@@ -29,6 +30,8 @@ def plans(
     dataset = dataset or ablation.dataset
     device = environment.choose_device(device)
     protocol = choose_protocol(protocol, dataset, device)
+    if protocol not in ablation.protocols:
+        raise BadCallError(f"ablation {name} is of the protocols {', '.join(ablation.protocols)}: give --protocol")
     return [
         launch.plan(arm.method, arm.dataset or dataset, seed, protocol, arm.changes, device)
         for seed in seeds or ablation.seeds
