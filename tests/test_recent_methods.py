@@ -20,6 +20,7 @@ from nasbench_stc.methods.beta_darts import BetaDARTS
 from nasbench_stc.methods.darts_minus import SKIP, DARTSMinus
 from nasbench_stc.methods.darts_pt import OPEN, DartsPT, without
 from nasbench_stc.methods.drnas import DrNAS, dirichlet, from_uniform
+from nasbench_stc.methods.duel import Duel
 from nasbench_stc.methods.fairnas import FairNAS
 from nasbench_stc.methods.few_shot import FewShot
 from nasbench_stc.methods.gaea import GAEA
@@ -425,3 +426,48 @@ def test_a_path_is_rated_alike_as_a_cell_and_as_a_mixture():
     as_cells, as_mixtures = s.rate(cells, 32), s.rate([Mixture.path(cell) for cell in cells], 32)
     np.testing.assert_allclose(as_cells.loss, as_mixtures.loss, rtol=1e-5)
     np.testing.assert_array_equal(as_cells.accuracy, as_mixtures.accuracy)
+
+
+# Duel
+
+
+def test_two_operations_of_an_edge_meet_with_weights_that_sum_to_one():
+    for none in (True, False):
+        method, met = make(Duel, none=none), []
+        for _ in range(1500):
+            mixture = method.weight_mixture()
+            met.append(mixture.active)
+            assert torch.equal(mixture.mask, mixture.weights > 0)
+        torch.testing.assert_close(mixture.weights.sum(dim=1), torch.ones(6))
+        pairs = {pair: sum(active[2] == pair for active in met) for pair in {active[2] for active in met}}
+        assert len(pairs) == (10 if none else 6) and chisquare(list(pairs.values())).pvalue > 1e-4
+        assert none or not any(NONE in ops for active in met for ops in active)
+
+
+def test_the_leader_meets_any_other():
+    method = with_alpha(make(Duel, pairs="leader"), torch.tensor([[0.1, 0.0, 0.3, 0.2, 0.0]] * 6))
+    others = [next(op for op in ops if op != 2) for _ in range(500) for ops in method.weight_mixture().active]
+    assert set(others) == {0, 1, 3, 4} and chisquare(np.bincount(others, minlength=5)[[0, 1, 3, 4]]).pvalue > 1e-4
+    with torch.no_grad():
+        method.alpha[:, NONE] = 9.0
+    assert method.cell() == Cell((0,) * 6)
+    without_none = with_alpha(make(Duel, none=False), method.alpha)
+    assert without_none.cell() == Cell((2,) * 6)
+
+
+def test_weights_of_two_are_those_of_all_five_divided_by_their_sum():
+    """Dirichlet distributions are neutral: the means and variances of both ways agree, over 100,000 draws."""
+    concentration = torch.tensor([0.5, 1.0, 2.0, 0.8, 1.5])
+    whole = dirichlet(concentration.repeat(100_000, 1), generator())[:, [1, 2]]
+    of_two = dirichlet(concentration[[1, 2]].repeat(100_000, 1), generator(1))
+    share = whole[:, 0] / whole.sum(dim=1)
+    np.testing.assert_allclose(share.mean(), of_two[:, 0].mean(), atol=0.005)
+    np.testing.assert_allclose(share.var(), of_two[:, 0].var(), atol=0.003)
+
+
+def test_a_duel_moves_what_met_towards_the_better_one():
+    method = make(Duel, alpha_lr=0.01)
+    for _ in range(400):
+        method.alpha_step(Objective(lambda mixture: -(mixture.weights * torch.arange(5.0)).sum()))
+    assert method.cell() == Cell((4,) * 6)
+    assert (method.alpha.diff(dim=1) > 0).all()  # the whole order is found

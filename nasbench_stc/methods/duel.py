@@ -26,6 +26,7 @@ from nasbench_stc.methods.base import Listing
 from nasbench_stc.methods.drnas import DrNAS, DrnasSettings, dirichlet
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
+from nasbench_stc.space import NONE, OPS, Cell
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class DuelSettings(DrnasSettings):
         "the two operations of Eq. 1: each pair equally likely, or the leader, argmax of alpha, and any other",
         choices=("uniform", "leader"),
     )
+    none: bool = setting(True, "whether `none` competes: against it an edge is compared with its parallel edges alone")
 
 
 class Duel(DrNAS):
@@ -57,8 +59,14 @@ class Duel(DrNAS):
         """Eq. 1: two different operations on each edge; int64, shape (6, 2)."""
         chances = torch.rand(self.alpha.shape, generator=self.generator, device=self.alpha.device)
         if self.settings.pairs == "leader":
-            chances = chances + F.one_hot(self.alpha.detach().argmax(dim=1), self.alpha.shape[1])
-        return chances.topk(2, dim=1).indices
+            chances = chances + F.one_hot(self._of_those_that_compete(self.alpha).argmax(dim=1), len(OPS))
+        return self._of_those_that_compete(chances).topk(2, dim=1).indices
+
+    def _of_those_that_compete(self, values: Tensor) -> Tensor:
+        values = values.detach().clone()
+        if not self.settings.none:
+            values[:, NONE] = -torch.inf
+        return values
 
     def mixture(self) -> Mixture:
         """Eqs. 2 and 3."""
@@ -66,3 +74,7 @@ class Duel(DrNAS):
         theta = dirichlet(self.concentration().gather(1, pair), self.generator)
         runs = torch.zeros_like(self.alpha, dtype=torch.bool).scatter(1, pair, True)
         return Mixture(runs, torch.zeros_like(self.alpha).scatter(1, pair, theta))
+
+    def cell(self) -> Cell:
+        """argmax of alpha on each edge."""
+        return Cell(tuple(self._of_those_that_compete(self.alpha).argmax(dim=1).tolist()))

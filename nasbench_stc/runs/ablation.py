@@ -143,6 +143,8 @@ def _study(dataset: str, own: Protocol) -> Arms:
         Arm("DrNAS", {}, "drnas"),
         Arm("duel of any two", {}, "duel"),
         Arm("duel with the leader", {"pairs": "leader"}, "duel"),
+        Arm("duel without none", {"none": False}, "duel"),
+        Arm("duel with the leader, without none", {"pairs": "leader", "none": False}, "duel"),
     )
 
 
