@@ -288,3 +288,47 @@ def test_every_exhibit_of_the_paper_that_is_here_has_a_place() -> None:
     assert PROTOCOLS.keys() >= {"paper", "cpu", "digits"}
     assert chart.FORMATS == ("csv", "json")
     assert Cell.from_index(0)
+
+
+def study_records() -> list[Record]:
+    """Of three arms, found by seed."""
+    found = {
+        "stc": {100: "333133", 101: "111111", 102: "000000", 0: "333333"},
+        "noise": {100: "333333", 101: "333333"},
+        "duel": {100: "333132"},
+    }
+    changes: dict[str, dict[str, Any]] = {"noise": {"noise": 1.0}}
+    return [
+        run(seed, changes.get(name), method="duel" if name == "duel" else "stc", cell=str(Cell.parse(digits)))
+        for name, cells in found.items()
+        for seed, digits in cells.items()
+    ]
+
+
+def test_the_study_is_shown_by_validation_accuracy_after_12_epochs(nb201: Any) -> None:
+    of_table = {"name": nb201.name, "file": nb201.path.name, "sha256": nb201.sha256}
+    records = [replace(record, benchmark={**record.benchmark, **of_table}) for record in study_records()]
+    table = make_table("study", Inputs(records, nb201))
+    rows = by_arm(table)
+    assert list(rows) == ["default", "wide noise", "duel of any two"]
+    accuracy = {
+        digits: float(nb201.accuracy([Cell.parse(digits)], "cifar10", "valid", epochs=12)[0])
+        for digits in ("333133", "111111", "000000", "333333", "333132")
+    }
+    first = [accuracy[digits] for digits in ("333133", "111111", "000000")]
+    assert rows["default"]["criterion"].mean == pytest.approx(np.mean(first))
+    assert (rows["default"]["n"], rows["default"]["cells"]) == (3, "333133, 111111, 000000")  # seed 0 is no tuning seed
+    changes = [accuracy["333333"] - first[0], accuracy["333333"] - first[1]]
+    assert rows["wide noise"]["change"].mean == pytest.approx(np.mean(changes))
+    assert rows["duel of any two"]["change"].interval is None
+    assert "change" not in rows["default"]
+    told = str(table.missing)
+    assert "wide noise (2 of 5)" in told and "ablate study --dataset cifar10 --protocol cpu" in told
+    assert "method duel" in " ".join(table.caption)
+
+
+def test_the_study_says_what_it_lacks() -> None:
+    with pytest.raises(MissingRecords, match="stc-bench ablate study"):
+        make_table("study", Inputs([run(100, None)]))
+    with pytest.raises(DataError, match="which is not at hand"):
+        make_table("study", Inputs(study_records()))
