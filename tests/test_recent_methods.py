@@ -26,6 +26,7 @@ from nasbench_stc.methods.few_shot import FewShot
 from nasbench_stc.methods.gaea import GAEA
 from nasbench_stc.methods.gdas import gumbel_softmax
 from nasbench_stc.methods.spos import SPOS, EvolutionSettings, evolved
+from nasbench_stc.methods.twins import Twins
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import changed
 from nasbench_stc.space import NONE, OPS
@@ -471,3 +472,50 @@ def test_a_duel_moves_what_met_towards_the_better_one():
         method.alpha_step(Objective(lambda mixture: -(mixture.weights * torch.arange(5.0)).sum()))
     assert method.cell() == Cell((4,) * 6)
     assert (method.alpha.diff(dim=1) > 0).all()  # the whole order is found
+
+
+# Twins
+
+
+def test_twins_differ_in_one_operation_and_are_compared_on_the_same_images():
+    method, asked = with_alpha(make(Twins), torch.randn(6, 5, generator=generator())), []
+    moved = []
+    method.update = moved.append
+    for step in range(600):
+        losses = iter([torch.tensor(3.0 + step), torch.tensor(1.0)])
+        found = method.alpha_step(Objective(lambda mixture: asked.append(mixture.active) or next(losses)))  # noqa: B023
+        assert found == (4 + step) / 2
+        (edge,) = [e for e in range(6) if asked[-1][e] != asked[-2][e]]
+        expected = torch.zeros(6, 5)
+        expected[edge, asked[-2][edge][0]] = (2 + step) / 2
+        expected[edge, asked[-1][edge][0]] = -(2 + step) / 2
+        assert torch.equal(moved[-1], expected)
+    edges = [next(e for e in range(6) if a[e] != b[e]) for a, b in zip(asked[::2], asked[1::2], strict=True)]
+    assert chisquare(np.bincount(edges, minlength=6)).pvalue > 1e-4
+
+
+def test_the_mean_of_twins_comparisons_is_the_advantage():
+    """Of a loss that is a table over two edges: against the sum over all paths, written out."""
+    table = torch.randn(5, 5, generator=generator(), dtype=torch.float64)
+    method, total = with_alpha(make(Twins), torch.randn(6, 5, generator=generator(1))), torch.zeros(6, 5)
+    method.update = total.add_
+    steps = 40_000
+    for _ in range(steps):
+        method.alpha_step(Objective(lambda mixture: table[mixture.active[0][0], mixture.active[1][0]]))
+    expected_loss = table @ method.alpha[1].detach().double().softmax(0)  # of each operation on edge 0
+    advantage = expected_loss - expected_loss.mean()
+    # One edge of six, two operations of five, half of the difference from the mean of the other four.
+    share = 1 / 6 * 2 / 5 * 1 / 2 * 5 / 4
+    np.testing.assert_allclose(total[0] / steps / share, advantage, atol=0.1)
+    assert np.corrcoef(total[0], advantage)[0, 1] > 0.98
+    np.testing.assert_allclose(total[2:].abs().max(), 0, atol=1e-9)  # what changes nothing does not move
+
+
+def test_twins_finds_the_best_cell_of_an_additive_loss_and_narrows():
+    method = make(Twins, alpha_lr=0.02)
+    gain = torch.randn(6, 5, generator=generator(3))
+    for _ in range(3000):
+        method.alpha_step(Objective(lambda mixture: -gain[mixture.mask].sum()))
+    assert method.cell() == Cell(tuple(gain.argmax(dim=1).tolist()))
+    drawn = [method.weight_mixture().active for _ in range(100)]
+    assert sum(active == tuple((op,) for op in method.cell().ops) for active in drawn) > 50

@@ -9,7 +9,8 @@ import pytest
 
 from nasbench_stc import Cell
 from nasbench_stc.benchmark import COLUMNS
-from nasbench_stc.methods import of_kind, title_of
+from nasbench_stc.engine.protocol import EARLIER
+from nasbench_stc.methods import of_kind, ours, title_of
 from nasbench_stc.report import Inputs, gather
 from nasbench_stc.report.published import load_without_supernet
 from nasbench_stc.report.studies import studies
@@ -28,13 +29,22 @@ def records():
     return records
 
 
-ONE_SHOT = of_kind("one-shot")
+AWAITED = {"beta_darts", "darts_minus", "gaea", "darts_pt", "duel"}
+"""Methods whose rows take hours and are not here yet: see docs/results.md."""
+UNPROFILED = {name for name in of_kind("one-shot") if ours()[name].listing.order > 80}
+"""Those since 2020: Table 3 has their steps when they are measured."""
+ONE_SHOT = [name for name in of_kind("one-shot") if name not in AWAITED]
 
 
 def of(method, records):
-    """Its runs on CIFAR-10 by protocol cpu on the processor that all methods ran on, without those of ablations."""
+    """Its runs on CIFAR-10 by protocol cpu, without those of ablations; of two processors' those on Intel's."""
     of_all = [r for r in records if (r.method, r.protocol, r.search_dataset) == (method, "cpu", "cifar10")]
-    return [record for record in of_all if not record.changes and "Intel" in record.device]
+    unchanged = [record for record in of_all if not record.changes]
+    return [record for record in unchanged if "Intel" in record.device] or unchanged
+
+
+def test_the_methods_that_are_awaited_are_not_there(records):
+    assert not {record.method for record in records if record.search_dataset == "cifar10"} & AWAITED
 
 
 @pytest.mark.parametrize("method", ONE_SHOT)
@@ -61,7 +71,9 @@ def test_every_ablation_is_complete_on_digits(records, name):
 
 
 def test_the_methods_differ_in_the_method_alone(records):
-    assert len({str(record.settings["protocol"]) for method in ONE_SHOT for record in of(method, records)}) == 1
+    shared = [EARLIER | r.settings["protocol"] for method in ONE_SHOT for r in of(method, records)]
+    own = [settings for settings in shared if settings != shared[0]]  # FairNAS: five paths a step, a fifth of the steps
+    assert all({**settings, "steps": 400} == shared[0] for settings in own)
     trained = [record for record in records if record.method in ONE_SHOT]
     images = defaultdict(set)
     for record in trained:
@@ -168,5 +180,6 @@ def test_table_3_is_made_from_committed_profiles():
     profiles = inputs.profiles
     points = [point for profile in profiles for point in profile.points]
     measured = {(point.method, point.cells_per_stage) for point in points if point.batch_size == 64}
-    assert measured >= {(method, depth) for method in ONE_SHOT for depth in (5, 1)}
+    assert measured >= {(method, depth) for method in set(ONE_SHOT) - UNPROFILED for depth in (5, 1)}
+    assert not {method for method, _ in measured} & UNPROFILED
     assert all("+changes" not in point.git_revision for point in points)

@@ -145,6 +145,10 @@ def _study(dataset: str, own: Protocol) -> Arms:
         Arm("duel with the leader", {"pairs": "leader"}, "duel"),
         Arm("duel without none", {"none": False}, "duel"),
         Arm("duel with the leader, without none", {"pairs": "leader", "none": False}, "duel"),
+        Arm("twins", {}, "twins"),
+        Arm("twins, slow", {"alpha_lr": 3e-3}, "twins"),
+        Arm("twins, fast", {"alpha_lr": 3e-2}, "twins"),
+        Arm("twins, early", {"uniform": 0.25}, "twins"),
     )
 
 
