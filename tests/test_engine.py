@@ -180,7 +180,7 @@ def test_uniform_epochs_take_no_alpha_steps():
     assert [entry["valid_loss"] for entry in entries] == [None, None]
     assert torch.equal(alpha, s.method.alpha.detach())
     assert s.run_epoch()["valid_loss"] is not None
-    assert set(s.progress.seconds) == {"weights", "alpha"}
+    assert entries[1]["seconds"] > 0 and s.progress.seconds["alpha"] > 0
 
 
 def test_divergence_is_an_error():

@@ -29,7 +29,7 @@ def records():
     return records
 
 
-AWAITED = {"beta_darts", "darts_minus", "gaea", "darts_pt", "duel"}
+AWAITED = {"beta_darts", "darts_minus", "gaea", "darts_pt", "duel", "twins"}
 """Methods whose rows take hours and are not here yet: see docs/results.md."""
 UNPROFILED = {name for name in of_kind("one-shot") if ours()[name].listing.order > 80}
 """Those since 2020: Table 3 has their steps when they are measured."""

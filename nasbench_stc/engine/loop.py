@@ -336,7 +336,7 @@ class _Weights:
     def restore(self, kept: dict[str, Any]) -> None:
         """Take over what `copy` gave."""
         for name, part in self._parts.items():
-            part.load_state_dict(kept[name])
+            part.load_state_dict(copy.deepcopy(kept[name]))  # torch's SGD would go on in the tensors that it is given
 
 
 class _Batches:

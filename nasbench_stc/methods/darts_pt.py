@@ -61,7 +61,7 @@ class DartsPT(DARTS):
 
     def __init__(self, settings: DartsPtSettings, generator: torch.Generator) -> None:
         device = generator.device
-        self.order = torch.randperm(len(EDGES), generator=generator, device=device)
+        self.order = torch.rand(len(EDGES), generator=generator, device=device).argsort()
         self.chosen = torch.full((len(EDGES),), OPEN, device=device)
         super().__init__(settings, generator)
 

@@ -104,5 +104,5 @@ def find_sampler(name: str) -> tuple[str, type[OptunaMethod], str]:
 
 @cache
 def _class(name: str) -> type[OptunaMethod]:
-    listing = Listing(name.removesuffix("Sampler"), SAMPLERS[name], order=175)
+    listing = Listing(name.removesuffix("Sampler"), SAMPLERS.get(name, ""), order=175)
     return type(name, (OptunaMethod,), {"sampler": name, "listing": listing, "__doc__": f"Optuna's {name}."})
