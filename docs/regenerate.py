@@ -1,4 +1,7 @@
-"""Writes what README.md and docs/results.md show of the records in results/: tables between comments, and pictures.
+"""Writes what README.md and the pages show of the committed records: tables between comments, and pictures.
+
+Records are in results/; those of the study (docs/study.md), of tuning seeds, in docs/study/. The line numbers in
+docs/paper-to-code.md are written anew, too.
 
     python docs/regenerate.py            # needs the table nb201: stc-bench data fetch nb201
 
@@ -7,6 +10,7 @@ A test holds the tables to the records, so this is to be run whenever results/ o
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Callable
@@ -27,6 +31,9 @@ from nasbench_stc.space import DATASETS
 
 ROOT = Path(__file__).parents[1]
 FIGURES_DIR = ROOT / "docs/figures"
+STUDY = ROOT / "docs/study"
+LINE = re.compile(r"(\[`([\w.]+)`\]\((\.\./[\w/]+\.py)#L)(\d+)\)")
+"""A link to where something is defined: all before its line, its name, its file, its line."""
 _BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _PROTOCOLS = {TRAINED: "cpu", SIMULATED: "nats-bench", SCORED: "untrained"}
 _SECTIONS = {
@@ -39,6 +46,11 @@ _SECTIONS = {
 def read(benchmark: str | Path = "nb201") -> Inputs:
     """The committed records, and the benchmark that they were looked up in."""
     return replace(gather([ROOT / "results"], benchmark), folders=(RESULTS,))
+
+
+def read_study(benchmark: str | Path = "nb201") -> Inputs:
+    """The committed records of the study."""
+    return replace(gather([STUDY], benchmark), folders=(STUDY.relative_to(ROOT),))
 
 
 def short_table(inputs: Inputs) -> Table:
@@ -77,13 +89,32 @@ def _short_row(group: Group, again: bool) -> Row:
 
 BLOCKS: dict[str, Callable[[Inputs], Table]] = {
     "short": short_table,
-    **{f"table-{name}": partial(make_table, name) for name in ("1", "6", "7", "8", "differences")},
+    **{f"table-{name}": partial(make_table, name) for name in ("1", "6", "7", "8", "differences", "study")},
 }
 
 
 def filled(text: str, inputs: Inputs) -> str:
     """The text with the tables of now in its blocks."""
     return _BLOCK.sub(lambda block: f"{block[1]}\n{render(BLOCKS[block[2]](inputs), 'markdown')}\n{block[3]}", text)
+
+
+def line_of(name: str, path: Path) -> int:
+    """Where a class, function, method or constant of a module is defined."""
+    found: dict[str, int] = {}
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            found[node.name] = node.lineno
+        if isinstance(node, ast.ClassDef):
+            methods = (inner for inner in node.body if isinstance(inner, ast.FunctionDef))
+            found |= {f"{node.name}.{inner.name}": inner.lineno for inner in methods}
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = node.lineno
+    return found[name.removeprefix(f"{path.stem}.")]
+
+
+def with_lines(text: str, folder: Path) -> str:
+    """The text of a page in `folder` with the lines of now in its links."""
+    return LINE.sub(lambda link: f"{link[1]}{line_of(link[2], (folder / link[3]).resolve())})", text)
 
 
 def draw(inputs: Inputs) -> None:
@@ -99,11 +130,14 @@ def draw(inputs: Inputs) -> None:
 
 def main() -> None:
     """Write tables and pictures."""
-    inputs = read()
-    if inputs.problems:
-        sys.exit("\n".join(inputs.problems))
-    for path in (ROOT / "README.md", ROOT / "docs/results.md"):
-        path.write_text(filled(path.read_text(), inputs))
+    inputs, study = read(), read_study()
+    if inputs.problems or study.problems:
+        sys.exit("\n".join((*inputs.problems, *study.problems)))
+    for page, of_page in (("README.md", inputs), ("docs/results.md", inputs), ("docs/study.md", study)):
+        path = ROOT / page
+        path.write_text(filled(path.read_text(), of_page))
+    path = ROOT / "docs/paper-to-code.md"
+    path.write_text(with_lines(path.read_text(), path.parent))
     FIGURES_DIR.mkdir(exist_ok=True)
     draw(inputs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # torch's; in subprocesses, too: on a busy machine threads wait for each other
@@ -158,3 +160,13 @@ def stc_bench(
         return ended.value.code or 0, out, err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def regenerate() -> ModuleType:
+    """docs/regenerate.py, which is no module of the package."""
+    spec = importlib.util.spec_from_file_location("regenerate", Path(__file__).parents[1] / "docs/regenerate.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import shlex
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "benchmarks").rglob("README.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-LINE = re.compile(r"\[`([\w.]+)`\]\((\.\./[\w/]+\.py)#L(\d+)\)")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name if page.parent == ROOT else f"docs-{page.name}")
@@ -22,28 +21,13 @@ def test_links_lead_to_files(page: Path) -> None:
             assert (page.parent / link.partition("#")[0]).exists(), f"{page.name}: {link}"
 
 
-def lines(path: Path) -> dict[str, int]:
-    """Where classes, functions, methods and constants of a module are defined, by name."""
-    found = {}
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            found[node.name] = node.lineno
-        if isinstance(node, ast.ClassDef):
-            methods = (inner for inner in node.body if isinstance(inner, ast.FunctionDef))
-            found |= {f"{node.name}.{inner.name}": inner.lineno for inner in methods}
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            found[node.targets[0].id] = node.lineno
-    return found
-
-
-def test_paper_to_code_names_the_lines() -> None:
+def test_paper_to_code_names_the_lines(regenerate: ModuleType) -> None:
     page = ROOT / "docs/paper-to-code.md"
-    named = LINE.findall(page.read_text())
-    assert len(named) > 20
-    for name, target, line in named:
-        path = (page.parent / target).resolve()
-        own = name.removeprefix(f"{path.stem}.")
-        assert lines(path)[own] == int(line), f"{name} is at line {lines(path)[own]} of {path.name}"
+    text = page.read_text()
+    assert len(regenerate.LINE.findall(text)) > 20
+    assert regenerate.with_lines(text, page.parent) == text, "run docs/regenerate.py"
+    path = ROOT / "nasbench_stc/methods/stc.py"
+    assert path.read_text().splitlines()[regenerate.line_of("STC.sample", path) - 1].startswith("    def sample(")
 
 
 def test_paper_to_code_has_everything_of_the_paper() -> None:

@@ -1,8 +1,12 @@
 """beta-DARTS: DARTS with a term that keeps the softmax weights from running apart.
 
-Ye, Li, Yang, Lin, Hou & Ouyang, "beta-DARTS: Beta-decay regularization for differentiable architecture search", CVPR
-2022. Equation numbers below are the paper's; settings are those of the authors' code for NAS-Bench-201. Departures as
-of DARTS (`darts.py`); 100 epochs there, the protocol's here.
+Ye, Li, Li, Chen, Fan & Ouyang, "beta-DARTS: Beta-decay regularization for differentiable architecture search", CVPR
+2022,
+
+    min over alpha of L_val(w*, alpha) + lambda · log sum exp(alpha), the mean over edges,
+
+with the settings of the authors' code for NAS-Bench-201 (`mlc_loss` in its `architect.py`; the paper's text, and so its
+equation numbers, was not at hand). Departures as of DARTS (`darts.py`); 100 epochs there, the protocol's here.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ class BetaDartsSettings(AlphaSettings):
     """alpha's settings and the term's weight."""
 
     decay_start: float = setting(0.0, "lambda, the weight of Beta-Decay, in the first epoch")
-    decay_end: float = setting(50.0, "lambda in the last epoch; it rises linearly (Sec. 4.1 of the paper)")
+    decay_end: float = setting(50.0, "lambda in the last epoch; it rises linearly")
 
 
 class BetaDARTS(DARTS):
@@ -52,7 +56,7 @@ class BetaDARTS(DARTS):
         self.decay.fill_(Ramp(self.settings.decay_start, self.settings.decay_end).at(*self.now))
 
     def terms(self) -> Sequence[Tensor]:
-        """Eq. 11: lambda times the mean over edges of log sum exp(alpha), whose gradient is softmax(alpha) (Eq. 12)."""
+        """lambda times the mean over edges of log sum exp(alpha), whose gradient is softmax(alpha)."""
         return (self.decay * self.alpha.logsumexp(dim=1).mean(),)
 
     def snapshot(self) -> dict[str, Any]:

@@ -1,8 +1,12 @@
 """DrNAS: every edge is a weighted sum of all operations, the weights a draw from a Dirichlet distribution.
 
-Chen, Wang, Cheng, Tang & Hsieh, "DrNAS: Dirichlet neural architecture search", ICLR 2021. Equation numbers below are
-the paper's; settings are those of the authors' code for NAS-Bench-201. Departures: no partial channels and no
-progressive stages (for NAS-Bench-201 the authors have none, either); 100 epochs there, the protocol's here.
+Chen, Wang, Cheng, Tang & Hsieh, "DrNAS: Dirichlet neural architecture search", ICLR 2021,
+
+    min over beta of E[L_val(w*, theta)] + d(beta, 1), theta ~ Dir(beta), beta = elu(alpha) + 1,
+
+with the settings of the authors' code for NAS-Bench-201 (the paper's text, and so its equation numbers, was not at
+hand). Departures: no partial channels and no progressive stages (for NAS-Bench-201 the authors have none, either); 100
+epochs there, the protocol's here.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ class DrnasSettings(AlphaSettings):
     anchor: str = setting(
         "l2",
         "l2: alpha's weight decay, for alpha = 0 is Dirichlet(1) (the authors' code for NAS-Bench-201); kl: the "
-        "divergence from Dirichlet(1) (Eq. 4), the weight decay is to be set to 0 then",
+        "divergence from Dirichlet(1), the weight decay is to be set to 0 then",
         choices=("l2", "kl"),
     )
     kl_weight: float = setting(1e-3, "of that divergence (--reg_scale in the authors' code)")
@@ -54,18 +58,18 @@ class DrNAS(AlphaMethod):
         return F.elu(self.alpha) + 1
 
     def mixture(self) -> Mixture:
-        """Eq. 3: theta ~ Dir(beta) weighs the operations of an edge, differentiable through the draw."""
+        """theta ~ Dir(beta) weighs the operations of an edge, differentiable through the draw."""
         return Mixture.full(dirichlet(self.concentration(), self.generator))
 
     def terms(self) -> Sequence[Tensor]:
-        """Eq. 4's distance of Dir(beta) from Dir(1), where it is a divergence."""
+        """d(beta, 1) where it is a divergence; as a weight decay it is Adam's."""
         if self.settings.anchor == "l2":
             return ()
         return (self.settings.kl_weight * from_uniform(self.concentration()).sum(),)
 
 
 def dirichlet(concentration: Tensor, generator: torch.Generator) -> Tensor:
-    """A draw from Dir(concentration), row by row, with the pathwise gradient (Eq. 5); of the shape (n, k) given."""
+    """A draw from Dir(concentration), row by row, with the pathwise gradient; of the shape (n, k) given."""
     drawn: Tensor = _Dirichlet.apply(concentration, generator)  # type: ignore[no-untyped-call]
     return drawn
 
