@@ -327,6 +327,20 @@ def test_the_study_is_shown_by_validation_accuracy_after_12_epochs(nb201: Any) -
     assert "method duel" in " ".join(table.caption)
 
 
+def test_when_leaders_change_for_the_last_time(nb201: Any) -> None:
+    of_table = {"name": nb201.name, "file": nb201.path.name, "sha256": nb201.sha256}
+    cells = ["333333", "133333", "133332", "133332"]  # one edge changes in epoch 2, one in epoch 3, four never
+    trajectory = [{"epoch": n, "cell": str(Cell.parse(cell))} for n, cell in enumerate(cells)]
+    of_two = [
+        run(100, {"noise": 1.0}, trajectory=trajectory),
+        run(100, {"lambda_end": 0.0}, trajectory=[{"cell": None}]),
+    ]
+    records = [replace(record, benchmark={**record.benchmark, **of_table}) for record in of_two]
+    rows = by_arm(make_table("study", Inputs(records, nb201)))
+    assert rows["wide noise"]["decided"] == pytest.approx((2 + 3 + 4 * 1) / 6)
+    assert rows["no JS"]["decided"] is None
+
+
 def test_the_study_says_what_it_lacks() -> None:
     with pytest.raises(MissingRecords, match="stc-bench ablate study"):
         make_table("study", Inputs([run(100, None)]))

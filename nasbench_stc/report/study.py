@@ -22,6 +22,7 @@ _COLUMNS = (
     Column("criterion", "accuracy", spread=True),
     Column("change", "change", spread=True),
     Column("n", "n"),
+    Column("decided", "last change\nof a leader", form=".1f", drop=2),
     Column("cells", "cells"),
     Column("seconds", "s a search", form=",.0f", drop=1),
 )
@@ -70,6 +71,7 @@ def _values(arm: Arm, records: Sequence[Record], own: dict[int, float], usual: d
     shown: dict[str, Any] = {
         "criterion": Spread.over(list(own.values())),
         "n": len(own),
+        "decided": _decided(records),
         "cells": ", ".join(Cell.parse(record.cell).digits for record in records),
         "seconds": statistics.mean([sum(record.seconds.values()) for record in records]),
     }
@@ -79,6 +81,21 @@ def _values(arm: Arm, records: Sequence[Record], own: dict[int, float], usual: d
             change.mean, None, statistics.known(change.half_width), f"over {change.n} common seeds", signed=True
         )
     return shown
+
+
+def _decided(records: Sequence[Record]) -> float | None:
+    """The epoch, from 1, after which an edge's leader does not change any more, the mean over edges and searches.
+
+    None where a search has no leaders before its end.
+    """
+    last: list[int] = []
+    for record in records:
+        cells = [entry["cell"] for entry in record.trajectory]
+        if None in cells or not cells:
+            return None
+        for ops in zip(*(Cell.parse(cell).ops for cell in cells), strict=True):
+            last.append(max((epoch for epoch in range(1, len(ops)) if ops[epoch] != ops[epoch - 1]), default=0) + 1)
+    return statistics.mean(last)
 
 
 def _details(arm: Arm, records: Sequence[Record]) -> dict[str, object]:
@@ -94,6 +111,7 @@ def _caption(found: Sequence[Study]) -> tuple[str, ...]:
     return (
         "Mean ± standard deviation (ddof=0) over n searches with tuning seeds (100 to 104); below, after 95 %: half "
         "the width of the 95 % t-interval of the mean (ddof=1). Change: the mean difference from the default over "
-        "common seeds. Cells by their six digits, seed by seed.",
+        "common seeds. Last change of a leader: the epoch (of 20 by protocol cpu) before which the largest alpha of an "
+        "edge was last that of another operation, the mean over edges and searches. Cells by digits, seed by seed.",
         *(about(study, "validation accuracy after 12 epochs") for study in found),
     )
