@@ -10,21 +10,22 @@ A column's file is named by what it is in the official API's words (training, ep
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
-from nasbench_stc import files
+from nasbench_stc import files, stored
 from nasbench_stc.benchmark.base import Key
 from nasbench_stc.benchmark.official import CALLS
 from nasbench_stc.benchmark.table import Column, LazyArrays, TableBenchmark
 from nasbench_stc.errors import DataError
 from nasbench_stc.space import NUM_CELLS
+from nasbench_stc.stored import Time
 
 ENDING = ".table"
 FILE_NAME = "table.json"
@@ -34,6 +35,15 @@ _ANEW = f"remove the table, and {HOW_TO_MAKE} anew"
 _CURVE = ".curve"
 
 
+class MadeFrom(TypedDict):
+    """What a table was made from."""
+
+    file: str
+    sha256: str
+    of: str
+    identity: Any
+
+
 @dataclass(frozen=True)
 class Description:
     """What `table.json` says. All values are plain (JSON) ones."""
@@ -41,17 +51,16 @@ class Description:
     name: str
     """Of the benchmark, without its version."""
     version: str
-    source: dict[str, Any]
+    source: MadeFrom
     """The official `file`, the `sha256` of its content, what it is `of`, and the `identity` that a resumed or repeated
     import goes by: another one for another content."""
-    cells: int
+    cells: Annotated[int, Meta(ge=1, le=NUM_CELLS)]
     """How many there are: 15,625, or those of a folder that was cut."""
     verified: dict[str, Any]
     """`cells` read back through the official API in the end, how many `numbers`, and by which `api`."""
     columns: dict[str, str]
     """File name to sha256."""
-    made: str
-    """UTC, ISO 8601."""
+    made: Time
     versions: dict[str, str]
     schema: int = SCHEMA
 
@@ -62,7 +71,7 @@ class Description:
 
     def write(self, folder: Path) -> None:
         """Write `table.json` into `folder`, whole or not at all."""
-        files.write_atomic(folder / FILE_NAME, (json.dumps(asdict(self), indent=1) + "\n").encode())
+        stored.write(folder / FILE_NAME, self)
 
 
 def column_name(training: str, epochs: str, seed: int | None, quantity: str, images: str = "") -> str:
@@ -94,18 +103,7 @@ def describe(folder: Path) -> Description:
     Raises:
         DataError: it is damaged, or of another version.
     """
-    path = folder / FILE_NAME
-    try:
-        content = json.loads(path.read_text())
-        schema = content["schema"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: damaged or unreadable ({error}); {_ANEW}") from None
-    if schema != SCHEMA:
-        raise DataError(f"{path}: has schema {schema}, this version reads {SCHEMA}; {_ANEW}")
-    names = {item.name for item in fields(Description)}
-    if content.keys() != names:
-        raise DataError(f"{path}: damaged (it differs in {', '.join(sorted(content.keys() ^ names))}); {_ANEW}")
-    return Description(**content)
+    return stored.read(folder / FILE_NAME, Description, "table", SCHEMA, _ANEW)
 
 
 def first_fault(folder: Path, about: Description, check: bool) -> str:

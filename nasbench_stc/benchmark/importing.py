@@ -105,10 +105,16 @@ def _make(source: Source, target: Path, on_cell: OnCell) -> Description:
     _copy(source, partial, state, on_cell)
     if source.archs != [str(cell) for cell in all_cells()]:
         raise DataError(f"{source.path}: its list of cells is not the official one")
+    checksum = source.checksum(state)
     about = Description(
         name=source.name,
         version=official.version(source.path),
-        source={"file": source.path.name, "identity": source.identity, **source.checksum(state)},
+        source={
+            "file": source.path.name,
+            "identity": source.identity,
+            "sha256": checksum["sha256"],
+            "of": checksum["of"],
+        },
         cells=int(state["done"].sum()),
         verified={},
         columns={path.name: files.digest(path) for path in sorted(partial.glob("*.npy")) if path.name != _PROGRESS},

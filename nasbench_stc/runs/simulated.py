@@ -19,13 +19,13 @@ from typing import Annotated, Any, Literal, TypedDict, cast
 import msgspec
 import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from nasbench_stc import stored
-from nasbench_stc.benchmark.base import as_indices
 from nasbench_stc.engine.simulation import Incumbent, Run, Simulation
 from nasbench_stc.runs import record
 from nasbench_stc.runs.record import Record
-from nasbench_stc.space import Cell
+from nasbench_stc.space import NUM_CELLS, Cell
 from nasbench_stc.stored import CellIndex, Count, NotNegative, Percent, Plain, Positive, Time
 
 SCHEMA = 1
@@ -250,10 +250,7 @@ def _check(found: SimulatedRuns) -> None:
     results = {str(run[-1][2]) for run in found.incumbents}
     if not all(results <= values.keys() for values in found.scores.values()):
         raise ValueError("cells lack scores")
-    queries = _unpacked(found.queries)
-    if not sum(found.queries["lengths"]) == len(queries.cells) == len(queries.asked) == len(queries.seeds):
-        raise ValueError("its queries are not those of its runs")
-    as_indices(queries.cells)
+    _codes(found.queries)
 
 
 def _packed(runs: Sequence[Run]) -> Queries:
@@ -273,30 +270,38 @@ def _packed(runs: Sequence[Run]) -> Queries:
 
 
 def _unpacked(queries: Queries) -> Run:
-    """All of them as if of one run.
+    """All of them as if of one run."""
+    cells, asked, seeds = (codes.tolist() for codes in _codes(queries))
+    kinds, training_seeds = queries["kinds"], queries["training_seeds"]
+    return Run(cells, [kinds[code] for code in asked], [training_seeds[code] for code in seeds])
+
+
+def _codes(queries: Queries) -> list[NDArray[np.integer[Any]]]:
+    """Of all queries the cell, what was asked for and the training seed, by their places among those that occur.
 
     Raises:
-        ValueError: they are damaged.
+        ValueError: they are damaged, or not as many as the runs have.
     """
-    try:
-        return Run(
-            _unpack(queries["cells"], "<u2"),
-            [queries["kinds"][place] for place in _unpack(queries["asked"], "u1")],
-            [queries["training_seeds"][place] for place in _unpack(queries["seeds"], "u1")],
-        )
-    except (binascii.Error, zlib.error, IndexError) as error:
-        raise ValueError(f"its queries cannot be unpacked ({error})") from None
+    found = []
+    for name, kind, among in (
+        ("cells", "<u2", NUM_CELLS),
+        ("asked", "u1", len(queries["kinds"])),
+        ("seeds", "u1", len(queries["training_seeds"])),
+    ):
+        try:
+            content = zlib.decompress(base64.b64decode(queries[name], validate=True))  # type: ignore[literal-required]
+        except (binascii.Error, zlib.error) as error:
+            raise ValueError(f"its queries cannot be unpacked ({error})") from None
+        codes = np.frombuffer(content, dtype=kind)
+        if len(codes) != sum(queries["lengths"]) or codes.max(initial=0) >= max(among, 1):
+            raise ValueError("its queries are not those of its runs")
+        found.append(codes)
+    return found
 
 
 def _pack(numbers: Sequence[int], kind: str) -> str:
     """As text: base64 of zlib of the numbers."""
     return base64.b64encode(zlib.compress(np.array(numbers, dtype=kind).tobytes(), 9)).decode()
-
-
-def _unpack(text: str, kind: str) -> list[int]:
-    content = zlib.decompress(base64.b64decode(text, validate=True))
-    numbers: list[int] = np.frombuffer(content, dtype=kind).tolist()
-    return numbers
 
 
 NO_QUERIES = _packed([])
