@@ -14,8 +14,6 @@ import pytest
 
 from nasbench_stc import Cell, open_benchmark
 from nasbench_stc.cli import options
-from nasbench_stc.cli.search import parse_seeds
-from nasbench_stc.errors import BadCallError
 from nasbench_stc.methods import of_kind, ours
 
 SMOKE = ["search", "--dataset", "digits", "--protocol", "smoke", "--device", "cpu"]
@@ -180,7 +178,12 @@ def test_data_status_and_doctor(stc_bench):
         (["--set", "noise"], 2, "expected KEY=VALUE"),
         (["--set", "noise=loud"], 2, "noise='loud': expected a number"),
         (["--set", "channels=0"], 2, "channels='0': it has to be at least 1"),
+        (["--set", "noise=inf"], 2, "noise='inf': it has to be a finite number"),
+        (["--set", "lr=nan"], 2, "lr='nan': it has to be a finite number"),
+        (["--set", "epochs=inf"], 2, "epochs='inf': expected a whole number"),
         (["--seeds", "many"], 2, "--seeds 'many'"),
+        (["--seeds", "1000000000000"], 2, "more than 100,000 runs"),
+        (["--seeds", "0-1000000000000"], 2, "more than 100,000 runs"),
         (["--seeds", "0"], 2, "--seeds '0'"),
         (["--seeds", "1,1"], 2, "--seeds '1,1'"),
         (["--seeds", "-1"], 2, "--seeds '-1'"),
@@ -256,13 +259,21 @@ def test_cifar10_end_to_end(stc_bench, tmp_path, images_dir, table_path):
     assert len(record["scores"]) == 6
 
 
-def test_seeds():
-    assert parse_seeds("3") == [0, 1, 2]
-    assert parse_seeds("777,888,999") == [777, 888, 999]
-    assert parse_seeds("777,") == [777]
-    assert parse_seeds("0,") == [0]
-    with pytest.raises(BadCallError):
-        parse_seeds("1.5")
+def test_what_is_about_to_run_is_said_before_the_first_run(stc_bench, tmp_path):
+    out = stc_bench(*SMOKE, "--seeds", "5-7", "--out", tmp_path)[1].splitlines()
+    assert "about seconds; seeds 5-7; device cpu" in out[1] and out[3] == "3 runs to do"
+    for folder in tmp_path.glob("*"):
+        path = folder / "record.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": {"weights": 7000.0, "alpha": 200.0}}))
+    out = stc_bench(*SMOKE, "--seeds", "6,9,10,11", "--out", tmp_path)[1].splitlines()
+    assert "seeds 6, 9-11;" in out[1] and "stc seed 6: done before" in out[3]
+    assert out[4] == f"3 runs to do: about 6.0 h by records of such runs in {tmp_path}/"
+    both = (*SMOKE, "--method", "stc,rsps", "--seeds", "6,12", "--out", tmp_path)
+    said = "3 runs to do: about 48 s by records of such runs"
+    for path in tmp_path.glob("*/record.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": {"weights": 48.0}}))
+    assert f"{said} in {tmp_path}/, and 2 of which there is none\n" in stc_bench(*both)[1]
+    assert "nothing is left to run\n" in stc_bench(*both)[1]
 
 
 HEAVY = {"torch", "optuna", "torchvision", "sklearn", "matplotlib", "PIL", "nats_bench", "nas_201_api"}

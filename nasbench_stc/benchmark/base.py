@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc.errors import BadCallError, choose
+from nasbench_stc.seeds import told
 from nasbench_stc.space import DATASETS, NUM_CELLS, Cell, flops, params
 
 SPLITS = {
@@ -268,7 +269,8 @@ def _told(keys: Sequence[Key]) -> Iterator[str]:
     """Keys in few words: one phrase for each data set, split and number of epochs."""
     for (dataset, split, epochs), group in itertools.groupby(sorted(keys, key=_order), key=lambda key: key[:3]):
         seeds = [key.seed for key in group]
-        runs = ["the mean over seeds"] * (None in seeds) + [f"seed {seed}" for seed in seeds if seed is not None]
+        single = [seed for seed in seeds if seed is not None]
+        runs = ["the mean over seeds"] * (None in seeds) + [told(single)] * bool(single)
         budget = "full training" if epochs is None else f"{epochs} epochs"
         yield f"{dataset} {split} at {budget} ({', '.join(runs)})"
 

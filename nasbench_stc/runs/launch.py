@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -170,6 +171,27 @@ def run_many(
 def is_done(todo: Plan, out: Path | None) -> bool:
     """Whether a record of this very run is below `out`."""
     return out is not None and (out / todo.folder_name / record.FILE_NAME).exists()
+
+
+def usual_seconds(plans: Sequence[Plan], out: Path) -> list[float | None]:
+    """About how long each of the plans takes: the median of the records below `out` that are like it.
+
+    Like it: of its method, data set, protocol and changes, on a CPU if it is to run on one. None where there is none.
+    """
+    records, _ = record.read_below([out], record.FILE_NAME, record.read)
+    seconds: dict[str, list[float]] = {}
+    for one in records:
+        of = _kind(one.method, one.search_dataset, one.protocol, one.changes, one.device.startswith("CPU"))
+        seconds.setdefault(of, []).append(one.total_seconds)
+    usual = {of: statistics.median(some) for of, some in seconds.items()}
+    return [
+        usual.get(_kind(todo.method.name, todo.dataset, todo.protocol, todo.changes, todo.device == "cpu"))
+        for todo in plans
+    ]
+
+
+def _kind(*of: object) -> str:
+    return json.dumps(of, sort_keys=True)
 
 
 def _as_one(failed: Sequence[tuple[Plan, Exception]], runs: int) -> StcBenchError:
