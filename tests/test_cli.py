@@ -216,6 +216,29 @@ def test_bad_cells_end_in_one_line(stc_bench, cell):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["search"],
+        ["search", "--method", "rs"],
+        ["search", "--method", "black-box"],
+        ["search", "--method", "naswot"],
+        ["ablate", "noise"],
+        ["score", "1"],
+        ["query", "1"],
+        ["metrics"],
+        ["report", "--figure", "anytime", "--format", "csv"],
+        ["data", "fetch"],
+    ],
+)
+def test_every_command_says_which_data_set_is_meant(stc_bench, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    for name, said in (("CIFAR-10", ": type cifar10\n"), ("cifar10-valid", ": type cifar10; valid is a split")):
+        status, _, err = stc_bench(*command, *([] if command[0] == "data" else ["--dataset"]), name)
+        assert (status, f"{name!r}{said}" in err) == (2, True), err
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_out_that_cannot_be_written(stc_bench, tmp_path):
     (tmp_path / "file").write_text("")
     status, _, err = stc_bench(*SMOKE, "--seeds", "1", "--out", tmp_path / "file" / "runs")

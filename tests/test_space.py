@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nasbench_stc import Cell
 from nasbench_stc.errors import BadCallError
-from nasbench_stc.space import DATASETS, NUM_CELLS, all_cells, flops, indices_of, params
+from nasbench_stc.space import DATASETS, NUM_CELLS, all_cells, check_dataset, flops, indices_of, params
 
 cells = st.tuples(*[st.integers(0, 4)] * 6).map(Cell)
 
@@ -118,3 +118,26 @@ def test_a_skip_moves_an_edge_to_its_source(cell):
     _, b, c, d, e, f = cell.ops
     first, second = Cell((1, b, c, d, e, f)), Cell((1, b, c, e, d, f))
     assert first.isomorphism_class == second.isomorphism_class
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("CIFAR-10", "unknown data set 'CIFAR-10': type cifar10"),
+        ("Cifar_100", "unknown data set 'Cifar_100': type cifar100"),
+        ("imagenet16-120", "unknown data set 'imagenet16-120': type ImageNet16-120"),
+        ("ImageNet16", "unknown data set 'ImageNet16': type ImageNet16-120"),
+        (
+            "cifar10-valid",
+            "unknown data set 'cifar10-valid': type cifar10; valid is a split, in query and report --split valid",
+        ),
+        ("CIFAR100-test", ".*: type cifar100; test is a split, in query and report --split test"),
+        ("mnist", "unknown data set 'mnist': choose from cifar10, cifar100, ImageNet16-120"),
+        ("cifar", "unknown data set 'cifar': choose from cifar10, .*"),
+        ("mnist-test", ".*: choose from cifar10, .*"),
+        ("", ".*: choose from cifar10, .*"),
+    ],
+)
+def test_other_names_of_data_sets_are_refused_with_what_to_type(name, said):
+    with pytest.raises(BadCallError, match=f"^{said}$"):
+        check_dataset(name)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nasbench_stc.errors import BadCallError, choose
 from nasbench_stc.seeds import told
-from nasbench_stc.space import DATASETS, NUM_CELLS, Cell, flops, params
+from nasbench_stc.space import DATASETS, NUM_CELLS, Cell, check_dataset, flops, params
 
 SPLITS = {
     "valid": "the validation images; on CIFAR-10, of the network trained on the other 25,000",
@@ -222,8 +222,7 @@ def resolve(benchmark: Benchmark, dataset: str, split: str, epochs: int | None, 
     Raises:
         BadCallError: none is; the message says what the benchmark holds.
     """
-    if dataset not in DATASETS:
-        raise choose("data set of a benchmark", dataset, DATASETS)
+    check_dataset(dataset, kind="data set of a benchmark")
     if split not in SPLITS:
         raise choose("split", split, SPLITS)
     keys = benchmark.holds()

@@ -76,13 +76,16 @@ def search(
     from rich.console import Console
 
     from nasbench_stc.benchmark import open_benchmark
+    from nasbench_stc.data import DATASETS
     from nasbench_stc.methods import KINDS, find, installed, of_kind, ours
+    from nasbench_stc.space import check_dataset
 
     kinds = {kind: of_kind(kind) for kind in KINDS}
     names = options.method_names("--method", method, {"all": [*ours(), *installed()], **kinds})
     chosen = parse(seeds)
     settings = options.parse_changes(changes)
     found = [find(name) for name in names]
+    check_dataset(dataset, DATASETS)
     console = Console(soft_wrap=True, highlight=False)
     if len(names) > 1 and not {part.strip() for part in method.split(",")} <= set(names):  # a group was named
         found = _that_can(found, protocol, dataset, console)

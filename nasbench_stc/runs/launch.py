@@ -25,7 +25,7 @@ from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.precision import kept_in
 from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol, named
-from nasbench_stc.errors import BadCallError, RunError, StcBenchError, choose, describe
+from nasbench_stc.errors import BadCallError, RunError, StcBenchError, describe
 from nasbench_stc.methods import Method, find
 from nasbench_stc.methods.base import OneShotMethod
 from nasbench_stc.runs import environment, record, workers
@@ -33,7 +33,7 @@ from nasbench_stc.runs.folder import locked
 from nasbench_stc.runs.lookup import identity, scores
 from nasbench_stc.runs.record import Record
 from nasbench_stc.runs.watch import Watcher
-from nasbench_stc.space import Cell
+from nasbench_stc.space import Cell, check_dataset
 
 OnStep = Callable[[int, int, int, int], None]
 """Called after each step with (epoch, epochs, step, steps)."""
@@ -100,8 +100,7 @@ def plan(
     found = find(method) if isinstance(method, str) else method
     if found.kind != "one-shot":
         raise BadCallError(f"method {found.name} is {found.kind}: it trains no supernet")
-    if dataset not in DATASETS:
-        raise choose("data set", dataset, DATASETS)
+    check_dataset(dataset, DATASETS)
     device = environment.choose_device(device)
     protocol = choose_protocol(protocol, dataset, device)
     settings.check_seed(seed)

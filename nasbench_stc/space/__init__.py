@@ -4,7 +4,8 @@ Dong & Yang, "NAS-Bench-201", ICLR 2020; the topology space of Dong et al., "NAT
 """
 
 from nasbench_stc.space.cell import EDGES, NONE, NUM_CELLS, NUM_NODES, OPS, Cell, all_cells, indices_of
-from nasbench_stc.space.cost import DATASETS, NUM_CLASSES, flops, params
+from nasbench_stc.space.cost import flops, params
+from nasbench_stc.space.datasets import DATASETS, NUM_CLASSES, check_dataset
 
 __all__ = [
     "DATASETS",
@@ -16,6 +17,7 @@ __all__ = [
     "OPS",
     "Cell",
     "all_cells",
+    "check_dataset",
     "flops",
     "indices_of",
     "params",
