@@ -145,6 +145,27 @@ def test_query_takes_a_cell_by_any_name(stc_bench):
     assert len(set(lines)) == 1
 
 
+def test_query_takes_other_tools_lists(stc_bench):
+    for cell, encoding in (
+        ("(4, 3, 3, 0, 0, 0)", "naslib"),
+        ("avg_pool_3x3,nor_conv_1x1,skip_connect,nor_conv_1x1,skip_connect,skip_connect", "syne-tune"),
+    ):
+        status, out, err = stc_bench("query", cell, "--encoding", encoding, "--format", "csv")
+        assert (status, err, out.splitlines()[1][:8]) == (0, "", "0,421211")
+        status, out, err = stc_bench("query", cell)
+        assert (status, out) == (2, "") and "say whose it is, naslib or syne-tune (--encoding" in err
+        assert stc_bench("score", cell, "--encoding", encoding, "--score", "params")[0] == 0
+
+
+def test_query_says_how_a_file_number_is_read(stc_bench):
+    status, out, err = stc_bench("query", "000012", "--format", "csv")
+    index = Cell.parse("000012").index
+    assert (status, out.splitlines()[1].startswith(f"{index},000012,")) == (0, True)
+    assert err.startswith(f"Note: 000012 is read as six digits, the operations of cell {index}; ")
+    assert err.endswith("the cell of the official file 000012 is 12\n")
+    assert stc_bench("query", "12", "333133")[2] == ""
+
+
 def test_methods_lists_what_there_is(stc_bench):
     status, out, _ = stc_bench("methods")
     assert status == 0

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     "--metric", "names", multiple=True, metavar="NAME", help="Also show this; repeatable (`stc-bench metrics` lists)."
 )
 @click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), default="text", show_default=True)
+@options.encoding
 @options.benchmark
 @options.data_dir
 def query(
@@ -46,18 +47,19 @@ def query(
     seed: int | None,
     names: tuple[str, ...],
     form: str,
+    encoding: str | None,
     benchmark: str,
     data_dir: Path | None,
 ) -> None:
     """What cells score: percent right, rank among all 15,625, parameters and FLOPs, and any metric by name.
 
-    CELL is an official string, an index 0-15624, or six digits 0-4 (operations in the order none, skip_connect,
-    nor_conv_1x1, nor_conv_3x3, avg_pool_3x3).
+    CELL is an official string (also in AutoDL-Projects' Structure(…)), an index 0-15624, or six digits 0-4 (operations
+    in the order none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3). Six characters 0-4 are always digits:
+    the cell of the official file 000012 is 12.
     """
     from nasbench_stc.benchmark import find_metric, open_benchmark
-    from nasbench_stc.space import Cell
 
-    parsed = [Cell.parse(text) for text in cells]
+    parsed = options.parse_cells(cells, encoding)
     bench = open_benchmark(benchmark, data_dir)
     columns, accuracy = _accuracies(bench, parsed, dataset, split, epochs, seed, at_epoch)
     # Ranks are among the means at the end; of an official file, which would be read for minutes, they are left out.
