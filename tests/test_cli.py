@@ -145,6 +145,68 @@ def test_query_takes_a_cell_by_any_name(stc_bench):
     assert len(set(lines)) == 1
 
 
+@pytest.mark.parametrize(
+    ("by", "index", "percent"),
+    [
+        ("cifar10-valid", 6111, 91.61),
+        ("cifar10-test", 6111, 94.37),
+        ("cifar100-test", 9930, 73.51),
+        ("ImageNet16-120-valid", 10676, 46.73),
+        ("ImageNet16-120-test", 857, 47.31),
+    ],
+)
+def test_the_best_cells_by_a_column(stc_bench, table_path, by, index, percent):
+    args = ("query", "--best", 10, "--by", by, "--benchmark", table_path)
+    content = json.loads(stc_bench(*args, "--format", "json")[1])
+    found = [cell["accuracy"][by] for cell in content["cells"]]
+    assert (content["cells"][0]["index"], round(found[0], 2)) == (index, percent)
+    assert found == sorted(found, reverse=True)
+    assert [cell["rank"][by] for cell in content["cells"]] == sorted(cell["rank"][by] for cell in content["cells"])
+    assert content["order"] == {"by": by, "best": True, "first": "highest", "equal": 0, "left_out": 0}
+    assert f"The 10 best of all cells by {by}, where high is good: highest first." in stc_bench(*args)[1]
+
+
+def test_the_worst_cells_and_those_by_a_metric(stc_bench, table_path):
+    def rows(*args):
+        status, out, err = stc_bench("query", "--benchmark", table_path, "--format", "csv", *args)
+        assert (status, err) == (0, "")
+        return list(csv.DictReader(io.StringIO(out)))
+
+    assert [row["ImageNet16-120-test"] for row in rows("--worst", 2, "--dataset", "ImageNet16-120")] == ["0.8333"] * 2
+    assert rows("--best", 3) == rows("--best", 3, "--by", "cifar10-test")
+    assert rows("--best", 1, "--split", "valid", "--dataset", "cifar100")[0]["cifar100-valid-rank"] == "1"
+    assert rows("--best", 1, "--epochs", 12)[0]["cifar10-test-rank"] == "1"
+    (elsewhere,) = rows("--best", 1, "--by", "cifar100-test", "--dataset", "cifar10")
+    assert (elsewhere["index"], elsewhere["cifar100-test"][:5]) == ("9930", "73.51")
+    assert [row["params_m"] for row in rows("--best", 5, "--by", "params")] == ["0.073306"] * 5
+    assert [row["digits"] for row in rows("--worst", 1, "--by", "params")] == ["333333"]
+    seconds = [float(row["train-seconds-valid"]) for row in rows("--best", 4, "--by", "train-seconds-valid")]
+    assert seconds == sorted(seconds)
+    assert len(rows("--worst", 20000, "--by", "mflops")) == 15_625
+    out = stc_bench("query", "--benchmark", table_path, "--best", 5, "--by", "params")[1]
+    assert "The 5 best of all cells by params, where low is good: lowest first; 724 more are equal to the last." in out
+    out = stc_bench("query", "--benchmark", table_path, "--worst", 1, "--by", "params")[1]
+    assert "The 1 worst of all cells by params, where low is good: highest first." in out
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([], "give cells, or --best N, or --worst N"),
+        (["9930", "--best", "1"], "give cells, or --best N, or --worst N"),
+        (["--best", "1", "--worst", "1"], "give cells, or --best N, or --worst N"),
+        (["9930", "--by", "params"], "--by is of --best and --worst"),
+        (["--best", "0"], "0 is not in the range x>=1"),
+        (["--best", "1", "--by", "parms"], "--by parms: unknown metric 'parms': did you mean params?"),
+        (["--best", "1", "--by", "speed"], "columns of analog: cifar10-test"),
+        (["--best", "1", "--by", "cifar100-test"], "benchmark analog does not hold cifar100 test"),
+    ],
+)
+def test_bad_orders_end_in_one_line(stc_bench, args, said):
+    status, out, err = stc_bench("query", *args, "--benchmark", "analog")
+    assert (status, out, said in err, err.count("\n")) == (2, "", True, 1)
+
+
 def test_query_takes_other_tools_lists(stc_bench):
     for cell, encoding in (
         ("(4, 3, 3, 0, 0, 0)", "naslib"),

@@ -49,8 +49,8 @@ device = click.option("--device", default="auto", show_default=True, help="cpu, 
 encoding = click.option(
     "--encoding",
     type=click.Choice(list(ENCODINGS)),
-    help="CELL is a list of six operations as that tool writes it, quoted: of NASLib its numbers, '(4, 0, 3, 1, 4, 3)', "
-    "of Syne Tune the operations' names for hp_x0 to hp_x5, none,skip_connect,…",
+    help="CELL is a list of six operations as that tool writes it: of NASLib its numbers, quoted, "
+    "'(4, 0, 3, 1, 4, 3)', of Syne Tune the operations' names for hp_x0 to hp_x5, none,skip_connect,…",
 )
 
 
