@@ -370,14 +370,20 @@ def test_what_is_about_to_run_is_said_before_the_first_run(stc_bench, tmp_path):
     assert "about seconds; seeds 5-7; device cpu" in out[1] and out[3] == "3 runs to do"
     for folder in tmp_path.glob("*"):
         path = folder / "record.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": {"weights": 7000.0, "alpha": 200.0}}))
+        path.write_text(
+            json.dumps(
+                {**json.loads(path.read_text()), "seconds": {"weights": 7000.0, "alpha": 200.0, "evaluation": 0.0}}
+            )
+        )
     out = stc_bench(*SMOKE, "--seeds", "6,9,10,11", "--out", tmp_path)[1].splitlines()
     assert "seeds 6, 9-11;" in out[1] and "stc seed 6: done before" in out[3]
     assert out[4] == f"3 runs to do: about 6.0 h by records of such runs in {tmp_path}/"
     both = (*SMOKE, "--method", "stc,rsps", "--seeds", "6,12", "--out", tmp_path)
     said = "3 runs to do: about 48 s by records of such runs"
     for path in tmp_path.glob("*/record.json"):
-        path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": {"weights": 48.0}}))
+        path.write_text(
+            json.dumps({**json.loads(path.read_text()), "seconds": {"weights": 40.0, "alpha": 4.0, "evaluation": 4.0}})
+        )
     assert f"{said} in {tmp_path}/, and 2 of which there is none\n" in stc_bench(*both)[1]
     assert "nothing is left to run\n" in stc_bench(*both)[1]
 

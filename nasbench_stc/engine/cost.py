@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
+
+Measured = Annotated[list[Annotated[float, Meta(gt=0)]], Meta(min_length=1)]
+"""A positive number for each measured step."""
 
 
 @dataclass(frozen=True)
 class StepCost:
     """One kind of step; the lists have a value a measured step."""
 
-    seconds: list[float]
-    mib: list[float]
+    seconds: Measured
+    mib: Measured
     """At the peak, of other steps than the timed ones, for to record memory takes time. See `profile.peak_mib`."""
-    operations: float
+    operations: Annotated[float, Meta(ge=0)]
     """That ran on an edge, `none` counted: one on a path, all five in a mixture of all."""
     drawn: bool
     """Whether the steps differ in what they run, so that one of them says little."""

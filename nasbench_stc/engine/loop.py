@@ -11,6 +11,7 @@ continued is the run that was never killed, bit for bit on the CPU at the same n
 from __future__ import annotations
 
 import copy
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -162,6 +163,7 @@ class Search:
             cell = _cell(self.method.cell(), "a Cell or None", Cell | None)
         with self._blamed("snapshot"):
             snapshot = self.method.snapshot()
+            json.dumps(snapshot, allow_nan=False)  # better now than after the last epoch
         entry = {
             "epoch": epoch,
             "cell": None if cell is None else str(cell),

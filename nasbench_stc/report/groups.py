@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.methods import Listing, ours
@@ -143,7 +143,8 @@ def _place(part: tuple[str, object]) -> int:
 
 def _key(record: Record) -> tuple[str, ...]:
     """What records of a row have in common; of simulated ones not the data set, nor the budget that goes with it."""
-    settings, dataset = record.settings, record.search_dataset
+    settings: dict[str, Any] = record.settings
+    dataset = record.search_dataset
     if isinstance(record, SimulatedRun) and dataset in DATASETS:
         settings, dataset = without_budget(record), ""
     origin = record.versions.get(record.method, "")
@@ -151,7 +152,7 @@ def _key(record: Record) -> tuple[str, ...]:
     return (*record.looked_up_in, record.method, origin, dataset, record.protocol, record.device, everything)
 
 
-def without_budget(record: Record) -> dict[str, dict[str, object]]:
+def without_budget(record: Record) -> dict[str, Any]:
     """The settings of a simulated run but for its seconds, which differ from data set to data set."""
     protocol = {name: value for name, value in record.settings["protocol"].items() if name != "budget"}
     return {**record.settings, "protocol": protocol}

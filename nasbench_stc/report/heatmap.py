@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc import seeds
+from nasbench_stc.errors import DataError
 from nasbench_stc.report import statistics, style
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.chosen import chosen
@@ -89,7 +90,9 @@ def build(inputs: Inputs, method: str) -> Chart:
     kept = [record for record in inputs.records if record.trajectory and "alpha" in record.trajectory[-1]]
     shown = chosen(replace(inputs, records=kept), method)
     usual, equation = _OWN[method]
-    own = shown.group.first.settings["method"].get("activation", usual)
+    own = str(shown.group.first.settings["method"].get("activation", usual))
+    if own not in ACTIVATIONS:
+        raise DataError(f"runs of {method} whose activation is {own!r}: this version knows {', '.join(ACTIVATIONS)}")
     activation = ACTIVATIONS[own]
     source = equation if own == usual else f"in place of {ACTIVATIONS[usual].name} in {equation}"
     panels = [_panel(run, activation) for run in shown.runs]

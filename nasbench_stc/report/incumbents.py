@@ -105,7 +105,8 @@ def longest(records: Sequence[Record]) -> tuple[list[Record], int]:
 
 def _budget(record: Record, of: str) -> float:
     """What the run might spend: `budget` in seconds, or `evaluations`; 0: without a limit."""
-    return float(record.settings["protocol"].get(of) or 0)
+    value = record.settings["protocol"].get(of)
+    return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 def labelled(records: Sequence[Record]) -> dict[str, list[Record]]:

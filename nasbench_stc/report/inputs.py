@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from nasbench_stc.benchmark import Benchmark, Metric, open_benchmark
+from nasbench_stc.benchmark import Benchmark, Metric, held_columns, open_benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import DataError, StcBenchError
-from nasbench_stc.runs import Ranking, Record, profile, ranking, read_all
+from nasbench_stc.runs import Ranking, Record, profile, ranking, read_files
 from nasbench_stc.runs.ablation import is_of_ablation
 from nasbench_stc.runs.profile import Profile
 from nasbench_stc.runs.record import read_below
-from nasbench_stc.space import DATASETS
+from nasbench_stc.space import DATASETS, Cell
+
+_ROUNDING = 1e-3  # percent: of tables of one checksum that were read by different versions
 
 RESULTS = Path("results")
 """Where records are looked for, and written, unless said otherwise."""
@@ -121,7 +124,7 @@ def gather(
         BadCallError, DataError: another benchmark than `auto` cannot be opened.
     """
     paths = tuple(Path(folder) for folder in folders)
-    records, problems = read_all(paths)
+    of_files, problems = read_files(paths)
     profiles, more = profile.read_all(paths)
     rankings, most = read_below(paths, "ranking-*.json", ranking.read)
     try:
@@ -130,8 +133,38 @@ def gather(
         if benchmark != "auto":
             raise
         asked = None
-    of_records = opened_for(records, asked, data_dir)
-    return Inputs(records, asked, of_records, profiles, rankings, paths, (*problems, *more, *most))
+    of_records = opened_for([run for runs in of_files.values() for run in runs[:1]], asked, data_dir)
+    for path, why in contradictions(of_files, of_records).items():
+        problems.append(f"{path}: left out, for it {why}")
+        del of_files[path]
+    records = list(itertools.chain(*of_files.values()))
+    return Inputs(records, asked, of_records, profiles, list(rankings.values()), paths, (*problems, *more, *most))
+
+
+def contradictions(of_files: Mapping[Path, Sequence[Record]], benchmarks: Sequence[Benchmark]) -> dict[Path, str]:
+    """Files whose scores are not what the benchmark that they name says of their cells, and what they say.
+
+    Args:
+        benchmarks: those at hand; of others nothing is known.
+    """
+    found: dict[Path, str] = {}
+    for benchmark in benchmarks:
+        own = [
+            (path, run)
+            for path, runs in of_files.items()
+            for run in runs
+            if run.looked_up_in == (benchmark.name, benchmark.sha256)
+        ]
+        places = {cell: place for place, cell in enumerate(dict.fromkeys(run.cell for _, run in own))}
+        cells = [Cell.parse(cell) for cell in places]
+        for column, which in held_columns(benchmark).items():
+            told = benchmark.accuracy(cells, *which).tolist()
+            for path, run in own:
+                score, expected = run.scores.get(column), told[places[run.cell]]
+                if score is not None and abs(score - expected) > _ROUNDING:
+                    digits = Cell.parse(run.cell).digits
+                    found.setdefault(path, f"says {score:g} of {digits} in {column}, {benchmark.name} {expected:g}")
+    return found
 
 
 def opened_for(

@@ -149,6 +149,7 @@ def _study(dataset: str, own: Protocol) -> Arms:
         Arm("twins, slow", {"alpha_lr": 3e-3}, "twins"),
         Arm("twins, fast", {"alpha_lr": 3e-2}, "twins"),
         Arm("twins, early", {"uniform": 0.25}, "twins"),
+        Arm("twins, late and fast", {"uniform": 0.8, "alpha_lr": 5e-2}, "twins"),
     )
 
 

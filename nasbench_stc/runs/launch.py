@@ -179,7 +179,7 @@ def usual_seconds(plans: Sequence[Plan], out: Path) -> list[float | None]:
     """
     records, _ = record.read_below([out], record.FILE_NAME, record.read)
     seconds: dict[str, list[float]] = {}
-    for one in records:
+    for one in records.values():
         of = _kind(one.method, one.search_dataset, one.protocol, one.changes, one.device.startswith("CPU"))
         seconds.setdefault(of, []).append(one.total_seconds)
     usual = {of: statistics.median(some) for of, some in seconds.items()}

@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from nasbench_stc import files
+from nasbench_stc import stored
 from nasbench_stc.engine.cost import StepCost
-from nasbench_stc.errors import DataError
-from nasbench_stc.runs.record import fields_of, read_below
+from nasbench_stc.engine.protocol import Protocol
+from nasbench_stc.runs.record import check_values, read_below
+from nasbench_stc.stored import Positive, Time
 
 SCHEMA = 1
 PATTERN = "profile-*.json"
@@ -25,25 +26,22 @@ REPEATS = 32
 SUBNET = "subnet"
 """In place of a method: the mean of stand-alone networks, which M and T of a complexity are meant of."""
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class Point:
     """One method at one depth and batch size."""
 
     method: str
-    cells_per_stage: int
-    batch_size: int
+    cells_per_stage: Positive
+    batch_size: Positive
     settings: dict[str, Any]
     """The method's own; of the subnet its `cells`."""
     costs: dict[str, StepCost]
     """By kind of step: `weights`, and `alpha` and `closing` where the method has them."""
-    steps: dict[str, int]
+    steps: dict[str, Positive]
     """How many of each a whole search takes; nothing of the subnet, which is no search."""
     git_revision: str
-    measured: str
-    """UTC, ISO 8601."""
+    measured: Time
 
     @property
     def cells(self) -> int:
@@ -76,11 +74,11 @@ class Profile:
     """All points measured under the same circumstances. All values are plain (JSON) ones."""
 
     device: str
-    threads: int
+    threads: Positive
     versions: dict[str, str]
     protocol: dict[str, Any]
     """Its settings, but for those that a point has itself."""
-    repeats: int
+    repeats: Positive
     """Measured steps of each kind, where they differ."""
     points: list[Point] = field(default_factory=list)
     schema: int = SCHEMA
@@ -93,9 +91,7 @@ class Profile:
 
     def write(self, folder: Path) -> Path:
         """Write it into `folder`, whole or not at all."""
-        path = folder / self.file_name
-        files.write_atomic(path, (json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n").encode())
-        return path
+        return stored.write(folder / self.file_name, self)
 
 
 def read(path: Path) -> Profile:
@@ -104,36 +100,20 @@ def read(path: Path) -> Profile:
     Raises:
         DataError: it cannot be read, is damaged, or has another schema.
     """
-    content = fields_of(path, Profile, "profile", SCHEMA, "delete it and profile again")
-    try:
-        points = [_point(point) for point in content["points"]]
-        if not {"channels", "precision", "resolution"} <= content["protocol"].keys():  # a report tells them
-            raise ValueError("the protocol's settings are not whole")
-        return Profile(**{**content, "points": points})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{path}: damaged ({error}); delete it and profile again") from None
+    return stored.read(path, Profile, "profile", SCHEMA, "delete it and profile again", _check)
 
 
-def _point(content: dict[str, Any]) -> Point:
-    costs = {kind: _made(StepCost, cost) for kind, cost in content["costs"].items()}
-    for kind, cost in costs.items():
-        for numbers in (cost.seconds, cost.mib):
-            if not numbers or not all(isinstance(number, (int, float)) and number > 0 for number in numbers):
-                raise ValueError(f"costs of {content['method']}, {kind}: no positive numbers")
-    needed = {"weights", "alpha"} if content["method"] == SUBNET else {"weights"}
-    if not needed | content["steps"].keys() <= costs.keys():
-        raise ValueError(f"{content['method']}: not all kinds of steps have costs")
-    return _made(Point, {**content, "costs": costs})
-
-
-def _made(kind: type[T], content: dict[str, Any]) -> T:
-    names = {item.name for item in fields(kind)}  # type: ignore[arg-type]
-    missing, unknown = sorted(names - content.keys()), sorted(content.keys() - names)
-    if missing or unknown:
-        raise ValueError(f"missing: {missing or 'nothing'}; unknown: {unknown or 'nothing'}")
-    return kind(**content)
+def _check(found: Profile) -> None:
+    if not {"channels", "precision", "resolution"} <= found.protocol.keys():  # a report tells them
+        raise ValueError("the protocol's settings are not whole")
+    check_values(found.protocol, Protocol())
+    for point in found.points:
+        needed = {"weights", "alpha"} if point.method == SUBNET else {"weights"}
+        if not needed | point.steps.keys() <= point.costs.keys():
+            raise ValueError(f"{point.method}: not all kinds of steps have costs")
 
 
 def read_all(folders: Iterable[Path]) -> tuple[list[Profile], list[str]]:
     """All profiles below `folders`, sorted by path, and one sentence for each file that could not be read."""
-    return read_below(folders, PATTERN, read)
+    found, problems = read_below(folders, PATTERN, read)
+    return list(found.values()), problems

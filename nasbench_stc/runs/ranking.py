@@ -9,17 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_stc import files
+from nasbench_stc import stored
 from nasbench_stc.benchmark.base import as_indices
-from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.runs import record
+from nasbench_stc.errors import BadCallError
 from nasbench_stc.space import NUM_CELLS, Cell, all_cells
+from nasbench_stc.stored import CellIndex, Count, NotNegative, Percent, Plain, Positive, Time
 
 SCHEMA = 1
 CELLS_SEED = 201
@@ -35,27 +35,26 @@ class Ranking:
 
     method: str
     search_dataset: str
-    seed: int
+    seed: Count
     protocol: str
-    changes: dict[str, object]
+    changes: dict[str, Plain | list[Plain]]
     """Settings of the run that differ from the protocol's and the method's own, by name."""
     supernet_sha256: str
-    cells: list[int]
+    cells: list[CellIndex]
     """Official indices."""
-    images: int
+    images: Positive
     """How many of the run's validation images: the first ones."""
-    loss: list[float]
+    loss: list[NotNegative]
     """Mean cross-entropy, nats."""
-    accuracy: list[float]
+    accuracy: list[Percent]
     """Percent right."""
-    seconds: float
+    seconds: NotNegative
     """Of rating all cells."""
     device: str
-    threads: int
+    threads: Positive
     versions: dict[str, str]
     git_revision: str
-    finished: str
-    """UTC, ISO 8601."""
+    finished: Time
     schema: int = SCHEMA
 
     @property
@@ -65,10 +64,7 @@ class Ranking:
 
     def write(self, folder: Path) -> Path:
         """Write it into `folder`, whole or not at all, a line a field."""
-        path = folder / self.file_name
-        lines = (f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in asdict(self).items())
-        files.write_atomic(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
-        return path
+        return stored.write(folder / self.file_name, self, lines=True)
 
 
 def file_name(cells: Sequence[int], images: int, supernet_sha256: str) -> str:
@@ -83,16 +79,12 @@ def read(path: Path) -> Ranking:
     Raises:
         DataError: it cannot be read, is damaged, or has another schema.
     """
-    remedy = "rank again with --no-resume"
-    found = Ranking(**record.fields_of(path, Ranking, "ranking", SCHEMA, remedy))
-    try:
-        as_indices(found.cells)
-        whole = len(found.cells) == len(found.loss) == len(found.accuracy)
-    except (TypeError, BadCallError):
-        whole = False
-    if not whole:
-        raise DataError(f"{path}: damaged (not one loss and one accuracy for each cell); {remedy}")
-    return found
+    return stored.read(path, Ranking, "ranking", SCHEMA, "rank again with --no-resume", _check)
+
+
+def _check(found: Ranking) -> None:
+    if not len(found.cells) == len(found.loss) == len(found.accuracy):
+        raise ValueError("not one loss and one accuracy for each cell")
 
 
 def choose_cells(which: CellChoice) -> NDArray[np.int64]:

@@ -1,20 +1,26 @@
 """The record of a run: everything that a table or a figure needs, and everything that says where it came from.
 
+What its fields may be is said once, by their annotations and by `check`.
+
 One run is one folder with one `record.json`, written whole or not at all.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypedDict, TypeVar
 
-from nasbench_stc import files
-from nasbench_stc.engine.protocol import EARLIER
-from nasbench_stc.errors import BadCallError, DataError
+import msgspec
+from msgspec import Meta
+
+from nasbench_stc import settings, stored
+from nasbench_stc.benchmark import COLUMNS
+from nasbench_stc.engine.protocol import EARLIER, Protocol
+from nasbench_stc.errors import DataError
 from nasbench_stc.space import Cell
+from nasbench_stc.stored import Count, NotNegative, Percent, Plain, Positive, Time
 
 T = TypeVar("T")
 
@@ -28,11 +34,11 @@ class Record:
 
     method: str
     search_dataset: str
-    seed: int
+    seed: Count
     protocol: str
-    settings: dict[str, dict[str, Any]]
+    settings: dict[str, dict[str, Plain | list[Plain]]]
     """Every setting by part: `protocol` (supernet, data, weights) and `method`."""
-    changes: dict[str, Any]
+    changes: dict[str, Plain | list[Plain]]
     """Those of them that differ from the protocol's and the method's own, by name."""
     cell: str
     """The official string of the cell found."""
@@ -41,11 +47,11 @@ class Record:
     supernet: dict[str, float]
     """The cell under the supernet's weights on all validation images: `loss` (nats), `accuracy` (percent); where it is
     what is left of a super-cell, `super_cell_loss` and `super_cell_accuracy` of that, too."""
-    scores: dict[str, float]
+    scores: dict[str, Percent]
     """Percent by column (`cifar10-valid` … `ImageNet16-120-test`), as far as the benchmark holds them."""
     benchmark: dict[str, str]
     """`name`, `file` and `sha256` of what gave the scores."""
-    seconds: dict[str, float]
+    seconds: dict[str, NotNegative]
     """Spent on `weights`, `alpha` and `evaluation`; their sum is the search's cost."""
     peak_memory: dict[str, Any]
     """`mib`, and what was measured: `of`."""
@@ -53,10 +59,9 @@ class Record:
     """The images for weights and for alpha: how they were split, their numbers, a checksum."""
     versions: dict[str, str]
     device: str
-    threads: int
+    threads: Positive
     git_revision: str
-    finished: str
-    """UTC, ISO 8601."""
+    finished: Time
     title: str = ""
     """The method's in tables and figures, for those that are not ours; empty in older records: it is shown by name."""
     order: int | None = None
@@ -75,9 +80,44 @@ class Record:
 
     def write(self, folder: Path) -> Path:
         """Write `record.json` into `folder`, whole or not at all."""
-        path = folder / FILE_NAME
-        files.write_atomic(path, (json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n").encode())
-        return path
+        return stored.write(folder / FILE_NAME, self)
+
+
+class Entry(TypedDict, total=False):
+    """What a trajectory's entry may say, and in which range; a method adds names of its own."""
+
+    epoch: Count
+    evaluation: Count
+    cell: str | None
+    train_loss: float | None
+    valid_loss: float | None
+    seconds: NotNegative
+    alpha: Annotated[list[Annotated[list[float], Meta(min_length=5, max_length=5)]], Meta(min_length=6, max_length=6)]
+    """A row for each edge, a column for each operation."""
+
+
+class Supernet(TypedDict, total=False):
+    """`Record.supernet`, with ranges."""
+
+    loss: NotNegative
+    accuracy: Percent
+    super_cell_loss: NotNegative
+    super_cell_accuracy: Percent
+
+
+class Looked(TypedDict):
+    """`Record.benchmark`: what has to be there."""
+
+    name: str
+    file: str
+    sha256: str
+
+
+class Memory(TypedDict, total=False):
+    """`Record.peak_memory`."""
+
+    mib: NotNegative | None
+    of: str
 
 
 def read(path: Path) -> Record:
@@ -86,63 +126,66 @@ def read(path: Path) -> Record:
     Raises:
         DataError: it cannot be read, is damaged, or has another schema.
     """
-    fields = fields_of(path, Record, "record of a run", SCHEMA, "run the search again")
-    record = Record(**{**fields, "settings": _completed(fields["settings"])})
-    try:
-        Cell.parse(record.cell)
-    except BadCallError as error:
-        raise DataError(f"{path}: damaged: {error}") from None
-    return record
+    found = stored.read(path, Record, "record of a run", SCHEMA, "run the search again", check)
+    return replace(found, settings=_completed(found.settings))
 
 
-def _completed(settings: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The settings with those that are newer than the record, as they were before: they still tell runs apart."""
-    if not isinstance(settings, dict) or not isinstance(settings.get("protocol"), dict) or not settings["protocol"]:
-        return settings
-    return {**settings, "protocol": {**EARLIER, **settings["protocol"]}}
-
-
-def fields_of(path: Path, of: type, what: str, schema: int, remedy: str) -> dict[str, Any]:
-    """What the JSON file at `path` says of each field of the dataclass `of`; those with a default it may leave out.
-
-    Args:
-        path: of the file.
-        of: the dataclass.
-        what: it is, in few words.
-        schema: that this version reads.
-        remedy: what to do where the file has another one.
+def check(record: Record) -> None:
+    """What the annotations cannot say.
 
     Raises:
-        DataError: it cannot be read, is damaged, or has another schema.
+        ValueError, BadCallError, msgspec.ValidationError: it is not so.
     """
-    try:
-        content = json.loads(path.read_text())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise DataError(f"{path}: damaged, no JSON ({error}); {remedy}") from None
-    if not isinstance(content, dict) or "schema" not in content:
-        raise DataError(f"{path}: no {what} (it has no schema)")
-    if content["schema"] != schema:
-        raise DataError(f"{path}: is a {what} of schema {content['schema']}, this version reads {schema}; {remedy}")
-    needed = {item.name for item in fields(of) if item.default is MISSING}
-    missing, unknown = needed - content.keys(), content.keys() - {item.name for item in fields(of)}
-    if missing or unknown:
-        raise DataError(
-            f"{path}: damaged (missing: {sorted(missing) or 'nothing'}; unknown: {sorted(unknown) or 'nothing'}); "
-            f"{remedy}"
-        )
-    return content
+    for value, kind in (
+        (record.trajectory, list[Entry]),
+        (record.supernet, Supernet),
+        (record.benchmark, Looked),
+        (record.peak_memory, Memory),
+    ):
+        msgspec.convert(value, kind)
+    for cell in {record.cell, *(entry["cell"] for entry in record.trajectory if entry.get("cell") is not None)}:
+        Cell.parse(cell)
+    check_columns(record.scores)
+    check_settings(record.settings, Protocol())
 
 
-def read_below(folders: Iterable[Path], pattern: str, read: Callable[[Path], T]) -> tuple[list[T], list[str]]:
-    """What `read` makes of each file below `folders` whose name is as `pattern`, sorted by path,
+def check_columns(scores: Collection[str]) -> None:
+    """Raises ValueError where a name is no column of the reports."""
+    if unknown := sorted(set(scores) - COLUMNS.keys()):
+        raise ValueError(f"scores of no column: {', '.join(unknown)}")
+
+
+def check_settings(parts: Mapping[str, Mapping[str, Any]], usual: Any) -> None:
+    """Whether there are settings of protocol and method, and the former are in their ranges, as `check_values` says."""
+    if "protocol" not in parts or "method" not in parts:
+        raise ValueError("settings lack the protocol's or the method's")
+    check_values(parts["protocol"], usual)
+
+
+def check_values(values: Mapping[str, Any], usual: Any) -> None:
+    """Whether settings, as far as this version knows them, are in the ranges of `usual`.
+
+    Raises:
+        ValueError, BadCallError, msgspec.ValidationError: they are not.
+    """
+    known = {name: value for name, value in values.items() if name in settings.names(usual)}
+    msgspec.convert(known, type(usual))
+    settings.changed(usual, known)
+
+
+def _completed(parts: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The settings with those that are newer than the record, as they were before: they still tell runs apart."""
+    return {**parts, "protocol": {**EARLIER, **parts["protocol"]}} if parts["protocol"] else parts
+
+
+def read_below(folders: Iterable[Path], pattern: str, read: Callable[[Path], T]) -> tuple[dict[Path, T], list[str]]:
+    """What `read` makes of each file below `folders` whose name is as `pattern`, in the order of their paths,
     and one sentence for each file that could not be read."""
-    found, problems = [], []
+    found, problems = {}, []
     paths = {path.resolve(): path for folder in folders for path in Path(folder).rglob(pattern)}
     for path in sorted(paths.values()):
         try:
-            found.append(read(path))
+            found[path] = read(path)
         except DataError as error:
             problems.append(str(error))
     return found, problems

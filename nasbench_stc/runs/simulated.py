@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict, cast
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 
-from nasbench_stc import files
+from nasbench_stc import stored
 from nasbench_stc.benchmark.base import as_indices
-from nasbench_stc.engine.simulation import Incumbent, Run
-from nasbench_stc.errors import DataError
+from nasbench_stc.engine.simulation import Incumbent, Run, Simulation
 from nasbench_stc.runs import record
 from nasbench_stc.runs.record import Record
 from nasbench_stc.space import Cell
+from nasbench_stc.stored import CellIndex, Count, NotNegative, Percent, Plain, Positive, Time
 
 SCHEMA = 1
 FILE_NAME = "runs.json"
@@ -51,6 +52,35 @@ class SimulatedRun(Record):
         return bool(self.settings["protocol"])
 
 
+class Queries(TypedDict):
+    """Every query of every run, packed: all runs one after the other."""
+
+    lengths: list[Positive]
+    """Of each run."""
+    kinds: list[int | str | None]
+    """What was asked for: epochs, or a score."""
+    training_seeds: list[int | None]
+    cells: str
+    asked: str
+    seeds: str
+
+
+class Session(TypedDict):
+    """What made some of the runs."""
+
+    seeds: list[Count]
+    versions: dict[str, str]
+    device: str
+    git_revision: str
+    finished: Time
+
+
+class Answered(record.Looked):
+    """`SimulatedRuns.benchmark`: what has to be there."""
+
+    about: str
+
+
 @dataclass(frozen=True)
 class SimulatedRuns:
     """What `runs.json` says. All values are plain (JSON) ones; lists have one entry a run, in the order of `seeds`."""
@@ -60,30 +90,29 @@ class SimulatedRuns:
     """Of a method that is not ours: its package and version, or its file and checksum; else empty."""
     search_dataset: str
     protocol: str
-    settings: dict[str, dict[str, Any]]
+    settings: dict[str, dict[str, Plain | list[Plain]]]
     """Every setting by part: `protocol`, `method`, and for methods that ask for them `scores`."""
-    changes: dict[str, Any]
+    changes: dict[str, Plain | list[Plain]]
     """Those of them that differ from the protocol's and the method's own, by name."""
     benchmark: dict[str, str]
     """`name`, `about`, `file` and `sha256` of what answered and gave the scores."""
     told: str
     """What the method was told of a cell."""
-    clock: str
-    """In what the budget was: `seconds`, or `evaluations` where the benchmark has no times."""
-    seeds: list[int]
+    clock: Literal["seconds", "evaluations"]
+    """In what the budget was; evaluations where the benchmark has no times."""
+    seeds: list[Count]
     """Ascending."""
-    seconds: list[float]
+    seconds: list[NotNegative]
     """Simulated."""
-    scoring: list[float]
+    scoring: list[NotNegative]
     """Seconds that training-free scores took, measured on the session's device."""
-    incumbents: list[list[list[float]]]
+    incumbents: list[Annotated[list[tuple[Positive, NotNegative, CellIndex]], Meta(min_length=1)]]
     """Each time that the best cell changed: [of which answer, simulated seconds, cell]. The last cell is the result."""
-    scores: dict[str, dict[str, float]]
+    scores: dict[str, dict[str, Percent]]
     """Percent by column and by cell, of the cells that result."""
-    queries: dict[str, Any]
-    """Every query of every run, packed; see `runs`."""
-    sessions: list[dict[str, Any]]
-    """What made them: `seeds`, `versions`, `device`, `git_revision`, `finished`."""
+    queries: Queries
+    """See `runs`."""
+    sessions: list[Session]
     title: str = ""
     """As in `Record`; so is `order`."""
     order: int | None = None
@@ -91,10 +120,7 @@ class SimulatedRuns:
 
     def write(self, folder: Path) -> Path:
         """Write `runs.json` into `folder`, whole or not at all, a line a field."""
-        lines = (f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in asdict(self).items())
-        path = folder / FILE_NAME
-        files.write_atomic(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
-        return path
+        return stored.write(folder / FILE_NAME, self, lines=True)
 
     def runs(self) -> dict[int, Run]:
         """All runs by seed, with every query."""
@@ -122,7 +148,7 @@ class SimulatedRuns:
         return [self._record(places[seed], sessions[seed], clock) for seed in (self.seeds if seeds is None else seeds)]
 
     def _incumbents(self, place: int) -> list[Incumbent]:
-        return [Incumbent(int(n), seconds, int(cell)) for n, seconds, cell in self.incumbents[place]]
+        return [Incumbent(*entry) for entry in self.incumbents[place]]
 
     def _record(self, place: int, session: Mapping[str, Any], clock: str) -> SimulatedRun:
         incumbents = self._incumbents(place)
@@ -175,13 +201,15 @@ def with_runs(
     seeds = sorted(everything)
     ordered = [everything[seed] for seed in seeds]
     results = {str(run.incumbents[-1].cell) for run in ordered}
-    sessions = [{**old, "seeds": [seed for seed in old["seeds"] if seed not in runs]} for old in kept.sessions]
+    sessions: list[Session] = [
+        {**old, "seeds": [seed for seed in old["seeds"] if seed not in runs]} for old in kept.sessions
+    ]
     return replace(
         kept,
         seeds=seeds,
         seconds=[round(run.seconds, 3) for run in ordered],
         scoring=[round(run.scoring, 6) for run in ordered],
-        incumbents=[[[n, round(seconds, 3), cell] for n, seconds, cell in run.incumbents] for run in ordered],
+        incumbents=[[(n, round(seconds, 3), cell) for n, seconds, cell in run.incumbents] for run in ordered],
         scores={
             column: {
                 cell: value for cell, value in ({**kept.scores.get(column, {}), **values}).items() if cell in results
@@ -189,7 +217,7 @@ def with_runs(
             for column, values in scores.items()
         },
         queries=_packed(ordered),
-        sessions=[*(old for old in sessions if old["seeds"]), {**session, "seeds": sorted(runs)}],
+        sessions=[*(old for old in sessions if old["seeds"]), cast(Session, {**session, "seeds": sorted(runs)})],
     )
 
 
@@ -200,46 +228,40 @@ def read(path: Path) -> SimulatedRuns:
         DataError: it cannot be read, is damaged, or has another schema.
     """
     remedy = "remove it, and run the search again"
-    found = SimulatedRuns(**record.fields_of(path, SimulatedRuns, "record of simulated runs", SCHEMA, remedy))
-    try:
-        fault = _fault(found)
-    except (LookupError, TypeError, ValueError, OverflowError, AttributeError, zlib.error) as error:
-        fault = f"{type(error).__name__}: {error}"
-    if fault:
-        raise DataError(f"{path}: damaged ({fault}); {remedy}")
-    return found
+    return stored.read(path, SimulatedRuns, "record of simulated runs", SCHEMA, remedy, _check)
 
 
-def _fault(found: SimulatedRuns) -> str:
-    """What is wrong with the record; empty where nothing is. What it stumbles over is wrong, too."""
-    per_run = (found.seconds, found.scoring, found.incumbents, found.queries["lengths"])
-    if any(len(values) != len(found.seeds) for values in per_run):
-        return "its lists have not one entry a run"
-    if not found.benchmark.keys() >= {"name", "about", "file", "sha256"}:
-        return "its benchmark has no name or no checksum"
-    if not all(session.keys() >= {"versions", "device", "git_revision", "finished"} for session in found.sessions):
-        return "a session lacks something"
+def _check(found: SimulatedRuns) -> None:
+    """What the annotations cannot say.
+
+    Raises:
+        ValueError, BadCallError, msgspec.ValidationError: it is not so.
+    """
+    msgspec.convert(found.benchmark, Answered)
+    record.check_columns(found.scores)
+    record.check_settings(found.settings, Simulation())
+    if any(
+        len(values) != len(found.seeds)
+        for values in (found.seconds, found.scoring, found.incumbents, found.queries["lengths"])
+    ):
+        raise ValueError("its lists have not one entry a run")
     if sorted(seed for session in found.sessions for seed in session["seeds"]) != found.seeds:
-        return "its sessions are not those of its seeds"
-    if any(len(entry) != 3 for run in found.incumbents for entry in run) or not all(found.incumbents):
-        return "an incumbent is not [answer, seconds, cell]"
-    as_indices([int(cell) for run in found.incumbents for *_, cell in run])
+        raise ValueError("its sessions are not those of its seeds")
     results = {str(run[-1][2]) for run in found.incumbents}
     if not all(results <= values.keys() for values in found.scores.values()):
-        return "cells lack scores"
+        raise ValueError("cells lack scores")
     queries = _unpacked(found.queries)
     if not sum(found.queries["lengths"]) == len(queries.cells) == len(queries.asked) == len(queries.seeds):
-        return "its queries are not those of its runs"
+        raise ValueError("its queries are not those of its runs")
     as_indices(queries.cells)
-    return ""
 
 
-def _packed(runs: Sequence[Run]) -> dict[str, Any]:
+def _packed(runs: Sequence[Run]) -> Queries:
     """The queries of all runs, one after the other: `asked` and `seeds` by their place among the values that occur."""
     cells = [cell for run in runs for cell in run.cells]
     asked = [what for run in runs for what in run.asked]
     seeds = [seed for run in runs for seed in run.seeds]
-    kinds, training_seeds = (sorted(set(values), key=str) for values in (asked, seeds))
+    kinds, training_seeds = sorted(set(asked), key=str), sorted(set(seeds), key=str)
     return {
         "lengths": [len(run.cells) for run in runs],
         "kinds": kinds,
@@ -250,13 +272,20 @@ def _packed(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def _unpacked(queries: Mapping[str, Any]) -> Run:
-    """All of them as if of one run."""
-    return Run(
-        _unpack(queries["cells"], "<u2"),
-        [queries["kinds"][place] for place in _unpack(queries["asked"], "u1")],
-        [queries["training_seeds"][place] for place in _unpack(queries["seeds"], "u1")],
-    )
+def _unpacked(queries: Queries) -> Run:
+    """All of them as if of one run.
+
+    Raises:
+        ValueError: they are damaged.
+    """
+    try:
+        return Run(
+            _unpack(queries["cells"], "<u2"),
+            [queries["kinds"][place] for place in _unpack(queries["asked"], "u1")],
+            [queries["training_seeds"][place] for place in _unpack(queries["seeds"], "u1")],
+        )
+    except (binascii.Error, zlib.error, IndexError) as error:
+        raise ValueError(f"its queries cannot be unpacked ({error})") from None
 
 
 def _pack(numbers: Sequence[int], kind: str) -> str:
@@ -265,10 +294,7 @@ def _pack(numbers: Sequence[int], kind: str) -> str:
 
 
 def _unpack(text: str, kind: str) -> list[int]:
-    try:
-        content = zlib.decompress(base64.b64decode(text, validate=True))
-    except binascii.Error as error:
-        raise ValueError(f"no base64: {error}") from None
+    content = zlib.decompress(base64.b64decode(text, validate=True))
     numbers: list[int] = np.frombuffer(content, dtype=kind).tolist()
     return numbers
 

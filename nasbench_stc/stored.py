@@ -1,0 +1,102 @@
+"""Files that the package writes and reads back: JSON, described by a dataclass with types and ranges.
+
+msgspec checks them while it reads. (pydantic would do as well; its import takes more than twice as long, which every
+report would wait for.) What is read from a file is checked before it reaches a number: a field of another type, a
+percentage above 100 or no number at all makes a file a damaged one, which is named with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import MISSING, asdict, fields
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from nasbench_stc import files
+from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.space import NUM_CELLS
+
+T = TypeVar("T")
+
+Percent = Annotated[float, Meta(ge=0, le=100)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+CellIndex = Annotated[int, Meta(ge=0, lt=NUM_CELLS)]
+Plain = bool | int | float | str | None
+"""A setting's value."""
+Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$")]
+"""UTC, ISO 8601."""
+
+
+def read(
+    path: Path, of: type[T], what: str, schema: int, remedy: str, check: Callable[[T], None] = lambda found: None
+) -> T:
+    """What the JSON file at `path` says, as the dataclass `of`; fields that have a default may be left out.
+
+    Args:
+        path: of the file.
+        of: the dataclass; its annotations say what is allowed.
+        what: it is, in few words.
+        schema: that this version reads.
+        remedy: what to do where the file has another one, or is damaged.
+        check: raises ValueError, BadCallError or msgspec's ValidationError for what annotations cannot say.
+
+    Raises:
+        DataError: it cannot be read, is damaged, or has another schema.
+    """
+    try:
+        content = msgspec.json.decode(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: damaged, no JSON ({error}); {remedy}") from None
+    if not isinstance(content, dict) or "schema" not in content:
+        raise DataError(f"{path}: no {what} (it has no schema)")
+    if content["schema"] != schema:
+        raise DataError(f"{path}: is a {what} of schema {content['schema']}, this version reads {schema}; {remedy}")
+    try:
+        found = made(of, content)
+        check(found)
+    except (msgspec.ValidationError, BadCallError, ValueError) as error:
+        raise DataError(f"{path}: damaged ({error}); {remedy}") from None
+    return found
+
+
+def made(of: type[T], content: dict[str, Any]) -> T:
+    """The dataclass `of` with that content.
+
+    Raises:
+        ValueError: a field is missing, unknown, or not as its annotation says.
+    """
+    items = fields(of)  # type: ignore[arg-type]
+    needed = {item.name for item in items if item.default is MISSING and item.default_factory is MISSING}
+    missing, unknown = needed - content.keys(), content.keys() - {item.name for item in items}
+    if missing or unknown:
+        raise ValueError(f"missing: {sorted(missing) or 'nothing'}; unknown: {sorted(unknown) or 'nothing'}")
+    return msgspec.convert(content, of)
+
+
+def write(path: Path, value: Any, lines: bool = False) -> Path:
+    """Write the dataclass to `path` as JSON, whole or not at all.
+
+    Args:
+        lines: a line a field, for long lists; else a line a value.
+
+    Raises:
+        ValueError: something in it is not as its annotation says: what is written can be read back.
+    """
+    content = asdict(value)
+    made(type(value), content)
+    dumps = partial(json.dumps, ensure_ascii=False, allow_nan=False)
+    if lines:
+        text = "{\n" + ",\n".join(f"{dumps(name)}: {dumps(of)}" for name, of in content.items()) + "\n}"
+    else:
+        text = dumps(content, indent=1)
+    files.write_atomic(path, (text + "\n").encode())
+    return path
