@@ -86,13 +86,15 @@ def _value(item: Any, value: Any) -> Any:
     kind = type(item.default)
     try:
         parsed = _BOOLEANS[str(value).lower()] if kind is bool else kind(value)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         meant = {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, kind.__name__)
         raise BadCallError(f"setting {item.name}={value!r}: expected {meant}") from None
     choices, low, high = (item.metadata.get(key, usual) for key, usual in _ANYTHING.items())
     if choices and parsed not in choices:
         raise choose(f"value of setting {item.name}:", str(parsed), choices)
-    if kind in (int, float) and not low <= parsed <= high:  # NaN fails, too
+    if kind is float and not math.isfinite(parsed):
+        raise BadCallError(f"setting {item.name}={value!r}: it has to be a finite number")
+    if kind in (int, float) and not low <= parsed <= high:
         bound = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
         raise BadCallError(f"setting {item.name}={value!r}: it has to be {bound}")
     return parsed

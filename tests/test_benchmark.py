@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nasbench_stc import Cell, open_benchmark
-from nasbench_stc.benchmark import COLUMNS, analog
+from nasbench_stc.benchmark import COLUMNS, analog, extremes
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.report.statistics import RETRAINING_NOISE
 from nasbench_stc.space import all_cells
@@ -123,7 +123,7 @@ def test_cells_and_indices_are_the_same(nb201):
         ({"split": "valid", "epochs": 12, "seed": 777}, "does not hold"),
         ({"split": "train"}, "does not hold cifar10 train"),
         ({"split": "all"}, "unknown split 'all': choose from valid, test, train, valtest, half-test, half-train"),
-        ({"dataset": "cifar10-valid"}, "choose from cifar10, cifar100, ImageNet16-120"),
+        ({"dataset": "cifar10-valid"}, "type cifar10; valid is a split"),
     ],
 )
 def test_what_is_not_held_is_an_error(nb201, asked, said):
@@ -235,3 +235,16 @@ def test_a_damaged_pickle_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(analog, "find_file", lambda: tmp_path / "data.anb")
     with pytest.raises(DataError, match=r"data\.anb: damaged"):
         analog.read_analog()
+
+
+def test_cells_at_one_end():
+    values = np.array([3.0, np.nan, 5.0, 5.0, -np.inf, 1.0, 5.0])
+    for number, highest, index, equal in (
+        (2, True, [2, 3], 1),
+        (4, True, [2, 3, 6, 0], 0),
+        (1, False, [5], 0),
+        (9, False, [5, 0, 2, 3, 6], 0),
+    ):
+        found = extremes(values, number, highest)
+        assert (found.cells.tolist(), found.equal, found.left_out) == (index, equal, 2)
+    assert extremes(np.full(3, np.nan), 2, True).cells.tolist() == []

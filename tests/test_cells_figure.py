@@ -22,7 +22,7 @@ from test_report import make_record
 
 from nasbench_stc.report import Chart, Inputs, MissingRecords, chart, gather, make_figure, style
 from nasbench_stc.report.cells import idle, live
-from nasbench_stc.report.chosen import chosen, seeds_told
+from nasbench_stc.report.chosen import chosen
 from nasbench_stc.runs import Record
 from nasbench_stc.space import EDGES, Cell
 
@@ -84,21 +84,13 @@ def test_idle_edges(digits: str, dead: list[tuple[int, int]]) -> None:
 # Which runs
 
 
-@pytest.mark.parametrize(
-    ("seeds", "told"),
-    [([3], "seed 3"), ([1, 0], "seeds 0, 1"), ([5, 2, 1, 0], "seeds 0–2, 5"), ([9, 777, 778, 779], "seeds 9, 777–779")],
-)
-def test_seeds_are_told(seeds: list[int], told: str) -> None:
-    assert seeds_told(seeds) == told
-
-
 def test_the_group_of_most_seeds_without_changes_is_shown() -> None:
     few = [run("333333", seed, finished=f"2027-{seed}") for seed in range(2)]
     many = [run("111111", seed, protocol="smoke") for seed in range(3)]
     changed = [run("222222", seed, changes={"alpha_lr": 0.1}) for seed in range(9)]
     found = chosen(Inputs([*few, *many, *changed, make_record(7)]), "darts")
     assert (found.runs, found.others) == (many, 2)
-    assert found.told == "DARTS (protocol smoke, searched on cifar10; n=3, seeds 0–2)"
+    assert found.told == "DARTS (protocol smoke, searched on cifar10; n=3, seeds 0-2)"
     digits = [replace(record, search_dataset="digits") for record in many]
     assert chosen(Inputs([*few, *digits]), "darts").runs == few  # of a data set that the benchmark has
     newer = chosen(Inputs([*few, *many[:2], *changed]), "darts")

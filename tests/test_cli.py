@@ -14,8 +14,6 @@ import pytest
 
 from nasbench_stc import Cell, open_benchmark
 from nasbench_stc.cli import options
-from nasbench_stc.cli.search import parse_seeds
-from nasbench_stc.errors import BadCallError
 from nasbench_stc.methods import of_kind, ours
 
 SMOKE = ["search", "--dataset", "digits", "--protocol", "smoke", "--device", "cpu"]
@@ -147,6 +145,89 @@ def test_query_takes_a_cell_by_any_name(stc_bench):
     assert len(set(lines)) == 1
 
 
+@pytest.mark.parametrize(
+    ("by", "index", "percent"),
+    [
+        ("cifar10-valid", 6111, 91.61),
+        ("cifar10-test", 6111, 94.37),
+        ("cifar100-test", 9930, 73.51),
+        ("ImageNet16-120-valid", 10676, 46.73),
+        ("ImageNet16-120-test", 857, 47.31),
+    ],
+)
+def test_the_best_cells_by_a_column(stc_bench, table_path, by, index, percent):
+    args = ("query", "--best", 10, "--by", by, "--benchmark", table_path)
+    content = json.loads(stc_bench(*args, "--format", "json")[1])
+    found = [cell["accuracy"][by] for cell in content["cells"]]
+    assert (content["cells"][0]["index"], round(found[0], 2)) == (index, percent)
+    assert found == sorted(found, reverse=True)
+    assert [cell["rank"][by] for cell in content["cells"]] == sorted(cell["rank"][by] for cell in content["cells"])
+    assert content["order"] == {"by": by, "best": True, "first": "highest", "equal": 0, "left_out": 0}
+    assert f"The 10 best of all cells by {by}, where high is good: highest first." in stc_bench(*args)[1]
+
+
+def test_the_worst_cells_and_those_by_a_metric(stc_bench, table_path):
+    def rows(*args):
+        status, out, err = stc_bench("query", "--benchmark", table_path, "--format", "csv", *args)
+        assert (status, err) == (0, "")
+        return list(csv.DictReader(io.StringIO(out)))
+
+    assert [row["ImageNet16-120-test"] for row in rows("--worst", 2, "--dataset", "ImageNet16-120")] == ["0.8333"] * 2
+    assert rows("--best", 3) == rows("--best", 3, "--by", "cifar10-test")
+    assert rows("--best", 1, "--split", "valid", "--dataset", "cifar100")[0]["cifar100-valid-rank"] == "1"
+    assert rows("--best", 1, "--epochs", 12)[0]["cifar10-test-rank"] == "1"
+    (elsewhere,) = rows("--best", 1, "--by", "cifar100-test", "--dataset", "cifar10")
+    assert (elsewhere["index"], elsewhere["cifar100-test"][:5]) == ("9930", "73.51")
+    assert [row["params_m"] for row in rows("--best", 5, "--by", "params")] == ["0.073306"] * 5
+    assert [row["digits"] for row in rows("--worst", 1, "--by", "params")] == ["333333"]
+    seconds = [float(row["train-seconds-valid"]) for row in rows("--best", 4, "--by", "train-seconds-valid")]
+    assert seconds == sorted(seconds)
+    assert len(rows("--worst", 20000, "--by", "mflops")) == 15_625
+    out = stc_bench("query", "--benchmark", table_path, "--best", 5, "--by", "params")[1]
+    assert "The 5 best of all cells by params, where low is good: lowest first; 724 more are equal to the last." in out
+    out = stc_bench("query", "--benchmark", table_path, "--worst", 1, "--by", "params")[1]
+    assert "The 1 worst of all cells by params, where low is good: highest first." in out
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([], "give cells, or --best N, or --worst N"),
+        (["9930", "--best", "1"], "give cells, or --best N, or --worst N"),
+        (["--best", "1", "--worst", "1"], "give cells, or --best N, or --worst N"),
+        (["9930", "--by", "params"], "--by is of --best and --worst"),
+        (["--best", "0"], "0 is not in the range x>=1"),
+        (["--best", "1", "--by", "parms"], "--by parms: unknown metric 'parms': did you mean params?"),
+        (["--best", "1", "--by", "speed"], "columns of analog: cifar10-test"),
+        (["--best", "1", "--by", "cifar100-test"], "benchmark analog does not hold cifar100 test"),
+    ],
+)
+def test_bad_orders_end_in_one_line(stc_bench, args, said):
+    status, out, err = stc_bench("query", *args, "--benchmark", "analog")
+    assert (status, out, said in err, err.count("\n")) == (2, "", True, 1)
+
+
+def test_query_takes_other_tools_lists(stc_bench):
+    for cell, encoding in (
+        ("(4, 3, 3, 0, 0, 0)", "naslib"),
+        ("avg_pool_3x3,nor_conv_1x1,skip_connect,nor_conv_1x1,skip_connect,skip_connect", "syne-tune"),
+    ):
+        status, out, err = stc_bench("query", cell, "--encoding", encoding, "--format", "csv")
+        assert (status, err, out.splitlines()[1][:8]) == (0, "", "0,421211")
+        status, out, err = stc_bench("query", cell)
+        assert (status, out) == (2, "") and "say whose it is, naslib or syne-tune (--encoding" in err
+        assert stc_bench("score", cell, "--encoding", encoding, "--score", "params")[0] == 0
+
+
+def test_query_says_how_a_file_number_is_read(stc_bench):
+    status, out, err = stc_bench("query", "000012", "--format", "csv")
+    index = Cell.parse("000012").index
+    assert (status, out.splitlines()[1].startswith(f"{index},000012,")) == (0, True)
+    assert err.startswith(f"Note: 000012 is read as six digits, the operations of cell {index}; ")
+    assert err.endswith("the cell of the official file 000012 is 12\n")
+    assert stc_bench("query", "12", "333133")[2] == ""
+
+
 def test_methods_lists_what_there_is(stc_bench):
     status, out, _ = stc_bench("methods")
     assert status == 0
@@ -180,7 +261,12 @@ def test_data_status_and_doctor(stc_bench):
         (["--set", "noise"], 2, "expected KEY=VALUE"),
         (["--set", "noise=loud"], 2, "noise='loud': expected a number"),
         (["--set", "channels=0"], 2, "channels='0': it has to be at least 1"),
+        (["--set", "noise=inf"], 2, "noise='inf': it has to be a finite number"),
+        (["--set", "lr=nan"], 2, "lr='nan': it has to be a finite number"),
+        (["--set", "epochs=inf"], 2, "epochs='inf': expected a whole number"),
         (["--seeds", "many"], 2, "--seeds 'many'"),
+        (["--seeds", "1000000000000"], 2, "more than 100,000 runs"),
+        (["--seeds", "0-1000000000000"], 2, "more than 100,000 runs"),
         (["--seeds", "0"], 2, "--seeds '0'"),
         (["--seeds", "1,1"], 2, "--seeds '1,1'"),
         (["--seeds", "-1"], 2, "--seeds '-1'"),
@@ -211,6 +297,29 @@ def test_bad_cells_end_in_one_line(stc_bench, cell):
     assert (status, out) == (2, "")
     assert err.startswith("Error: ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["search"],
+        ["search", "--method", "rs"],
+        ["search", "--method", "black-box"],
+        ["search", "--method", "naswot"],
+        ["ablate", "noise"],
+        ["score", "1"],
+        ["query", "1"],
+        ["metrics"],
+        ["report", "--figure", "anytime", "--format", "csv"],
+        ["data", "fetch"],
+    ],
+)
+def test_every_command_says_which_data_set_is_meant(stc_bench, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    for name, said in (("CIFAR-10", ": type cifar10\n"), ("cifar10-valid", ": type cifar10; valid is a split")):
+        status, _, err = stc_bench(*command, *([] if command[0] == "data" else ["--dataset"]), name)
+        assert (status, f"{name!r}{said}" in err) == (2, True), err
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_out_that_cannot_be_written(stc_bench, tmp_path):
@@ -256,13 +365,27 @@ def test_cifar10_end_to_end(stc_bench, tmp_path, images_dir, table_path):
     assert len(record["scores"]) == 6
 
 
-def test_seeds():
-    assert parse_seeds("3") == [0, 1, 2]
-    assert parse_seeds("777,888,999") == [777, 888, 999]
-    assert parse_seeds("777,") == [777]
-    assert parse_seeds("0,") == [0]
-    with pytest.raises(BadCallError):
-        parse_seeds("1.5")
+def test_what_is_about_to_run_is_said_before_the_first_run(stc_bench, tmp_path):
+    out = stc_bench(*SMOKE, "--seeds", "5-7", "--out", tmp_path)[1].splitlines()
+    assert "about seconds; seeds 5-7; device cpu" in out[1] and out[3] == "3 runs to do"
+    for folder in tmp_path.glob("*"):
+        path = folder / "record.json"
+        path.write_text(
+            json.dumps(
+                {**json.loads(path.read_text()), "seconds": {"weights": 7000.0, "alpha": 200.0, "evaluation": 0.0}}
+            )
+        )
+    out = stc_bench(*SMOKE, "--seeds", "6,9,10,11", "--out", tmp_path)[1].splitlines()
+    assert "seeds 6, 9-11;" in out[1] and "stc seed 6: done before" in out[3]
+    assert out[4] == f"3 runs to do: about 6.0 h by records of such runs in {tmp_path}/"
+    both = (*SMOKE, "--method", "stc,rsps", "--seeds", "6,12", "--out", tmp_path)
+    said = "3 runs to do: about 48 s by records of such runs"
+    for path in tmp_path.glob("*/record.json"):
+        path.write_text(
+            json.dumps({**json.loads(path.read_text()), "seconds": {"weights": 40.0, "alpha": 4.0, "evaluation": 4.0}})
+        )
+    assert f"{said} in {tmp_path}/, and 2 of which there is none\n" in stc_bench(*both)[1]
+    assert "nothing is left to run\n" in stc_bench(*both)[1]
 
 
 HEAVY = {"torch", "optuna", "torchvision", "sklearn", "matplotlib", "PIL", "nats_bench", "nas_201_api"}

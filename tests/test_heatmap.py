@@ -98,7 +98,7 @@ def test_the_margin_of_many_runs_is_their_mean() -> None:
     made = drawn("9", *(run("stc", alpha, seed) for seed, alpha in enumerate((clear, tied, clear, tied, tied))))
     assert made.details["margins"] == {"0": 0.75, "1": 0.0, "2": 0.75, "3": 0.0, "4": 0.0}
     assert "the second largest weight: 0.300 (mean of n=5; 0.000 to 0.750)." in made.caption
-    assert "of which seeds 0–2 are drawn" in made.caption
+    assert "of which seeds 0-2 are drawn" in made.caption
     assert len(made.rows) == 5 * 30
     assert [axes.get_title(loc="left") for axes in made.draw().axes[:-1]] == [
         "seed 0, margin 0.75",

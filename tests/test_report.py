@@ -491,7 +491,7 @@ def test_black_box_runs_on_one_data_set_show_all_columns() -> None:
     (row,) = own_rows([simulated("cifar10", seed) for seed in range(7)])
     assert (row.values["search_dataset"], row.values["n"], row.values["seconds"]) == ("cifar10", 7, 19_900)
     assert row.values["ImageNet16-120-test"].mean == 68.0
-    assert "seeds 0 to 6" in row.notes[0]
+    assert "(seeds 0-6)" in row.notes[0]
 
 
 def test_black_box_runs_with_another_budget_are_another_row() -> None:

@@ -193,7 +193,7 @@ def test_without_validation_accuracies_and_times(analog):
         ({"protocol": "paper"}, "protocol of black-box methods 'paper'.*nats-bench, nas-bench-201, smoke"),
         ({"changes": {"lr": 1}}, "unknown setting 'lr'"),
         ({"changes": {"budget": -1}}, "budget=-1: it has to be between 0 and"),
-        ({"changes": {"budget": "inf"}}, "budget='inf': it has to be between 0 and"),
+        ({"changes": {"budget": "inf"}}, "budget='inf': it has to be a finite number"),
         ({"changes": {"accuracy": "best"}}, "choose from seed, mean"),
         ({"method": "bohb", "changes": {"top": 2}}, "top=2: it has to be between 0 and 1"),
     ],

@@ -4,7 +4,19 @@
 """
 
 from nasbench_stc.benchmark.base import COLUMNS, Benchmark, column, held_columns
+from nasbench_stc.benchmark.extremes import Extremes, extremes
 from nasbench_stc.benchmark.metrics import Metric, find_metric, find_metrics
 from nasbench_stc.benchmark.sources import open_benchmark
 
-__all__ = ["COLUMNS", "Benchmark", "Metric", "column", "find_metric", "find_metrics", "held_columns", "open_benchmark"]
+__all__ = [
+    "COLUMNS",
+    "Benchmark",
+    "Extremes",
+    "Metric",
+    "column",
+    "extremes",
+    "find_metric",
+    "find_metrics",
+    "held_columns",
+    "open_benchmark",
+]

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc.errors import BadCallError, choose
-from nasbench_stc.space import DATASETS, NUM_CELLS, Cell, flops, params
+from nasbench_stc.seeds import told
+from nasbench_stc.space import DATASETS, NUM_CELLS, Cell, check_dataset, flops, params
 
 SPLITS = {
     "valid": "the validation images; on CIFAR-10, of the network trained on the other 25,000",
@@ -221,8 +222,7 @@ def resolve(benchmark: Benchmark, dataset: str, split: str, epochs: int | None, 
     Raises:
         BadCallError: none is; the message says what the benchmark holds.
     """
-    if dataset not in DATASETS:
-        raise choose("data set of a benchmark", dataset, DATASETS)
+    check_dataset(dataset, kind="data set of a benchmark")
     if split not in SPLITS:
         raise choose("split", split, SPLITS)
     keys = benchmark.holds()
@@ -268,7 +268,8 @@ def _told(keys: Sequence[Key]) -> Iterator[str]:
     """Keys in few words: one phrase for each data set, split and number of epochs."""
     for (dataset, split, epochs), group in itertools.groupby(sorted(keys, key=_order), key=lambda key: key[:3]):
         seeds = [key.seed for key in group]
-        runs = ["the mean over seeds"] * (None in seeds) + [f"seed {seed}" for seed in seeds if seed is not None]
+        single = [seed for seed in seeds if seed is not None]
+        runs = ["the mean over seeds"] * (None in seeds) + [told(single)] * bool(single)
         budget = "full training" if epochs is None else f"{epochs} epochs"
         yield f"{dataset} {split} at {budget} ({', '.join(runs)})"
 

@@ -23,8 +23,8 @@ from nasbench_stc import files
 from nasbench_stc.benchmark import analog
 from nasbench_stc.benchmark.base import QUANTITIES, SPLITS, Benchmark, Cells, as_indices, resolve
 from nasbench_stc.benchmark.columns import Columns, read_header
-from nasbench_stc.errors import BadCallError, DataError, choose
-from nasbench_stc.space import DATASETS
+from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.space import DATASETS, check_dataset
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,7 @@ def find_metrics(
         BadCallError: no such data set.
         DataError: a file is damaged.
     """
-    if dataset not in DATASETS:
-        raise choose("data set", dataset, DATASETS)
+    check_dataset(dataset)
     return {one.name: one for one in _at_hand(benchmark, files.data_dir(data_dir)) if one.dataset in (None, dataset)}
 
 

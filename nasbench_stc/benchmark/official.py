@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from nasbench_stc import files, unpickle
 from nasbench_stc.benchmark.base import Benchmark, Key, check_epoch, lacks
 from nasbench_stc.errors import DataError, OfficialPickleWarning
+from nasbench_stc.seeds import told
 from nasbench_stc.space import NUM_CELLS
 
 FOLDER_NAME = "NATS-tss-v1_0-3ffb9-simple"
@@ -145,7 +146,7 @@ class OfficialBenchmark(Benchmark):
         if not seeds:
             raise DataError(f"{self.path} has no run of {key} for cell {index}")
         if key.seed is not None and key.seed not in seeds:
-            raise DataError(f"{self.path} has no run of {key} for cell {index}: it was run with seeds {seeds}")
+            raise DataError(f"{self.path} has no run of {key} for cell {index}: it was run with {told(seeds)}")
 
     def _answer(self, key: Key, quantity: str, at_epoch: int | None) -> Callable[[int], Any]:
         """What the API says of a cell that is in it; None where the file has nothing.

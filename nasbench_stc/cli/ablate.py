@@ -8,13 +8,18 @@ import click
 
 from nasbench_stc.cli import options
 from nasbench_stc.cli.bars import Bars
-from nasbench_stc.cli.search import announce, parse_seeds, show
+from nasbench_stc.cli.search import announce, show
+from nasbench_stc.seeds import parse
 
 
 @click.command()
 @click.argument("name", required=False)
 @click.option("--dataset", help="What to search on.  [default: the paper's: cifar10, for consistency cifar100]")
-@click.option("--seeds", help="How many, or which (777,888,999).  [default: 3, for depth 8, for study 100 to 104]")
+@click.option(
+    "--seeds",
+    help="How many (3 is the seeds 0, 1, 2), or which: 777,888 or 100-104; one alone is 100, with a comma.  "
+    "[default: 3, for depth 8, for study 100-104]",
+)
 @options.jobs
 @click.option(
     "--protocol",
@@ -55,7 +60,7 @@ def ablate(
     from nasbench_stc.benchmark import open_benchmark
 
     ablation = find_ablation(name)
-    chosen = list(ablation.seeds) if seeds is None else parse_seeds(seeds)
+    chosen = list(ablation.seeds) if seeds is None else parse(seeds)
     opened = open_benchmark(benchmark, data_dir)
     from nasbench_stc.runs import launch
     from nasbench_stc.runs.ablate import plans

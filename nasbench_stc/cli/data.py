@@ -9,7 +9,6 @@ import click
 
 from nasbench_stc import files
 from nasbench_stc.cli import options
-from nasbench_stc.errors import choose
 
 
 @click.group()
@@ -73,10 +72,10 @@ def fetch(name: str, source: str, data_dir: Path | None) -> None:
     """Download NAME and check it: an image set (cifar10, cifar100), or nb201, the table of all cells."""
     from nasbench_stc.data import DATASETS
     from nasbench_stc.data.fetch import fetch as fetch_images
+    from nasbench_stc.space import check_dataset
 
     folder = files.data_dir(data_dir)
-    if name not in (*DATASETS, "nb201"):
-        raise choose("name", name, (*DATASETS, "nb201"))
+    check_dataset(name, (*DATASETS, "nb201"), "name")
     if name == "nb201" and source == "published":
         _fetch_nb201(folder)
     else:

@@ -75,6 +75,7 @@ def report(
     Without an option: Table 6. What there are no records of is named with the command that makes them.
     """
     from nasbench_stc.report import gather, make_table, render
+    from nasbench_stc.space import check_dataset
 
     if (figure is not None) + (table is not None) + everything > 1:
         raise click.UsageError("--table, --figure and --all exclude each other")
@@ -90,6 +91,7 @@ def report(
         raise click.UsageError("--against is of the table differences: give --table differences, too")
     if figure is not None and form is None and out is None:
         raise click.UsageError(f"--out is missing: a file for the figure, like {figure}.pdf; or --format csv or json")
+    check_dataset(dataset)
     inputs = gather(results, benchmark, data_dir)
     for problem in inputs.problems:
         click.echo(f"left out: {problem}", err=True)

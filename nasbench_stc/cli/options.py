@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from nasbench_stc.errors import BadCallError
+from nasbench_stc.space import ENCODINGS, Cell, file_number
 
 data_dir = click.option(
     "--data-dir",
@@ -43,6 +44,34 @@ resume = click.option(
     "--resume/--no-resume", default=True, show_default=True, help="Continue an interrupted run; skip a finished one."
 )
 device = click.option("--device", default="auto", show_default=True, help="cpu, cuda, or auto.")
+
+
+encoding = click.option(
+    "--encoding",
+    type=click.Choice(list(ENCODINGS)),
+    help="CELL is a list of six operations as that tool writes it: of NASLib its numbers, quoted, "
+    "'(4, 0, 3, 1, 4, 3)', of Syne Tune the operations' names for hp_x0 to hp_x5, none,skip_connect,…",
+)
+
+
+def parse_cells(texts: Iterable[str], encoding: str | None) -> list[Cell]:
+    """The cells that CELL… names; what could be meant otherwise is told on stderr.
+
+    Raises:
+        BadCallError: as of `Cell.parse`.
+    """
+    cells = []
+    for text in texts:
+        cell = Cell.parse(text, encoding)
+        number = file_number(text) if encoding is None else None
+        if number is not None:
+            click.echo(
+                f"Note: {text} is read as six digits, the operations of cell {cell.index}; "
+                f"the cell of the official file {text} is {number}",
+                err=True,
+            )
+        cells.append(cell)
+    return cells
 
 
 def method_names(option: str, text: str, groups: Mapping[str, Iterable[str]]) -> list[str]:

@@ -8,7 +8,7 @@ import itertools
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -18,12 +18,20 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nasbench_stc.benchmark import Benchmark, Metric
+    from nasbench_stc.benchmark import Benchmark, Extremes, Metric
     from nasbench_stc.space import Cell
 
 
 @click.command()
-@click.argument("cells", nargs=-1, required=True, metavar="CELL...")
+@click.argument("cells", nargs=-1, metavar="[CELL...]")
+@click.option("--best", type=click.IntRange(min=1), metavar="N", help="Instead of CELL: the N best of all by --by.")
+@click.option("--worst", type=click.IntRange(min=1), metavar="N", help="Instead of CELL: the N worst of all by --by.")
+@click.option(
+    "--by",
+    metavar="NAME",
+    help="Of --best and --worst: a column (cifar100-test, cifar10-valid), where high is good, or a metric, which has "
+    "its own direction: of params the smallest are best.  [default: cifar10-test, or as --dataset and --split say]",
+)
 @click.option("--dataset", help="Only this data set's columns.  [default: all that the benchmark holds]")
 @click.option("--split", help="valid, test, train, valtest, half-test or half-train.  [default: valid and test]")
 @click.option(
@@ -35,10 +43,14 @@ if TYPE_CHECKING:
     "--metric", "names", multiple=True, metavar="NAME", help="Also show this; repeatable (`stc-bench metrics` lists)."
 )
 @click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), default="text", show_default=True)
+@options.encoding
 @options.benchmark
 @options.data_dir
 def query(
     cells: tuple[str, ...],
+    best: int | None,
+    worst: int | None,
+    by: str | None,
     dataset: str | None,
     split: str | None,
     epochs: int | None,
@@ -46,24 +58,41 @@ def query(
     seed: int | None,
     names: tuple[str, ...],
     form: str,
+    encoding: str | None,
     benchmark: str,
     data_dir: Path | None,
 ) -> None:
     """What cells score: percent right, rank among all 15,625, parameters and FLOPs, and any metric by name.
 
-    CELL is an official string, an index 0-15624, or six digits 0-4 (operations in the order none, skip_connect,
-    nor_conv_1x1, nor_conv_3x3, avg_pool_3x3).
+    CELL is an official string (also in AutoDL-Projects' Structure(…)), an index 0-15624, or six digits 0-4 (operations
+    in the order none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3). Six characters 0-4 are always digits:
+    the cell of the official file 000012 is 12.
     """
-    from nasbench_stc.benchmark import find_metric, open_benchmark
-    from nasbench_stc.space import Cell
+    from nasbench_stc.benchmark import column, find_metric, open_benchmark
+    from nasbench_stc.space import Cell, check_dataset
 
-    parsed = [Cell.parse(text) for text in cells]
+    if bool(cells) + (best is not None) + (worst is not None) != 1:
+        raise click.UsageError("give cells, or --best N, or --worst N")
+    if by is not None and cells:
+        raise click.UsageError("--by is of --best and --worst")
+    parsed = options.parse_cells(cells, encoding)
+    if dataset is not None:
+        check_dataset(dataset)
     bench = open_benchmark(benchmark, data_dir)
+    cost_of = dataset or "cifar10"
+    order = None
+    if not cells:
+        by = by or column(cost_of, split or "test")
+        order = _order(bench, best or worst or 0, worst is None, by, cost_of, epochs, seed, at_epoch, data_dir)
+        parsed = [Cell.from_index(index) for index in order.found.cells]
+        names = (*names, *order.metrics)
     columns, accuracy = _accuracies(bench, parsed, dataset, split, epochs, seed, at_epoch)
+    if order is not None and order.column is not None and by not in columns:
+        columns[order.by] = order.column
+        accuracy[order.by] = bench.accuracy(parsed, *order.column, epochs, seed, at_epoch)
     # Ranks are among the means at the end; of an official file, which would be read for minutes, they are left out.
     ranked = columns if bench.in_memory and seed is None and at_epoch is None else {}
     rank = {name: bench.rank(parsed, *which, epochs) for name, which in ranked.items()}
-    cost_of = dataset or "cifar10"
     cost = bench.cost(parsed, cost_of)
     asked = [find_metric(name, bench, data_dir, cost_of) for name in dict.fromkeys(names)]
     values = {metric.name: metric.values(parsed) for metric in asked}
@@ -87,6 +116,7 @@ def query(
             "at_epoch": at_epoch,
             "seed": seed,
             "cost_of": cost_of,
+            "order": None if order is None else order.described(),
             "metrics": [metric.described() for metric in asked],
             "cells": rows,
         }
@@ -98,9 +128,84 @@ def query(
         what += f" of the training with seed {seed}" if seed is not None else ""
         what += "; rank 1 is the best of 15,625" if rank else ""
         source = f"{bench.name}: {bench.about}\n{bench.elsewhere}".rstrip()
-        _show(rows, columns, f"{what}; parameters and FLOPs for {cost_of}.\n{source}")
+        first = "" if order is None else f"{order.told}\n"
+        _show(rows, columns, f"{first}{what}; parameters and FLOPs for {cost_of}.\n{source}")
         if asked:
             _show_metrics(rows, asked)
+
+
+class _Order(NamedTuple):
+    """The cells at one end of a column or a metric."""
+
+    found: Extremes
+    by: str
+    column: tuple[str, str] | None
+    """(data set, split); None: it is by a metric."""
+    best: bool
+    highest: bool
+    """Whether the highest values are at that end."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is to be shown for it: its metric, unless every cell is shown with it."""
+        return () if self.column is not None or self.by in ("params", "mflops") else (self.by,)
+
+    @property
+    def told(self) -> str:
+        """Which cells these are, in a sentence."""
+        found, end = self.found, "best" if self.best else "worst"
+        good = "high" if self.highest == self.best else "low"
+        first = "highest" if self.highest else "lowest"
+        more = f"; {found.equal:,} more are equal to the last" * bool(found.equal)
+        more += f"; of {found.left_out:,} cells there is no finite number" * bool(found.left_out)
+        return f"The {len(found.cells):,} {end} of all cells by {self.by}, where {good} is good: {first} first{more}."
+
+    def described(self) -> dict[str, Any]:
+        """The same in plain values."""
+        found = self.found
+        first = "highest" if self.highest else "lowest"
+        return {"by": self.by, "best": self.best, "first": first, "equal": found.equal, "left_out": found.left_out}
+
+
+def _order(
+    bench: Benchmark,
+    number: int,
+    best: bool,
+    by: str,
+    dataset: str,
+    epochs: int | None,
+    seed: int | None,
+    at_epoch: int | None,
+    data_dir: Path | None,
+) -> _Order:
+    """The best or worst cells by a column or a metric.
+
+    Args:
+        dataset: of a metric.
+
+    Raises:
+        BadCallError, DataError: there is no such column or metric here; the message says what there is.
+    """
+    import numpy as np
+
+    from nasbench_stc.benchmark import column, extremes, find_metric
+    from nasbench_stc.benchmark.base import SPLITS
+    from nasbench_stc.errors import BadCallError
+    from nasbench_stc.space import DATASETS, NUM_CELLS
+
+    every = np.arange(NUM_CELLS)
+    which = {column(*pair): pair for pair in itertools.product(DATASETS, SPLITS)}.get(by)
+    if which is not None:
+        values, high = bench.accuracy(every, *which, epochs, seed, at_epoch), True
+    else:
+        try:
+            metric = find_metric(by, bench, data_dir, dataset)
+        except BadCallError as error:
+            held = ", ".join(dict.fromkeys(column(key.dataset, key.split) for key in bench.holds()))
+            raise BadCallError(f"--by {by}: {error}; columns of {bench.name}: {held}") from None
+        values, high = metric.values(every), metric.better == "high"
+    highest = high == best
+    return _Order(extremes(values, number, highest), by, which, best, highest)
 
 
 def _accuracies(

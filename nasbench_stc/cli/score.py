@@ -34,6 +34,7 @@ from nasbench_stc.cli import options
     help="channels, cells_per_stage, batch_size, images, resolution, init.",
 )
 @options.table_format
+@options.encoding
 @options.benchmark
 @options.data_dir
 @options.device
@@ -45,14 +46,16 @@ def score(
     seed: int,
     changes: tuple[str, ...],
     form: str,
+    encoding: str | None,
     benchmark: str,
     data_dir: Path | None,
     device: str,
 ) -> None:
     """What an untrained network and one mini-batch say of cells; with --cells, how well that ranks them.
 
-    CELL is an official string, an index 0-15624, or six digits 0-4 (operations in the order none, skip_connect,
-    nor_conv_1x1, nor_conv_3x3, avg_pool_3x3). Parameters and FLOPs need no images.
+    CELL is an official string (also in AutoDL-Projects' Structure(…)), an index 0-15624, or six digits 0-4 (operations
+    in the order none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3). Six characters 0-4 are always digits:
+    the cell of the official file 000012 is 12. Parameters and FLOPs need no images.
     """
     import time
     from dataclasses import asdict
@@ -71,7 +74,7 @@ def score(
     if bool(cells) == (sample is not None):
         raise click.UsageError("give either cells, or --cells for a sample of them")
     asked = score_names(names)
-    chosen = [Cell.parse(text) for text in cells] or [Cell.from_index(i) for i in choose_cells(sample or "")]
+    chosen = options.parse_cells(cells, encoding) or [Cell.from_index(i) for i in choose_cells(sample or "")]
     opened = None if sample is None else open_benchmark(benchmark, data_dir)
     scorer = make_scorer(dataset, seed, None, data_dir, device, **options.parse_changes(changes))
     console = Console(stderr=True)

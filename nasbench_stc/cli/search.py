@@ -11,6 +11,7 @@ import click
 from nasbench_stc.cli import options
 from nasbench_stc.cli.bars import Bars, runs_bar
 from nasbench_stc.errors import BadCallError
+from nasbench_stc.seeds import parse, told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +32,13 @@ if TYPE_CHECKING:
     "(one-shot, black-box, training-free), or all; `stc-bench methods` lists them.",
 )
 @click.option("--dataset", default="cifar10", show_default=True, help="cifar10, cifar100, ImageNet16-120 or digits.")
-@click.option("--seeds", default="3", show_default=True, help="How many (3 is 0, 1, 2), or which (777,888,999).")
+@click.option(
+    "--seeds",
+    default="3",
+    show_default=True,
+    help="How many (3 is the seeds 0, 1, 2), or which: 777,888 or 100-104 or 0,5,100-104. A number alone is how many: "
+    "the seed 100 alone is 100, with a comma.",
+)
 @options.jobs
 @click.option(
     "--protocol",
@@ -69,13 +76,16 @@ def search(
     from rich.console import Console
 
     from nasbench_stc.benchmark import open_benchmark
+    from nasbench_stc.data import DATASETS
     from nasbench_stc.methods import KINDS, find, installed, of_kind, ours
+    from nasbench_stc.space import check_dataset
 
     kinds = {kind: of_kind(kind) for kind in KINDS}
     names = options.method_names("--method", method, {"all": [*ours(), *installed()], **kinds})
-    chosen = parse_seeds(seeds)
+    chosen = parse(seeds)
     settings = options.parse_changes(changes)
     found = [find(name) for name in names]
+    check_dataset(dataset, DATASETS)
     console = Console(soft_wrap=True, highlight=False)
     if len(names) > 1 and not {part.strip() for part in method.split(",")} <= set(names):  # a group was named
         found = _that_can(found, protocol, dataset, console)
@@ -128,13 +138,34 @@ def announce(
     datasets = ", ".join(dict.fromkeys(todo.dataset for todo in plans))
     console.print(f"[bold]{names}[/bold] on {datasets}, protocol [bold]{first.protocol}[/bold]: {preset.about}")
     at_a_time = f" ({min(jobs, len(plans))} at a time)" if min(jobs, len(plans)) > 1 else ""
-    console.print(
-        f"about {preset.takes}; seeds {', '.join(map(str, seeds))}{at_a_time}; device {first.device}; records in {out}/"
-    )
+    console.print(f"about {preset.takes}; {told(seeds)}{at_a_time}; device {first.device}; records in {out}/")
     console.print(f"benchmark [bold]{opened.name}[/bold]: {opened.about}")
+    left = []
     for todo in plans:
         if resume and launch.is_done(todo, out):
             console.print(f"{todo.short_name}: done before, its record is kept (--no-resume runs it again)")
+        else:
+            left.append(todo)
+    console.print(_to_do(left, jobs, out) if left else "nothing is left to run", markup=False)
+
+
+def _to_do(left: list[Plan], jobs: int, out: Path) -> str:
+    """How many runs are about to start, and about how long they take by the records below `out`, if there are such."""
+    from nasbench_stc.runs import launch
+
+    runs = f"{len(left)} run{'s' * (len(left) > 1)} to do"
+    usual = launch.usual_seconds(left, out)
+    known = [seconds for seconds in usual if seconds is not None]
+    if not known:
+        return runs
+    total = sum(known) / min(jobs, len(left))
+    length = (
+        f"{total:.0f} s" if total < 120 else f"{total / 60:.0f} minutes" if total < 7200 else f"{total / 3600:.1f} h"
+    )
+    rest = len(left) - len(known)
+    return f"{runs}: about {length} by records of such runs in {out}/" + f", and {rest} of which there is none" * (
+        rest > 0
+    )
 
 
 def _simulated_plans(
@@ -178,18 +209,6 @@ def _budget(todo: SimulatedPlan) -> str:
     limits = [f"{todo.simulation.budget:,.0f} simulated s"] if todo.simulation.budget else []
     limits += [f"{todo.simulation.evaluations:,} trainings"] if todo.simulation.evaluations else []
     return f"of {' or '.join(limits)}"
-
-
-def parse_seeds(text: str) -> list[int]:
-    """`"3"` is seeds 0, 1, 2; `"777,888"` is those two, `"777,"` the one."""
-    try:
-        numbers = [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        numbers = []
-    listed = "," in text
-    if not numbers or min(numbers) < 0 or (numbers == [0] and not listed) or len(set(numbers)) < len(numbers):
-        raise BadCallError(f"--seeds {text!r}: give how many (3), or which, each once (777,888,999)")
-    return numbers if listed else list(range(numbers[0]))
 
 
 _MOST_ROWS = 10  # of one method; more runs than that are one row

@@ -19,9 +19,9 @@ import numpy as np
 from nasbench_stc import files, unpickle
 from nasbench_stc.data import DATASETS, cache
 from nasbench_stc.data.cache import Arrays
-from nasbench_stc.errors import DataError, choose
+from nasbench_stc.errors import DataError
 from nasbench_stc.inventory import Item
-from nasbench_stc.space import NUM_CLASSES
+from nasbench_stc.space import NUM_CLASSES, check_dataset
 
 if TYPE_CHECKING:
     from nasbench_stc.data.images import Images
@@ -68,7 +68,7 @@ def read(dataset: str, data_dir: Path) -> ImageSets:
         BadCallError: no such data set.
         DataError: its files are missing or damaged; the message names one and says how to get it.
     """
-    _known(dataset)
+    check_dataset(dataset, DATASETS)
     if dataset == "digits":
         return _read_digits()
     published = _PUBLISHED[dataset]
@@ -90,7 +90,7 @@ def read(dataset: str, data_dir: Path) -> ImageSets:
 
 def find_folder(dataset: str, data_dir: Path) -> Path | None:
     """The folder that `read` would read: all its files are there, and as long as published. None: there is none."""
-    _known(dataset)
+    check_dataset(dataset, DATASETS)
     if dataset == "digits":
         package = importlib.util.find_spec("sklearn")
         return Path(package.origin).parent / "datasets" / "data" if package and package.origin else None
@@ -100,7 +100,7 @@ def find_folder(dataset: str, data_dir: Path) -> Path | None:
 
 def how_to_get(dataset: str) -> str:
     """One sentence for those who lack the data set."""
-    _known(dataset)
+    check_dataset(dataset, DATASETS)
     if dataset == "digits":
         return "It comes with scikit-learn: pip install scikit-learn"
     return _PUBLISHED[dataset].how_to_get
@@ -140,11 +140,6 @@ def _status(dataset: str, data_dir: Path) -> Item:
         if files.digest(folder / name, "md5") != md5[name]:
             return replace(item, state=f"{name}: damaged, its md5 is not the published one", usable=False)
     return replace(item, state="md5 as published")
-
-
-def _known(dataset: str) -> None:
-    if dataset not in DATASETS:
-        raise choose("data set", dataset, DATASETS)
 
 
 def _complete_layout(dataset: str, data_dir: Path) -> Layout | None:

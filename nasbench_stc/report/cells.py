@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nasbench_stc import seeds
 from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.chosen import chosen, seeds_told
+from nasbench_stc.report.chosen import chosen
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.runs import Record
 from nasbench_stc.space import EDGES, NONE, NUM_NODES, OPS, Cell
@@ -52,16 +53,16 @@ class Panel(NamedTuple):
     @property
     def title(self) -> str:
         """Seeds, the cell's index and, where the benchmark has it, its accuracy."""
-        seeds = seeds_told(run.seed for run in self.runs)
-        seeds = seeds if len(seeds) <= _LONGEST else f"{len(self.runs)} seeds"
+        whose = seeds.told(run.seed for run in self.runs)
+        whose = whose if len(whose) <= _LONGEST else f"{len(self.runs)} seeds"
         alike = len({run.cell for run in self.runs}) - 1
         index = f"cell {self.cell.index}{f' (+{alike})' * bool(alike)}"
         scores = sorted(run.scores[SCORE] for run in self.runs if SCORE in run.scores)
         if not scores:
-            return f"{seeds}\n{index}"
+            return f"{whose}\n{index}"
         # Cells that compute the same were trained each, and score not quite the same.
         told = [f"{score:.2f}" for score in (scores[0], scores[-1])]
-        return f"{seeds}\n{index}: {'–'.join(dict.fromkeys(told))} %"
+        return f"{whose}\n{index}: {'–'.join(dict.fromkeys(told))} %"
 
 
 def build(inputs: Inputs, method: str) -> Chart:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
+from nasbench_stc import seeds
 from nasbench_stc.methods import title_of
 from nasbench_stc.report.groups import Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
@@ -32,10 +32,9 @@ class Chosen:
         """Whose runs, under which settings, how many: to stand within a caption's sentence."""
         first = self.group.first
         changed = "".join(f", {name}={value}" for name, value in first.changes.items())
-        seeds = seeds_told(record.seed for record in self.runs)
         return (
             f"{self.group.name} (protocol {first.protocol}, searched on {first.search_dataset}{changed}; "
-            f"n={len(self.runs)}, {seeds})"
+            f"n={len(self.runs)}, {seeds.told(record.seed for record in self.runs)})"
         )
 
     @property
@@ -85,12 +84,3 @@ def _precedence(group: Group) -> tuple[bool, bool, int, str]:
 def newest(group: Group) -> str:
     """When the last of its runs ended."""
     return max(record.finished for record in group.records)
-
-
-def seeds_told(seeds: Iterable[int]) -> str:
-    """`seed 3`, or `seeds 0–2, 5`."""
-    ordered = sorted(seeds)
-    # Neighbours have the same distance to their place in the order.
-    parts = [[seed for _, seed in part] for _, part in groupby(enumerate(ordered), lambda pair: pair[1] - pair[0])]
-    told = [f"{part[0]}–{part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts]
-    return f"seed{'s' * (len(ordered) > 1)} {', '.join(told)}"

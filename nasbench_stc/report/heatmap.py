@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench_stc import seeds
 from nasbench_stc.errors import DataError
 from nasbench_stc.report import statistics, style
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.chosen import chosen, seeds_told
+from nasbench_stc.report.chosen import chosen
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.runs import Record
 from nasbench_stc.space import EDGES, OPS, Cell
@@ -134,7 +135,7 @@ def _rows(panel: Panel) -> list[dict[str, object]]:
 def _drawn(panels: Sequence[Panel]) -> str:
     if len(panels) <= PANELS:
         return ""
-    return f", of which {seeds_told(panel.run.seed for panel in panels[:PANELS])} are drawn"
+    return f", of which {seeds.told(panel.run.seed for panel in panels[:PANELS])} are drawn"
 
 
 def _margins(panels: Sequence[Panel]) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from nasbench_stc import seeds
 from nasbench_stc.report.groups import Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.render import Column, Row, Table
-from nasbench_stc.runs import Record
 
 _COLUMNS = (
     Column("method", "method"),
@@ -57,7 +55,7 @@ def _row(group: Group) -> Row:
             "search_dataset": group.searched_on,
             "protocol": group.first.protocol,
             "n": group.runs,
-            "seeds": _range(records),
+            "seeds": seeds.ranges(record.seed for record in records),
             "device": _all(record.device for record in records),
             "threads": _all(str(record.threads) for record in records),
             "torch": _all(record.versions.get("torch", "") for record in records) or None,
@@ -66,13 +64,6 @@ def _row(group: Group) -> Row:
         },
         details={"git_revisions": sorted({record.git_revision for record in records})},
     )
-
-
-def _range(records: Sequence[Record]) -> str:
-    seeds = sorted({record.seed for record in records})
-    if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1)):
-        return f"{seeds[0]}-{seeds[-1]}"
-    return ", ".join(map(str, seeds))
 
 
 def _all(values: object) -> str:

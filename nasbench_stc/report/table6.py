@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 
+from nasbench_stc import seeds
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.report import statistics
@@ -49,7 +50,6 @@ _COLUMNS = (
     *(Column(key, split, group=COLUMN_GROUPS[dataset], spread=True) for key, (dataset, split) in COLUMNS.items()),
 )
 _TITLE = "Accuracy of the cells found on NAS-Bench-201, in percent"
-_LISTED = 5  # seeds named one by one, at most
 _SECTIONS = {"STC-NAS": "STC-NAS paper"}
 _CALLS = {
     "searches of ours": "search --dataset cifar10 --seeds 3",
@@ -176,7 +176,7 @@ def _difference_row(group: Group, yardstick: Yardstick, benchmark: str) -> Row:
 
 def _note(group: Group, distinct: int) -> str:
     first, records = group.first, group.records
-    seeds = {_seeds(part) for part in group.parts.values()}
+    told_of = {seeds.told(record.seed for record in part) for part in group.parts.values()}
     changed = "".join(f", {name}={value}" for name, value in first.changes.items())
     origin = first.versions.get(first.method)
     told = f"told the {first.told}; " if isinstance(first, SimulatedRun) and group.kind is SIMULATED else ""
@@ -187,18 +187,10 @@ def _note(group: Group, distinct: int) -> str:
         cost = f"{statistics.mean(trainings):,.0f} trainings a search"
     return (
         f"{f'Method of {origin}. ' if origin else ''}Searched on {' / '.join(group.parts)} by protocol "
-        f"{first.protocol}{changed}; n={group.runs} ({'; '.join(seeds)}), "
+        f"{first.protocol}{changed}; n={group.runs} ({'; '.join(told_of)}), "
         f"{distinct} distinct cell{'s' * (distinct > 1)}; {told}"
         f"looked up in {first.benchmark['name']} ({first.benchmark['sha256'][:12]}); {cost}."
     )
-
-
-def _seeds(records: Sequence[Record]) -> str:
-    """`seeds 0, 1, 2`, or of many in a row `seeds 0 to 499`."""
-    seeds = [record.seed for record in records]
-    if len(seeds) > _LISTED and seeds == list(range(seeds[0], seeds[-1] + 1)):
-        return f"seeds {seeds[0]} to {seeds[-1]}"
-    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
 def _caption(

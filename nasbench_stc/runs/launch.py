@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +25,7 @@ from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.precision import kept_in
 from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol, named
-from nasbench_stc.errors import BadCallError, RunError, StcBenchError, choose, describe
+from nasbench_stc.errors import BadCallError, RunError, StcBenchError, describe
 from nasbench_stc.methods import Method, find
 from nasbench_stc.methods.base import OneShotMethod
 from nasbench_stc.runs import environment, record, workers
@@ -32,7 +33,7 @@ from nasbench_stc.runs.folder import locked
 from nasbench_stc.runs.lookup import identity, scores
 from nasbench_stc.runs.record import Record
 from nasbench_stc.runs.watch import Watcher
-from nasbench_stc.space import Cell
+from nasbench_stc.space import Cell, check_dataset
 
 OnStep = Callable[[int, int, int, int], None]
 """Called after each step with (epoch, epochs, step, steps)."""
@@ -99,8 +100,7 @@ def plan(
     found = find(method) if isinstance(method, str) else method
     if found.kind != "one-shot":
         raise BadCallError(f"method {found.name} is {found.kind}: it trains no supernet")
-    if dataset not in DATASETS:
-        raise choose("data set", dataset, DATASETS)
+    check_dataset(dataset, DATASETS)
     device = environment.choose_device(device)
     protocol = choose_protocol(protocol, dataset, device)
     settings.check_seed(seed)
@@ -170,6 +170,27 @@ def run_many(
 def is_done(todo: Plan, out: Path | None) -> bool:
     """Whether a record of this very run is below `out`."""
     return out is not None and (out / todo.folder_name / record.FILE_NAME).exists()
+
+
+def usual_seconds(plans: Sequence[Plan], out: Path) -> list[float | None]:
+    """About how long each of the plans takes: the median of the records below `out` that are like it.
+
+    Like it: of its method, data set, protocol and changes, on a CPU if it is to run on one. None where there is none.
+    """
+    records, _ = record.read_below([out], record.FILE_NAME, record.read)
+    seconds: dict[str, list[float]] = {}
+    for one in records.values():
+        of = _kind(one.method, one.search_dataset, one.protocol, one.changes, one.device.startswith("CPU"))
+        seconds.setdefault(of, []).append(one.total_seconds)
+    usual = {of: statistics.median(some) for of, some in seconds.items()}
+    return [
+        usual.get(_kind(todo.method.name, todo.dataset, todo.protocol, todo.changes, todo.device == "cpu"))
+        for todo in plans
+    ]
+
+
+def _kind(*of: object) -> str:
+    return json.dumps(of, sort_keys=True)
 
 
 def _as_one(failed: Sequence[tuple[Plan, Exception]], runs: int) -> StcBenchError:

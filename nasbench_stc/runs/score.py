@@ -17,7 +17,7 @@ from nasbench_stc.engine.scoring import Scorer, Scoring
 from nasbench_stc.errors import BadCallError, choose
 from nasbench_stc.models.scores import SCORES
 from nasbench_stc.runs import environment, launch
-from nasbench_stc.space import Cell
+from nasbench_stc.space import Cell, check_dataset
 
 
 def make_scorer(
@@ -41,8 +41,7 @@ def make_scorer(
     Raises:
         BadCallError: something is unknown or out of range.
     """
-    if dataset not in DATASETS:
-        raise choose("data set", dataset, DATASETS)
+    check_dataset(dataset, DATASETS)
     settings.check_seed(seed)
     chosen = settings.changed(scoring or Scoring(), changes)
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from nasbench_stc import settings
 from nasbench_stc.benchmark import Benchmark
+from nasbench_stc.data import DATASETS
 from nasbench_stc.engine.oracle import Epochs, Oracle
 from nasbench_stc.engine.simulation import SIMULATIONS, Run, Score, Simulation, simulate
 from nasbench_stc.errors import blamed, choose
@@ -26,6 +27,7 @@ from nasbench_stc.runs import environment, simulated
 from nasbench_stc.runs.folder import locked
 from nasbench_stc.runs.lookup import identity, scores_of
 from nasbench_stc.runs.simulated import SimulatedRuns, with_runs
+from nasbench_stc.space import check_dataset
 
 UNTRAINED = "untrained"
 """The protocol of training-free methods: nothing is trained, the settings are those of the scores."""
@@ -107,6 +109,7 @@ def plan(
     protocol = next(iter(known)) if protocol == "auto" else protocol
     if protocol not in known:
         raise choose(f"protocol of {found.kind} methods", protocol, ("auto", *known))
+    check_dataset(dataset, DATASETS)
     trained = found.kind != "training-free"
     parts: dict[str, Any] = {"protocol": SIMULATIONS[protocol].settings} if trained else {}
     if found.cls.scored:

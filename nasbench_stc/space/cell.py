@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc.errors import BadCallError
+from nasbench_stc.space.encodings import ENCODINGS, decode, is_list
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE = OPS.index("none")
@@ -24,6 +26,7 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 NUM_CELLS: int = len(OPS) ** len(EDGES)
 
 _PLACES = tuple(len(OPS) ** place for place in reversed(range(len(EDGES))))
+_STRUCTURE = re.compile(r"_?Structure\(\d+ nodes with (.*)\)")
 _INDEX_SEED = 88  # the official files shuffled the lexicographic product once, with this seed
 
 
@@ -47,22 +50,39 @@ class Cell:
         object.__setattr__(self, "ops", tuple(int(op) for op in ops))
 
     @classmethod
-    def parse(cls, text: str | int) -> Cell:
+    def parse(cls, text: str | int | Iterable[object], encoding: str | None = None) -> Cell:
         """A cell from its official string, its six digits (`"333133"`) or its index (`9930` or `"9930"`).
 
-        Six characters 0-4 are digits; any other whole number is an index (an index has at most five
-        digits, so the two never meet).
+        Six characters 0-4 are digits, always, so that every cell's digits are read back; any other whole number is an
+        index, without zeros before it to make six characters. So `"000012"` is six digits, though the official files
+        number their names like this: see `file_number`. A string may stand in AutoDL-Projects' `Structure(4 nodes with
+        …)`.
+
+        Args:
+            text: the cell.
+            encoding: of a list of six operations as another tool writes it, one of `ENCODINGS`; None: none of these.
 
         Raises:
             BadCallError: naming the token that is wrong and what is allowed.
         """
+        if encoding is not None:
+            named = decode(text if isinstance(text, Iterable) else str(text), encoding)
+            return cls(tuple(OPS.index(named[edge]) for edge in EDGES))
         if not isinstance(text, str):
+            if isinstance(text, Iterable):
+                raise _whose(text)
             return cls.from_index(text)
         text = text.strip()
+        if structure := _STRUCTURE.fullmatch(text):
+            text = structure[1]
         if text.startswith("|"):
             return cls._from_string(text)
         if text.isascii() and text.isdigit():
-            return cls._from_digits(text) if len(text) == len(EDGES) else cls.from_index(int(text))
+            if len(text) == len(EDGES):
+                return cls._from_digits(text)
+            return cls.from_index(int(text) if len(text) < len(EDGES) else text)  # type: ignore[arg-type]
+        if is_list(text):
+            raise _whose(text)
         raise BadCallError(
             f"{text!r} is no cell: give an official string (like {str(cls((3, 0, 3, 1, 0, 1)))!r}), "
             f"an index 0-{NUM_CELLS - 1}, or six digits 0-{len(OPS) - 1} ({_legend()})"
@@ -80,7 +100,9 @@ class Cell:
     def _from_digits(cls, text: str) -> Cell:
         for digit in text:
             if int(digit) >= len(OPS):
-                raise BadCallError(f"digit {digit!r} in {text!r} is none of 0-{len(OPS) - 1} ({_legend()})")
+                number = file_number(text)
+                meant = "" if number is None else f"; the cell of an official file of that number is {number}"
+                raise BadCallError(f"digit {digit!r} in {text!r} is none of 0-{len(OPS) - 1} ({_legend()}){meant}")
         return cls(tuple(map(int, text)))
 
     @classmethod
@@ -145,6 +167,13 @@ class Cell:
         return nodes[-1]
 
 
+def file_number(text: str) -> int | None:
+    """The index that six characters are in the name of an official file (`000012`); None: there is no such file."""
+    if re.fullmatch(r"0\d{5}", text.strip(), re.ASCII) and int(text) < NUM_CELLS:
+        return int(text)
+    return None
+
+
 def all_cells() -> tuple[Cell, ...]:
     """All 15,625 cells in the official order: `all_cells()[i].index == i`."""
     return tuple(map(Cell.from_index, range(NUM_CELLS)))
@@ -168,6 +197,15 @@ def _official_order() -> tuple[int, ...]:
 def _positions() -> tuple[int, ...]:
     """The index of the cell with each code."""
     return tuple(sorted(range(NUM_CELLS), key=_official_order().__getitem__))
+
+
+def _whose(cell: object) -> BadCallError:
+    """The error for a list of operations of which it is not said how it is written."""
+    return BadCallError(
+        f"{cell!r} is a list of operations, and tools differ in their numbers and in the order of edges: say whose it "
+        f"is, {' or '.join(ENCODINGS)} (--encoding of query and score, encoding= of Cell.parse), or give six digits "
+        f"without commas, in the order of the official string ({_legend()})"
+    )
 
 
 def _legend() -> str:

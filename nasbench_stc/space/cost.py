@@ -11,11 +11,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_stc.errors import choose
 from nasbench_stc.space.cell import OPS, Cell
-
-NUM_CLASSES = {"cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}
-DATASETS = tuple(NUM_CLASSES)
+from nasbench_stc.space.datasets import check_dataset
 
 _CONV_1X1, _CONV_3X3 = OPS.index("nor_conv_1x1"), OPS.index("nor_conv_3x3")
 _PARAMS = {"cifar10": 73_306, "cifar100": 79_156, "ImageNet16-120": 80_456}  # skeleton
@@ -29,22 +26,17 @@ _MFLOPS = {  # skeleton, one 1x1 and one 3x3 convolution on an edge of all cells
 
 def params(cells: Iterable[Cell], dataset: str = "cifar10") -> NDArray[np.int64]:
     """Trainable parameters of each cell's network on `dataset`, shape `(len(cells),)`."""
-    _known(dataset)
+    check_dataset(dataset)
     ones, threes = _convolutions(cells)
     return _PARAMS[dataset] + _PARAMS_1X1 * ones + _PARAMS_3X3 * threes
 
 
 def flops(cells: Iterable[Cell], dataset: str = "cifar10") -> NDArray[np.float64]:
     """Multiply-adds of one forward pass on one image of `dataset`, in millions, as the official API counts them."""
-    _known(dataset)
+    check_dataset(dataset)
     skeleton, one, three = _MFLOPS[dataset]
     ones, threes = _convolutions(cells)
     return skeleton + one * ones + three * threes
-
-
-def _known(dataset: str) -> None:
-    if dataset not in NUM_CLASSES:
-        raise choose("data set", dataset, DATASETS)
 
 
 def _convolutions(cells: Iterable[Cell]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
