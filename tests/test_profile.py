@@ -22,6 +22,7 @@ from nasbench_stc.engine import profile as measuring
 from nasbench_stc.engine.cost import StepCost
 from nasbench_stc.errors import DataError, RunError
 from nasbench_stc.methods import load as load_method
+from nasbench_stc.methods import of_kind
 from nasbench_stc.report import FORMATS, Inputs, make_table, published, render, table3
 from nasbench_stc.runs import profile, sweep
 from nasbench_stc.runs.profile import SUBNET, Point, Profile
@@ -223,7 +224,7 @@ def test_damaged_and_foreign_profiles_are_refused(
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["--methods", "stc,nonesuch"], "unknown method 'nonesuch': choose from stc"),
+        (["--methods", "stc,nonesuch"], "unknown method 'nonesuch': choose from rsps"),
         (["--methods", "stc,stc"], "each once"),
         (["--batch-sizes", "1,x"], "--batch-sizes '1,x'"),
         (["--cells-per-stage", "0"], "--cells-per-stage '0'"),
@@ -356,6 +357,7 @@ def test_the_command_line_measures(
     monkeypatch.setattr(sweep, "measure_method", lambda *_: measuring.Measured(costs, {"weights": 3600}))
     monkeypatch.setattr(sweep, "measure_subnet", lambda *_: measuring.Measured({**costs, "alpha": cost(0.1, 90)}, {}))
     status, out, _ = stc_bench("profile", "--device", "cpu", "--batch-sizes", "16,32", "--out", tmp_path / "new")
-    assert status == 0 and "36/36: snas, N=1, batch size 32" in out and "--table 3" in out
+    points = 4 * (1 + len(of_kind("one-shot")))  # two depths and two batch sizes of each, and of the subnet
+    assert status == 0 and f"{points}/{points}: " in out and "--table 3" in out
     ((found,), _) = profile.read_all([tmp_path])
-    assert len(found.points) == 36 and found.repeats == profile.REPEATS
+    assert len(found.points) == points and found.repeats == profile.REPEATS
