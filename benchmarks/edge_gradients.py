@@ -19,7 +19,7 @@ evolution over the ratings ends in (`methods/spos.py`).
 from __future__ import annotations
 
 import json
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.engine.evaluation import rate
 from nasbench_stc.engine.loop import build_supernet
 from nasbench_stc.engine.protocol import Protocol
+from nasbench_stc.methods.base import Rating
 from nasbench_stc.methods.spos import EvolutionSettings, evolved
 from nasbench_stc.models import Mixture, Supernet
 from nasbench_stc.runs import environment, launch, record
@@ -93,14 +94,15 @@ def by_ratings(
     supernet: Supernet, images: DeviceImages, accuracy: NDArray[np.float64], wanted: NDArray[np.float64]
 ) -> dict[str, Any]:
     """What the supernet's ratings say of cells."""
-    rated = partial(rate, supernet, images=images, batch_size=512)
+
+    def rated(candidates: Sequence[Any], n_images: int = 0) -> Rating:
+        return rate(supernet, candidates, images, 512, n_images)
+
     chosen = choose_cells(600)
     cells = [Cell.from_index(index) for index in chosen.tolist()]
-    values = rated(cells, n_images=512).accuracy
+    values = rated(cells, 512).accuracy
     effects = main_effects(cells, values)
-    evolution = evolved(
-        lambda some, n_images=0: rated(some, n_images=n_images), EvolutionSettings(), np.random.default_rng(0)
-    )
+    evolution = evolved(rated, EvolutionSettings(), np.random.default_rng(0))
     return {
         "main_effects": effects.round(3).tolist(),
         "tau_b_with_benchmark": round(float(kendalltau(values, accuracy[chosen]).statistic), 3),
