@@ -36,11 +36,7 @@ class BetaDARTS(DARTS):
     """First-order DARTS with Beta-Decay; see the module."""
 
     listing: ClassVar[Listing] = Listing(
-        "β-DARTS",
-        "beta-DARTS: softmax weights are kept from running apart (Ye et al., 2022)",
-        name="beta_darts",
-        kind="one-shot",
-        order=84,
+        "β-DARTS", "beta-DARTS: Beta-Decay on alpha (Ye et al., 2022)", name="beta_darts", kind="one-shot", order=84
     )
     Settings: ClassVar[type] = BetaDartsSettings
     on_device = True

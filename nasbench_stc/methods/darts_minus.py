@@ -34,11 +34,7 @@ class DARTSMinus(DARTS):
     """DARTS-; see the module."""
 
     listing: ClassVar[Listing] = Listing(
-        "DARTS-",
-        "DARTS-: an auxiliary skip connection fades away (Chu et al., 2021)",
-        name="darts_minus",
-        kind="one-shot",
-        order=86,
+        "DARTS-", "DARTS-: an extra skip fades away (Chu et al., 2021)", name="darts_minus", kind="one-shot", order=86
     )
     Settings: ClassVar[type] = DartsMinusSettings
     on_device = True

@@ -47,7 +47,7 @@ class DartsPT(DARTS):
 
     listing: ClassVar[Listing] = Listing(
         "DARTS-PT",
-        "DARTS-PT: an edge keeps what accuracy misses most (Wang et al., 2021)",
+        "DARTS-PT: keeps what accuracy misses most (Wang et al., 2021)",
         name="darts_pt",
         kind="one-shot",
         order=90,

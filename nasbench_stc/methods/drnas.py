@@ -43,11 +43,7 @@ class DrNAS(AlphaMethod):
     """DrNAS; see the module."""
 
     listing: ClassVar[Listing] = Listing(
-        "DrNAS",
-        "DrNAS: all operations, weights drawn from a Dirichlet distribution (Chen et al., 2021)",
-        name="drnas",
-        kind="one-shot",
-        order=82,
+        "DrNAS", "DrNAS: all operations, Dirichlet weights (Chen et al., 2021)", name="drnas", kind="one-shot", order=82
     )
     Settings: ClassVar[type] = DrnasSettings
     on_device = True

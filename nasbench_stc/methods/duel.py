@@ -45,11 +45,7 @@ class Duel(DrNAS):
     """Duel; see the module."""
 
     listing: ClassVar[Listing] = Listing(
-        "Duel",
-        "Duel: two operations an edge meet, weighed by a draw from their Dirichlet distribution (ours)",
-        name="duel",
-        kind="one-shot",
-        order=98,
+        "Duel", "Duel: two operations an edge compared (ours)", name="duel", kind="one-shot", order=98
     )
     Settings: ClassVar[type] = DuelSettings
     on_device = True

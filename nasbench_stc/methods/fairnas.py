@@ -25,7 +25,7 @@ class FairNAS(SPOS):
 
     listing: ClassVar[Listing] = Listing(
         "FairNAS",
-        "FairNAS: all operations of an edge in each step, then evolution (Chu et al., 2021)",
+        "FairNAS: five paths a step, then evolution (Chu et al., 2021)",
         name="fairnas",
         kind="one-shot",
         order=94,

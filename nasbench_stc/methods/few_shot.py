@@ -35,11 +35,7 @@ class FewShot(SPOS):
     """Few-shot NAS; see the module."""
 
     listing: ClassVar[Listing] = Listing(
-        "few-shot",
-        "few-shot NAS: a supernet for each operation of an edge (Zhao et al., 2021)",
-        name="few_shot",
-        kind="one-shot",
-        order=96,
+        "few-shot", "few-shot NAS: five supernets (Zhao et al., 2021)", name="few_shot", kind="one-shot", order=96
     )
     Settings: ClassVar[type] = FewShotSettings
     on_device = True

@@ -30,7 +30,7 @@ class GaeaSettings:
     theta_lr: float = setting(0.1, "of the exponentiated gradient (edarts; egdas: 0.01)")
     entropy: float = setting(0.0, "weight of sum of theta log theta, which is kept low (edarts: 0; egdas: 0.01)")
     smallest: float = setting(1e-5, "below which no weight of what competes falls", low=1e-12, high=0.1)
-    none: bool = setting(False, "`none` does not compete: the authors search NAS-Bench-201 without it (exclude_zero)")
+    none: bool = setting(False, "whether `none` competes: the authors search NAS-Bench-201 without it (exclude_zero)")
     tau_start: float = setting(10.0, "path: temperature of the Gumbel-softmax in the first epoch", low=1e-3)
     tau_end: float = setting(0.1, "path: temperature in the last epoch; it falls linearly", low=1e-3)
     uniform: float = setting(0.0, "share of the epochs, at the start, with uniform paths, theta at rest", high=1)
@@ -40,11 +40,7 @@ class GAEA(OneShotMethod):
     """GAEA; see the module. `alpha` is theta, shape (6, 5): rows sum to one, and what does not compete has zero."""
 
     listing: ClassVar[Listing] = Listing(
-        "GAEA",
-        "GAEA: weights on the simplex, exponentiated gradient (Li et al., 2021)",
-        name="gaea",
-        kind="one-shot",
-        order=88,
+        "GAEA", "GAEA: exponentiated gradient on the simplex (Li et al., 2021)", name="gaea", kind="one-shot", order=88
     )
     Settings: ClassVar[type] = GaeaSettings
     on_device = True

@@ -44,11 +44,7 @@ class SPOS(OneShotMethod):
     """SPOS; see the module."""
 
     listing: ClassVar[Listing] = Listing(
-        "SPOS",
-        "SPOS: uniform paths, then evolution over the ratings (Guo et al., 2020)",
-        name="spos",
-        kind="one-shot",
-        order=92,
+        "SPOS", "SPOS: uniform paths, then evolution (Guo et al., 2020)", name="spos", kind="one-shot", order=92
     )
     Settings: ClassVar[type] = EvolutionSettings
     on_device = True

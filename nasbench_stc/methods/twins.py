@@ -47,11 +47,7 @@ class Twins(AlphaMethod):
     """Twins; see the module."""
 
     listing: ClassVar[Listing] = Listing(
-        "Twins",
-        "Twins: cells that differ in one operation, compared by their losses (ours)",
-        name="twins",
-        kind="one-shot",
-        order=99,
+        "Twins", "Twins: cells compared that differ in one operation (ours)", name="twins", kind="one-shot", order=99
     )
     Settings: ClassVar[type] = TwinsSettings
     on_device = True
