@@ -43,20 +43,22 @@ FIRST, ALL = range(3), range(10)
 QUEUE = [
     Task("stc", FIRST),
     Task("gdas", FIRST),
+    # Whether a deeper supernet tells the largest cell from the best one: docs/study.md.
+    Task("drnas", FIRST),
+    Task("duel", FIRST, {"none": False}),
     Task("rsps", FIRST),
     Task("setn", FIRST),
     Task("enas", FIRST),
     Task("darts", FIRST),
     Task("snas", FIRST),
     Task("darts2", FIRST),
-    # Methods since 2020, each as soon as the package has it.
-    Task("drnas", FIRST),
     Task("beta_darts", FIRST),
     Task("gaea", FIRST),
     Task("darts_pt", FIRST),
     Task("spos", FIRST),
     Task("fairnas", FIRST),
     Task("few_shot", FIRST),
+    Task("twins", FIRST, {"uniform": 0.8}),
     Task("stc", ALL[3:]),
     # One supernet on uniform paths, for ranking.
     Task("stc", [0], {"uniform": 1, "epochs": 400, "batch_size": 256}, rank=("500", "all")),
