@@ -424,3 +424,10 @@ def test_a_traceback_is_shown_on_demand(tmp_path):
         command = [sys.executable, "-m", "nasbench_stc", *debug, "query", "resnet"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert ("Traceback" in done.stderr) is bool(debug)
+
+
+def test_dir_of_the_package_is_its_public_names():
+    """Without importing torch, which two of them do when they are asked for."""
+    code = "import sys, nasbench_stc as n; print([x for x in dir(n) if x[0] != '_'], 'torch' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.strip() == "['Cell', 'open_benchmark', 'rank_cells', 'search'] False"
