@@ -339,7 +339,7 @@ def test_the_curve_of_many_runs(stc_bench, nb201: Benchmark, tmp_path: Path) -> 
         (["--regret"], "give --figure anytime"),
         (["--figure", "pareto", "--metric", "params", "--regret", "--out", "a.pdf"], "give --figure anytime"),
         (["--figure", "anytime", "--metric", "params", "--out", "a.pdf"], "--metric is of the figure pareto"),
-        (["--figure", "anytime", "--dataset", "x", "--out", "a.pdf"], "missing: runs of analog and x"),
+        (["--figure", "anytime", "--dataset", "x", "--out", "a.pdf"], "unknown data set 'x'"),
     ],
 )
 def test_bad_figures_end_in_one_line(stc_bench, monkeypatch, tmp_path: Path, args: list[str], said: str) -> None:

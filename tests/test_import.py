@@ -418,7 +418,7 @@ def test_status_knows_tables_and_what_is_wrong_with_them(few, tmp_path):
     assert state() == f"{column.name}: missing (not usable)"
     (made.path / columnar.FILE_NAME).write_text("{}")
     assert state() == "damaged, or of another form (not usable)"
-    with pytest.raises(DataError, match=r"table\.json: damaged"):
+    with pytest.raises(DataError, match=r"table\.json: no table \(it has no schema\)"):
         open_benchmark(made.path)
 
 

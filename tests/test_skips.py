@@ -19,6 +19,7 @@ from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import DataError
 from nasbench_stc.report import Chart, Inputs, MissingRecords, gather, make_figure, style
 from nasbench_stc.runs import Record
+from nasbench_stc.runs.lookup import scores
 from nasbench_stc.space import Cell
 
 LONG = {"epochs": 60}
@@ -274,7 +275,9 @@ def test_the_committed_records(nb201: Benchmark) -> None:
 
 
 def test_the_command_says_what_is_missing(stc_bench, nb201: Benchmark, tmp_path: Path) -> None:
-    replace(run("darts"), benchmark={"name": nb201.name, "file": "", "sha256": nb201.sha256}).write(tmp_path)
+    found = run("darts")
+    of_table = {"name": nb201.name, "file": "", "sha256": nb201.sha256}
+    replace(found, benchmark=of_table, scores=scores(Cell.parse(found.cell), nb201)).write(tmp_path)
     out = tmp_path / "8.png"
     status, said, err = stc_bench(
         "report", "--figure", "8", "--benchmark", nb201.path, "--results", tmp_path, "--out", out

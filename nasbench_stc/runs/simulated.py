@@ -293,7 +293,7 @@ def _codes(queries: Queries) -> list[NDArray[np.integer[Any]]]:
         except (binascii.Error, zlib.error) as error:
             raise ValueError(f"its queries cannot be unpacked ({error})") from None
         codes = np.frombuffer(content, dtype=kind)
-        if len(codes) != sum(queries["lengths"]) or codes.max(initial=0) >= max(among, 1):
+        if len(codes) != sum(queries["lengths"]) or (len(codes) and codes.max() >= among):
             raise ValueError("its queries are not those of its runs")
         found.append(codes)
     return found
