@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from nasbench_stc.methods.alpha import uniform_path
 from nasbench_stc.methods.base import Listing, Rate, Rating, Weights, scalar
 from nasbench_stc.methods.spos import SPOS, EvolutionSettings
 from nasbench_stc.models import Mixture
@@ -56,8 +57,7 @@ class FewShot(SPOS):
 
     def weight_mixture(self) -> Mixture:
         """Uniform paths, in a part with its operation on the edge that is split."""
-        device = self.generator.device
-        drawn = torch.randint(len(OPS), (len(EDGES),), generator=self.generator, device=device)
+        drawn = uniform_path(self.generator).runs
         return Mixture.path(torch.where(self._split & (self.fixed >= 0), self.fixed.to(torch.int64), drawn))
 
     def end_epoch(self, rate: Rate, weights: Weights) -> None:

@@ -80,6 +80,10 @@ def straight_through(soft: Tensor, zero_terms: bool = False) -> Mixture:
 
 def gumbel_softmax(alpha: Tensor, tau: Tensor | float, generator: torch.Generator) -> Tensor:
     """softmax((log softmax(alpha) + Gumbel noise) / tau), row by row; of the shape of `alpha`."""
+    return ((alpha.log_softmax(dim=1) + gumbel_noise(alpha, generator)) / tau).softmax(dim=1)
+
+
+def gumbel_noise(alpha: Tensor, generator: torch.Generator) -> Tensor:
+    """Draws from the standard Gumbel distribution, as many as `alpha` has numbers and in its precision; no gradient."""
     exponential = torch.empty_like(alpha, requires_grad=False).exponential_(generator=generator)
-    gumbel = -exponential.clamp(min=torch.finfo(alpha.dtype).tiny).log()
-    return ((alpha.log_softmax(dim=1) + gumbel) / tau).softmax(dim=1)
+    return -exponential.clamp(min=torch.finfo(alpha.dtype).tiny).log()

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from nasbench_stc.methods.alpha import AlphaMethod, AlphaSettings
 from nasbench_stc.methods.base import Listing, Objective
+from nasbench_stc.methods.gdas import gumbel_noise
 from nasbench_stc.models import Mixture
 from nasbench_stc.models.mixture import one_hot
 from nasbench_stc.settings import setting
@@ -55,9 +56,7 @@ class Twins(AlphaMethod):
 
     def sample(self) -> Tensor:
         """Eq. 1; int64, shape (6,)."""
-        exponential = torch.empty_like(self.alpha, requires_grad=False).exponential_(generator=self.generator)
-        noise = -exponential.clamp(min=torch.finfo(self.alpha.dtype).tiny).log()
-        return (self.alpha.detach() + noise).argmax(dim=1)
+        return (self.alpha.detach() + gumbel_noise(self.alpha, self.generator)).argmax(dim=1)
 
     def mixture(self) -> Mixture:
         """A path of Eq. 1, every operation counting fully."""

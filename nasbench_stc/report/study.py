@@ -47,7 +47,7 @@ def _benchmark(study: Study, inputs: Inputs) -> Benchmark:
 
 
 def _rows(study: Study, benchmark: Benchmark) -> list[Row]:
-    usual = _criterion(study.usual, benchmark)
+    usual = _criterion(_tuned(study.usual), benchmark)
     return [
         Row(
             study.title,
@@ -55,16 +55,20 @@ def _rows(study: Study, benchmark: Benchmark) -> list[Row]:
             details=_details(arm, tuned),
         )
         for arm, records in study.arms
-        if (tuned := [record for record in records if record.seed in TUNING_SEEDS])
+        if (tuned := _tuned(records))
     ]
+
+
+def _tuned(records: Sequence[Record]) -> list[Record]:
+    """Those of tuning seeds."""
+    return [record for record in records if record.seed in TUNING_SEEDS]
 
 
 def _criterion(records: Sequence[Record], benchmark: Benchmark) -> dict[int, float]:
     """Percent by seed."""
-    tuned = [record for record in records if record.seed in TUNING_SEEDS]
-    cells = [Cell.parse(record.cell) for record in tuned]
+    cells = [Cell.parse(record.cell) for record in records]
     accuracy = benchmark.accuracy(cells, *CRITERION, epochs=EPOCHS).tolist() if cells else []
-    return {record.seed: value for record, value in zip(tuned, accuracy, strict=True)}
+    return {record.seed: value for record, value in zip(records, accuracy, strict=True)}
 
 
 def _values(arm: Arm, records: Sequence[Record], own: dict[int, float], usual: dict[int, float]) -> dict[str, Any]:

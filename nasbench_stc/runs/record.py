@@ -19,7 +19,7 @@ from nasbench_stc import settings, stored
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.engine.protocol import EARLIER, Protocol
 from nasbench_stc.errors import DataError
-from nasbench_stc.space import Cell
+from nasbench_stc.space import EDGES, OPS, Cell
 from nasbench_stc.stored import Count, NotNegative, Percent, Plain, Positive, Time
 
 T = TypeVar("T")
@@ -83,6 +83,10 @@ class Record:
         return stored.write(folder / FILE_NAME, self)
 
 
+_OfEdge = Annotated[list[float], Meta(min_length=len(OPS), max_length=len(OPS))]
+Alpha = Annotated[list[_OfEdge], Meta(min_length=len(EDGES), max_length=len(EDGES))]
+
+
 class Entry(TypedDict, total=False):
     """What a trajectory's entry may say, and in which range; a method adds names of its own."""
 
@@ -92,7 +96,7 @@ class Entry(TypedDict, total=False):
     train_loss: float | None
     valid_loss: float | None
     seconds: NotNegative
-    alpha: Annotated[list[Annotated[list[float], Meta(min_length=5, max_length=5)]], Meta(min_length=6, max_length=6)]
+    alpha: Alpha
     """A row for each edge, a column for each operation."""
 
 
