@@ -17,7 +17,7 @@ from torch.distributions import Dirichlet, kl_divergence
 from nasbench_stc import Cell
 from nasbench_stc.methods.base import Rating
 from nasbench_stc.methods.beta_darts import BetaDARTS
-from nasbench_stc.methods.darts_minus import SKIP, DARTSMinus
+from nasbench_stc.methods.darts_minus import DARTSMinus
 from nasbench_stc.methods.darts_pt import OPEN, DartsPT, without
 from nasbench_stc.methods.drnas import DrNAS, dirichlet, from_uniform
 from nasbench_stc.methods.duel import Duel
@@ -29,7 +29,7 @@ from nasbench_stc.methods.spos import SPOS, EvolutionSettings, evolved
 from nasbench_stc.methods.twins import Twins
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import changed
-from nasbench_stc.space import NONE, OPS
+from nasbench_stc.space import NONE, OPS, SKIP
 
 ALL = ((0, 1, 2, 3, 4),) * 6
 

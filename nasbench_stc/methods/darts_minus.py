@@ -17,9 +17,7 @@ from nasbench_stc.methods.base import Listing, scalar
 from nasbench_stc.methods.darts import DARTS
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import Ramp, setting
-from nasbench_stc.space import OPS
-
-SKIP = OPS.index("skip_connect")
+from nasbench_stc.space import OPS, SKIP
 
 
 @dataclass(frozen=True)

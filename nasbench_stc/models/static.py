@@ -25,9 +25,8 @@ from nasbench_stc.models.cell import MixedCell, node_shifts
 from nasbench_stc.models.mixture import Mixture, plan
 from nasbench_stc.models.network import Reduction, Supernet
 from nasbench_stc.models.ops import AVG_POOL, KERNELS, box_sum, one_over_pixels
-from nasbench_stc.space import EDGES, NUM_NODES, OPS
+from nasbench_stc.space import EDGES, NUM_NODES, OPS, SKIP
 
-SKIP = OPS.index("skip_connect")
 CONV1, CONV3 = sorted(KERNELS, key=KERNELS.__getitem__)
 LEAVING = tuple(
     tuple(edge for edge, (source, _) in enumerate(EDGES) if source == node) for node in range(NUM_NODES - 1)

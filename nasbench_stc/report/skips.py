@@ -24,7 +24,7 @@ from nasbench_stc.report.groups import Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords, like
 from nasbench_stc.runs import Record
 from nasbench_stc.runs.ablation import LONGER, changed_arm
-from nasbench_stc.space import DATASETS, EDGES, OPS, Cell
+from nasbench_stc.space import DATASETS, EDGES, SKIP, Cell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,6 @@ Floats = NDArray[np.float64]
 
 METHODS = ("darts", "stc")
 SPLIT = "test"
-_SKIP = OPS.index("skip_connect")
 _HEIGHT = 2.9  # inches, without the legend
 
 
@@ -154,7 +153,7 @@ def _missing(inputs: Inputs, chosen: Mapping[str, Chosen], first: Record) -> tup
 
 def _series(shown: Chosen, benchmark: Benchmark, dataset: str) -> Series:
     cells = [[Cell.parse(entry["cell"]) for entry in run.trajectory] for run in shown.runs]
-    skips = np.array([[cell.ops.count(_SKIP) for cell in of_run] for of_run in cells], dtype=np.float64)
+    skips = np.array([[cell.ops.count(SKIP) for cell in of_run] for of_run in cells], dtype=np.float64)
     accuracy = benchmark.accuracy([cell for of_run in cells for cell in of_run], dataset, SPLIT)
     return Series(shown, skips, accuracy.reshape(skips.shape))
 

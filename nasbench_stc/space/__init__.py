@@ -3,7 +3,18 @@
 Dong & Yang, "NAS-Bench-201", ICLR 2020; the topology space of Dong et al., "NATS-Bench", TPAMI 2021.
 """
 
-from nasbench_stc.space.cell import EDGES, NONE, NUM_CELLS, NUM_NODES, OPS, Cell, all_cells, file_number, indices_of
+from nasbench_stc.space.cell import (
+    EDGES,
+    NONE,
+    NUM_CELLS,
+    NUM_NODES,
+    OPS,
+    SKIP,
+    Cell,
+    all_cells,
+    file_number,
+    indices_of,
+)
 from nasbench_stc.space.cost import flops, params
 from nasbench_stc.space.datasets import DATASETS, NUM_CLASSES, check_dataset
 from nasbench_stc.space.encodings import ENCODINGS
@@ -17,6 +28,7 @@ __all__ = [
     "NUM_CLASSES",
     "NUM_NODES",
     "OPS",
+    "SKIP",
     "Cell",
     "all_cells",
     "check_dataset",

@@ -19,7 +19,7 @@ from nasbench_stc.errors import BadCallError
 from nasbench_stc.space.encodings import ENCODINGS, decode, is_list
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-NONE = OPS.index("none")
+NONE, SKIP = OPS.index("none"), OPS.index("skip_connect")
 NUM_NODES = 4
 # (source node, target node), in the order of the official string and of the rows of alpha.
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
