@@ -36,6 +36,10 @@ class OfficialPickleWarning(UserWarning):
     """An official benchmark file is opened, whose API unpickles what it reads. Python shows it once."""
 
 
+class DamagedFileWarning(UserWarning):
+    """A file of records is damaged and left out; the message names it and says why."""
+
+
 def choose(kind: str, name: str, allowed: Iterable[str]) -> BadCallError:
     """The error for a `name` that is none of the `allowed` ones."""
     return BadCallError(f"unknown {kind} {name!r}: choose from {', '.join(allowed)}")

@@ -14,7 +14,7 @@ from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import DataError
 from nasbench_stc.report import FIGURES, FORMATS, TABLES, Inputs, MissingRecords, chart, make_figure, make_table, render
 from nasbench_stc.report.published import load_rows, parse_rows
-from nasbench_stc.report.render import Spread
+from nasbench_stc.report.table import Spread
 from nasbench_stc.report.studies import studies
 from nasbench_stc.runs import Record
 from nasbench_stc.runs.ablation import ABLATIONS
@@ -51,7 +51,7 @@ def by_arm(table: Any) -> dict[str, Any]:
 
 
 def test_table_7_shows_each_arm_beside_the_printed_one() -> None:
-    table = make_table(7, Inputs(arms("lambda")))
+    table = make_table(7, Inputs.of(arms("lambda")))
     rows = by_arm(table)
     assert list(rows) == ["0", "1", "2", "0→1", "1→2", "0→2"]
     assert (rows["0"]["published"].mean, rows["0"]["published"].std) == (97.19, 0.12)
@@ -67,14 +67,14 @@ def test_table_7_shows_each_arm_beside_the_printed_one() -> None:
 
 def test_a_change_below_the_noise_of_retraining_is_marked() -> None:
     records = [run(seed, {"lambda_end": 0.0}, 90.0 + 0.2) for seed in range(3)] + [run(seed, None) for seed in range(3)]
-    change = by_arm(make_table(7, Inputs(records)))["0"]["change"]
+    change = by_arm(make_table(7, Inputs.of(records)))["0"]["change"]
     assert change.mean == pytest.approx(0.2) and change.indistinct  # every seed alike, but below 0.21
     records = [run(seed, {"lambda_end": 0.0}, 90.0 + 0.3) for seed in range(3)] + [run(seed, None) for seed in range(3)]
-    assert not by_arm(make_table(7, Inputs(records)))["0"]["change"].indistinct
+    assert not by_arm(make_table(7, Inputs.of(records)))["0"]["change"].indistinct
 
 
 def test_table_8_takes_the_runs_on_another_data_set_and_compares_on_its_own() -> None:
-    table = make_table(8, Inputs(arms("consistency", "cifar100")))
+    table = make_table(8, Inputs.of(arms("consistency", "cifar100")))
     rows = by_arm(table)
     assert list(rows) == ["all four", "not cell", "not discretization", "not depth/width", "not task dataset"]
     assert rows["not task dataset"]["accuracy"].mean == pytest.approx(80 + 4 + 0.1 - 10)  # of CIFAR-100
@@ -83,13 +83,13 @@ def test_table_8_takes_the_runs_on_another_data_set_and_compares_on_its_own() ->
 
 
 def test_what_cannot_be_run_on_a_data_set_is_still_shown_as_printed() -> None:
-    rows = by_arm(make_table(8, Inputs(arms("consistency", "digits", protocol="digits"))))
+    rows = by_arm(make_table(8, Inputs.of(arms("consistency", "digits", protocol="digits"))))
     assert rows["not task dataset"].keys() == {"arm", "published", "published_change"}
 
 
 @pytest.mark.parametrize(("number", "name"), [(7, "lambda"), (8, "consistency")])
 def test_without_runs_the_printed_rows_and_the_command_are_there(number: int, name: str) -> None:
-    table = make_table(number, Inputs())
+    table = make_table(number, Inputs.of())
     assert len(table.rows) == len(load_rows(f"table{number}").rows)
     assert all(isinstance(row.values["published"], Spread) and "accuracy" not in row.values for row in table.rows)
     assert [one.command for one in table.missing] == [f"stc-bench ablate {name}"]
@@ -97,20 +97,20 @@ def test_without_runs_the_printed_rows_and_the_command_are_there(number: int, na
 
 def test_what_is_missing_is_named_with_the_command_that_fills_it(tmp_path) -> None:
     records = [record for record in arms("lambda") if record.changes != {"lambda_end": 1.0} or record.seed == 0]
-    (missing,) = make_table(7, Inputs(records)).missing
+    (missing,) = make_table(7, Inputs.of(records)).missing
     assert missing.what == "runs of 0→1 (1 of 3)"
     assert missing.command == "stc-bench ablate lambda --dataset cifar10 --protocol cpu"
-    (missing,) = make_table(7, Inputs(records, folders=(tmp_path,))).missing
+    (missing,) = make_table(7, Inputs.of(records, folders=(tmp_path,))).missing
     assert missing.command.endswith(f" --out {tmp_path}")
-    (missing,) = make_table(7, Inputs(records, folders=(Path("my results"),))).missing
+    (missing,) = make_table(7, Inputs.of(records, folders=(Path("my results"),))).missing
     assert missing.command.endswith(" --out 'my results'")
     digits = [run(seed, None, protocol="digits", search_dataset="digits") for seed in range(3)]
-    (missing,) = make_table(7, Inputs(digits)).missing
+    (missing,) = make_table(7, Inputs.of(digits)).missing
     assert missing.command == "stc-bench ablate lambda --dataset digits --protocol digits"
 
 
 def test_runs_without_a_change_alone_are_no_ablation() -> None:
-    only_usual = Inputs([run(seed) for seed in range(3)])
+    only_usual = Inputs.of([run(seed) for seed in range(3)])
     assert studies(only_usual, "noise") == []
     with pytest.raises(MissingRecords, match="stc-bench ablate noise --protocol cpu"):
         make_figure(7, only_usual)
@@ -123,17 +123,17 @@ def test_protocols_benchmarks_and_devices_are_kept_apart() -> None:
         *(replace(record, protocol="digits", search_dataset="digits") for record in arms("noise", n=2)),
         *(replace(record, benchmark=other) for record in arms("noise", n=1)),
     ]
-    found = studies(Inputs(records), "noise")
+    found = studies(Inputs.of(records), "noise")
     assert [len(study.records) for study in found] == [12, 4, 8]
     assert all(len({record.protocol for record in study.records}) == 1 for study in found)
-    assert "digits on digits, nb201 (n=8 in all)" in make_figure(7, Inputs(records)).caption
+    assert "digits on digits, nb201 (n=8 in all)" in make_figure(7, Inputs.of(records)).caption
 
 
 def test_the_newer_record_of_a_seed_counts() -> None:
     older = run(0, {"noise": 0.0}, 50.0, finished="2025-01-01T00:00:00+00:00")
     newer = run(0, {"noise": 0.0}, 70.0, finished="2026-06-01T00:00:00+00:00")
     for records in ([older, newer], [newer, older]):
-        (study,) = studies(Inputs(records), "noise")
+        (study,) = studies(Inputs.of(records), "noise")
         assert [record.scores["cifar10-test"] for record in study.records] == [70.0]
 
 
@@ -142,7 +142,7 @@ def test_the_newer_record_of_a_seed_counts() -> None:
     (7, "noise", ["0", "0.1", "0.3", "0.5"]),
 ])  # fmt: skip
 def test_figures_6_and_7_show_every_run(number: int, name: str, labels: list[str]) -> None:
-    made = make_figure(number, Inputs(arms(name)))
+    made = make_figure(number, Inputs.of(arms(name)))
     assert [row["arm"] for row in made.rows] == [label for label in labels for _ in range(3)]
     assert made.rows[4]["cifar10-test"] == pytest.approx(81.1)
     assert "±" in made.caption and not made.missing
@@ -156,7 +156,7 @@ def test_figures_6_and_7_show_every_run(number: int, name: str, labels: list[str
 
 
 def test_a_figure_of_half_an_ablation_says_what_it_lacks() -> None:
-    made = make_figure(6, Inputs(arms("activation")[:2]))
+    made = make_figure(6, Inputs.of(arms("activation")[:2]))
     assert {row["arm"] for row in made.rows} == {"softmax"}
     assert made.missing[0].what == "runs of softmax (2 of 3), sigmoid (0 of 3), ReLU (0 of 3)"
     (axes,) = made.draw().axes
@@ -166,18 +166,18 @@ def test_a_figure_of_half_an_ablation_says_what_it_lacks() -> None:
 def test_a_benchmark_without_the_data_set_compares_by_cifar10() -> None:
     """analog holds CIFAR-10 alone."""
     records = [replace(one, scores={"cifar10-test": 90.0 + one.seed}) for one in arms("consistency", "cifar100")]
-    assert all("cifar10-test" in row.section for row in make_table(8, Inputs(records)).rows)
+    assert all("cifar10-test" in row.section for row in make_table(8, Inputs.of(records)).rows)
     records = [replace(one, scores={"cifar10-test": 90.0 + one.seed}) for one in arms("noise", "cifar100")]
-    assert make_figure(7, Inputs(records)).draw().axes
+    assert make_figure(7, Inputs.of(records)).draw().axes
     nothing = [replace(one, scores={}) for one in arms("noise", "cifar100")]
     with pytest.raises(MissingRecords):
-        make_figure(7, Inputs(nothing))
+        make_figure(7, Inputs.of(nothing))
 
 
 def test_figure_5_takes_two_runs_to_rank() -> None:
     with pytest.raises(MissingRecords, match="1 of 8"):
-        make_figure(5, Inputs(arms("depth", n=1)))
-    assert len(make_figure(5, Inputs(arms("depth", n=2))).draw().axes) == 2
+        make_figure(5, Inputs.of(arms("depth", n=1)))
+    assert len(make_figure(5, Inputs.of(arms("depth", n=2))).draw().axes) == 2
 
 
 PRINTED = {row["network"]: row for row in load_rows("figure5").rows}
@@ -192,7 +192,7 @@ def test_figure_5_of_the_papers_own_ranks(network: str, tau: float, p: float) ->
         for changes in ({}, {"channels": 8})
         for seed, rank in enumerate(ranks)
     ]
-    made = make_figure(5, Inputs(records))
+    made = make_figure(5, Inputs.of(records))
     assert [panel["network"] for panel in made.details["panels"]] == ["N=1, C=8", "N=1, C=16"]
     for panel in made.details["panels"]:
         assert (round(panel["tau"], 3), round(panel["p"], 3), panel["n"]) == (tau, p, 8)
@@ -210,7 +210,7 @@ def with_super_cell(method: str, before: float, after: float, seed: int) -> Reco
 
 def test_table_1_is_before_and_after() -> None:
     records = [with_super_cell("darts", 70.0 + seed, 20.0 + 2 * seed, seed) for seed in range(3)]
-    table = make_table(1, Inputs([*records, *(make_record(seed, method="stc") for seed in range(3))]))
+    table = make_table(1, Inputs.of([*records, *(make_record(seed, method="stc") for seed in range(3))]))
     printed, ours = table.rows
     assert (printed.values["before"].mean, printed.values["after"].mean) == (88.1, 9.9)
     assert printed.values["change"].mean == pytest.approx(-78.2)
@@ -223,15 +223,15 @@ def test_table_1_is_before_and_after() -> None:
 
 
 def test_table_1_says_what_older_records_lack() -> None:
-    (missing,) = make_table(1, Inputs([make_record(method="darts")])).missing
+    (missing,) = make_table(1, Inputs.of([make_record(method="darts")])).missing
     assert missing.command == "stc-bench search --method darts,stc --protocol cpu --seeds 3 --no-resume"
-    (missing,) = make_table(1, Inputs()).missing
+    (missing,) = make_table(1, Inputs.of()).missing
     assert missing.command.endswith("--seeds 3")
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_table_has_every_format(form: str) -> None:
-    inputs = Inputs(
+    inputs = Inputs.of(
         [
             *arms("lambda"),
             *arms("consistency", "cifar100"),
@@ -246,7 +246,7 @@ def test_every_table_has_every_format(form: str) -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_tables_fit_a_terminal(width: int) -> None:
-    inputs = Inputs([*arms("lambda"), *arms("consistency", "cifar100"), with_super_cell("darts", 70.0, 20.0, 0)])
+    inputs = Inputs.of([*arms("lambda"), *arms("consistency", "cifar100"), with_super_cell("darts", 70.0, 20.0, 0)])
     for name in ("1", "7", "8", "records"):
         lines = render(make_table(name, inputs), "text", width).splitlines()
         assert max(len(line) for line in lines if not line.startswith("  stc-bench")) <= width
@@ -276,7 +276,7 @@ def test_ablations_are_not_rows_of_table_6() -> None:
     searches = [make_record(seed) for seed in range(3)]
     mine = make_record(0, changes={"noise": 0.2})
     changing = [record for record in arms("noise") if record.changes]
-    table = make_table(6, Inputs([*searches, *changing, mine]))
+    table = make_table(6, Inputs.of([*searches, *changing, mine]))
     changed = [row.details["settings"] for row in table.rows if row.section.startswith("Ours: ")]
     assert len(changed) == 2
     assert any("of ablations" in line and ": 9." in line for line in table.caption)
@@ -308,7 +308,7 @@ def study_records() -> list[Record]:
 def test_the_study_is_shown_by_validation_accuracy_after_12_epochs(nb201: Any) -> None:
     of_table = {"name": nb201.name, "file": nb201.path.name, "sha256": nb201.sha256}
     records = [replace(record, benchmark={**record.benchmark, **of_table}) for record in study_records()]
-    table = make_table("study", Inputs(records, nb201))
+    table = make_table("study", Inputs.of(records, nb201))
     rows = by_arm(table)
     assert list(rows) == ["default", "wide noise", "duel of any two"]
     accuracy = {
@@ -336,13 +336,13 @@ def test_when_leaders_change_for_the_last_time(nb201: Any) -> None:
         run(100, {"lambda_end": 0.0}, trajectory=[{"cell": None}]),
     ]
     records = [replace(record, benchmark={**record.benchmark, **of_table}) for record in of_two]
-    rows = by_arm(make_table("study", Inputs(records, nb201)))
+    rows = by_arm(make_table("study", Inputs.of(records, nb201)))
     assert rows["wide noise"]["decided"] == pytest.approx((2 + 3 + 4 * 1) / 6)
     assert rows["no JS"]["decided"] is None
 
 
 def test_the_study_says_what_it_lacks() -> None:
     with pytest.raises(MissingRecords, match="stc-bench ablate study"):
-        make_table("study", Inputs([run(100, None)]))
+        make_table("study", Inputs.of([run(100, None)]))
     with pytest.raises(DataError, match="which is not at hand"):
-        make_table("study", Inputs(study_records()))
+        make_table("study", Inputs.of(study_records()))

@@ -23,7 +23,7 @@ from test_report import make_record
 from nasbench_stc.benchmark import Benchmark, open_benchmark
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.report import Chart, Inputs, MissingRecords, make_figure, statistics, style
-from nasbench_stc.report.incumbents import POINTS, at, grid
+from nasbench_stc.report.figures.incumbents import POINTS, at, grid
 from nasbench_stc.runs import Record, SimulatedRun
 from nasbench_stc.space import Cell
 
@@ -63,7 +63,7 @@ def trained(bench: Benchmark, seed: int = 0, cell: int = GOOD, **changes: Any) -
 
 
 def drawn(bench: Benchmark, records: list[Record], **others: Any) -> Chart:
-    return make_figure("anytime", replace(Inputs(records, bench), **others))
+    return make_figure("anytime", replace(Inputs.of(records, bench), **others))
 
 
 def rows(made: Chart, label: str) -> list[dict[str, Any]]:

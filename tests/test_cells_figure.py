@@ -21,7 +21,7 @@ from PIL import Image
 from test_report import make_record
 
 from nasbench_stc.report import Chart, Inputs, MissingRecords, chart, gather, make_figure, style
-from nasbench_stc.report.cells import idle, live
+from nasbench_stc.report.figures.cells import idle, live
 from nasbench_stc.report.chosen import chosen
 from nasbench_stc.runs import Record
 from nasbench_stc.space import EDGES, Cell
@@ -41,7 +41,7 @@ def run(digits: str, seed: int = 0, **changes: Any) -> Record:
 
 
 def figure_2(*records: Record) -> Chart:
-    return make_figure("2", Inputs(records))
+    return make_figure("2", Inputs.of(records))
 
 
 def drawn_edges(axes: Any) -> dict[str, tuple[str, str]]:
@@ -88,14 +88,14 @@ def test_the_group_of_most_seeds_without_changes_is_shown() -> None:
     few = [run("333333", seed, finished=f"2027-{seed}") for seed in range(2)]
     many = [run("111111", seed, protocol="smoke") for seed in range(3)]
     changed = [run("222222", seed, changes={"alpha_lr": 0.1}) for seed in range(9)]
-    found = chosen(Inputs([*few, *many, *changed, make_record(7)]), "darts")
+    found = chosen(Inputs.of([*few, *many, *changed, make_record(7)]), "darts")
     assert (found.runs, found.others) == (many, 2)
     assert found.told == "DARTS (protocol smoke, searched on cifar10; n=3, seeds 0-2)"
     digits = [replace(record, search_dataset="digits") for record in many]
-    assert chosen(Inputs([*few, *digits]), "darts").runs == few  # of a data set that the benchmark has
-    newer = chosen(Inputs([*few, *many[:2], *changed]), "darts")
+    assert chosen(Inputs.of([*few, *digits]), "darts").runs == few  # of a data set that the benchmark has
+    newer = chosen(Inputs.of([*few, *many[:2], *changed]), "darts")
     assert newer.runs == few  # of equally many seeds
-    only = chosen(Inputs(changed), "darts")
+    only = chosen(Inputs.of(changed), "darts")
     assert (only.runs, only.left_out) == (changed, "")
     assert "searched on cifar10, alpha_lr=0.1; n=9" in only.told
 
@@ -118,11 +118,11 @@ def test_the_newest_record_of_a_seed_counts() -> None:
 def test_what_is_missing_is_named(name: str, method: str, shown: str) -> None:
     other = make_record(method={"darts": "stc", "stc": "darts"}[method])
     with pytest.raises(MissingRecords) as raised:
-        make_figure(name, Inputs([other], folders=(Path("mine"),)))
+        make_figure(name, Inputs.of([other], folders=(Path("mine"),)))
     (missing,) = raised.value.missing
     assert missing.what == f"runs of {shown}"
     assert missing.command == f"stc-bench search --method {method} --protocol cpu --seeds 3 --out mine"
-    assert make_figure(name, Inputs([make_record(method=method)])).missing == ()
+    assert make_figure(name, Inputs.of([make_record(method=method)])).missing == ()
 
 
 # The panels

@@ -19,7 +19,7 @@ from test_report import make_record, simulated
 
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.report import FORMATS, Inputs, MissingRecords, make_table, render, statistics
-from nasbench_stc.report.render import Column, Estimate, Row, Spread, Table
+from nasbench_stc.report.table import Column, Estimate, Row, Spread, Table
 from nasbench_stc.runs import Record, SimulatedRun
 
 TEST = ("cifar10-test", "cifar100-test", "ImageNet16-120-test")
@@ -42,7 +42,7 @@ def black_box(scores: list[float], dataset: str, method: str = "rea") -> list[Si
 
 
 def rows(records: list[Any], against: str = "stc") -> list[Row]:
-    return list(make_table("differences", Inputs(records, against=against)).rows)
+    return list(make_table("differences", Inputs.of(records, against=against)).rows)
 
 
 def spread(row: Row, key: str = "cifar10-test") -> Spread:
@@ -144,17 +144,17 @@ def test_the_reference_is_that_of_the_same_protocol_and_data_set() -> None:
 def test_only_cells_of_one_benchmark_are_compared() -> None:
     other = {"name": "nb201", "file": "other.csv.gz", "sha256": "f" * 64}
     ours, theirs = found(OURS), found(THEIRS, "darts")
-    table = make_table("differences", Inputs([*ours, *theirs, *found([10.0] * 3, "gdas", benchmark=other)]))
+    table = make_table("differences", Inputs.of([*ours, *theirs, *found([10.0] * 3, "gdas", benchmark=other)]))
     assert [row.values["method"] for row in table.rows] == ["DARTS"]
     assert "Not compared, since STC-NAS has no runs in their benchmark (nb201): groups: 1." in table.caption
-    table = make_table("differences", Inputs([*ours, *theirs, *found([50.0] * 3, "stc", benchmark=other)]))
+    table = make_table("differences", Inputs.of([*ours, *theirs, *found([50.0] * 3, "stc", benchmark=other)]))
     assert [row.values["method"] for row in table.rows] == ["DARTS"]
     assert not any("Not compared" in line for line in table.caption)
 
 
 def test_columns_are_of_what_the_benchmark_holds() -> None:
     only = [replace(record, scores={"cifar10-test": 90.0 + record.seed}) for record in found(OURS)]
-    table = make_table("differences", Inputs([*only, *(replace(record, method="darts") for record in only)]))
+    table = make_table("differences", Inputs.of([*only, *(replace(record, method="darts") for record in only)]))
     assert [column.key for column in table.columns][5:] == ["cifar10-test", "cifar10-test_better"]
     assert estimate(table.rows[0]).value == 0.5
     nothing = [replace(record, scores={}, method="darts") for record in only]
@@ -171,11 +171,11 @@ def test_against_chooses_the_method() -> None:
 
 def test_without_runs_to_compare_it_says_how_to_make_some() -> None:
     with pytest.raises(MissingRecords, match=r"runs of RS; .* stc-bench search --method rs --seeds 3"):
-        make_table("differences", Inputs(found(OURS), against="rs"))
+        make_table("differences", Inputs.of(found(OURS), against="rs"))
     with pytest.raises(MissingRecords, match=r"runs of RS; .* stc-bench search --method rs --seeds 3"):
-        make_table("differences", Inputs(found(OURS)))
+        make_table("differences", Inputs.of(found(OURS)))
     with pytest.raises(MissingRecords, match="runs of STC-NAS"):
-        make_table("differences", Inputs())
+        make_table("differences", Inputs.of())
 
 
 # How it is marked and shown
@@ -198,7 +198,7 @@ def test_table_6_marks_by_the_same_rule(nb201: Any) -> None:
         make_record(seed, benchmark=identity, scores={key: value + seed / 100 for key, value in best.items()})
         for seed in range(3)
     ]
-    table = make_table(6, Inputs(records, benchmarks=[nb201]))
+    table = make_table(6, Inputs.of(records, benchmarks=[nb201]))
     (row,) = [row for row in table.rows if row.section == "Ours minus the largest cell: nb201"]
     assert [round(spread(row, key).mean, 2) for key in best] == [0.31, 0.31]
     assert [spread(row, key).indistinct for key in best] == [False, True]
@@ -250,7 +250,7 @@ def everything() -> list[Any]:
 
 
 def test_a_terminal_of_100_columns_has_room() -> None:
-    text = render(make_table("differences", Inputs(everything())), "text", 100)
+    text = render(make_table("differences", Inputs.of(everything())), "text", 100)
     assert max(map(len, text.splitlines())) <= 100
     assert "common" in text and "Not shown in a width of 100: searched on, protocol." in text
     assert "over\n" in text
@@ -258,16 +258,16 @@ def test_a_terminal_of_100_columns_has_room() -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_shows_it_and_says_the_same_again(format: str) -> None:
-    shown = [render(make_table("differences", Inputs(everything())), format) for _ in range(2)]
+    shown = [render(make_table("differences", Inputs.of(everything())), format) for _ in range(2)]
     assert shown[0] == shown[1]
     assert "DARTS(2nd)" in shown[0] and "nan" not in shown[0].lower()
 
 
 def test_the_caption_says_what_pairs_and_marks_are() -> None:
-    caption = " ".join(make_table("differences", Inputs(everything())).caption)
+    caption = " ".join(make_table("differences", Inputs.of(everything())).caption)
     for phrase in ("Pairs take away only what a seed fixes", "≈:", "0.21 / 0.39 / 0.50", "Welch", "Searched on each"):
         assert phrase in caption
-    alone = make_table("differences", Inputs([*found(OURS), *found(THEIRS, "darts")])).caption
+    alone = make_table("differences", Inputs.of([*found(OURS), *found(THEIRS, "darts")])).caption
     assert "Searched on each" not in " ".join(alone)
 
 
@@ -291,7 +291,7 @@ def test_it_imports_nothing_slow() -> None:
     code = (
         "import json, sys; from nasbench_stc.report import Inputs, make_table, render; "
         "from nasbench_stc.runs import Record; "
-        "render(make_table('differences', Inputs([Record(**record) for record in json.load(sys.stdin)]))); "
+        "render(make_table('differences', Inputs.of([Record(**record) for record in json.load(sys.stdin)]))); "
         "print([name for name in ('torch', 'pandas', 'scipy', 'matplotlib') if name in sys.modules])"
     )
     records = json.dumps([asdict(record) for record in [*found(OURS), *found(THEIRS, "darts")]])

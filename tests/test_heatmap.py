@@ -40,7 +40,7 @@ def run(method: str, alpha: list[list[float]], seed: int = 0, **changes: Any) ->
 
 
 def drawn(name: str, *records: Record) -> Chart:
-    return make_figure(name, Inputs(records))
+    return make_figure(name, Inputs.of(records))
 
 
 def with_activation(name: str) -> dict[str, Any]:

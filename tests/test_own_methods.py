@@ -223,7 +223,7 @@ def test_an_own_method_has_its_title_and_place(tmp_path: Path, stc_bench: Callab
     own.unlink()
     records, problems = read_all([out])
     assert not problems
-    rows = make_table(6, Inputs(records)).rows
+    rows = make_table(6, Inputs.of(records)).rows
     names = [row.values["method"] for row in rows if row.section == "Ours, black-box: analog"]
     assert names == ["RS", "Drawn cells", "REA", "Heir", "rs"]
 
@@ -254,7 +254,7 @@ def test_a_record_without_a_title_is_read_and_goes_with_those_that_have_one(tmp_
     for folders in (["older"], ["results", "older"]):
         records, problems = read_all([tmp_path / folder for folder in folders])
         assert not problems
-        table = make_table(6, Inputs(records))
+        table = make_table(6, Inputs.of(records))
         rows += [(row.values["method"], row.values["n"]) for row in table.rows if row.section.startswith("Ours, ")]
     assert rows == [("RS", 1), ("Offered", 1), ("RS", 2), ("Drawn cells", 2)]
 

@@ -85,7 +85,7 @@ def complete(nb201: Benchmark) -> Inputs:
         supernet = {**whole, "accuracy": 60.0 + record.seed}
         return Record(**{**vars(record), "trajectory": trajectory, "benchmark": identity, "supernet": supernet})
 
-    return Inputs([full(record) for record in records], nb201, [nb201], folders=(Path("results"),))
+    return Inputs.of([full(record) for record in records], nb201, [nb201], folders=(Path("results"),))
 
 
 def test_a_page_of_everything_needs_nothing_else(nb201: Benchmark) -> None:
@@ -186,7 +186,7 @@ def test_what_excludes_each_other_is_said(stc_bench: Any) -> None:
 
 def test_text_in_records_is_shown_not_run(nb201: Benchmark) -> None:
     record = make_record(method="<script>alert(1)</script>")
-    text = render(make_table(6, Inputs([record])), "html")
+    text = render(make_table(6, Inputs.of([record])), "html")
     check(text)
     assert "&lt;script&gt;" in text
 

@@ -22,7 +22,7 @@ from test_report import make_record, simulated
 from nasbench_stc.benchmark import Benchmark, find_metric, find_metrics, open_benchmark
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.report import FIGURES, Inputs, chart, make_figure, style
-from nasbench_stc.report.pareto import pareto_front
+from nasbench_stc.report.figures.pareto import pareto_front
 from nasbench_stc.space import Cell
 
 EVERY = np.arange(15_625)
@@ -34,7 +34,7 @@ def analog_bench() -> Benchmark:
 
 
 def inputs(benchmark: Benchmark, name: str = "params", **others: object) -> Inputs:
-    return replace(Inputs([], benchmark, metric=find_metrics(benchmark)[name]), **others)
+    return replace(Inputs.of([], benchmark, metric=find_metrics(benchmark)[name]), **others)
 
 
 # The front
@@ -160,14 +160,14 @@ def test_cells_without_a_number_are_left_out_and_told(nb201: Benchmark, metrics_
     metric = find_metric("edgetpu-latency", nb201, metrics_dir)
     missing = int(np.flatnonzero(np.isnan(metric.values(EVERY)))[0])
     records = [make_record(0), make_record(1, cell=str(Cell.from_index(missing)))]
-    made = make_figure("pareto", Inputs(records, nb201, metric=metric))
+    made = make_figure("pareto", Inputs.of(records, nb201, metric=metric))
     assert made.details["cells"] == 15_625 - 4_699
     assert "10,926 that have a finite number" in made.caption
     assert "Cells found without a finite number, not marked: 1." in made.caption
     assert "STC-NAS, cpu (1 of 2)" in [text.get_text() for text in made.draw().axes[0].get_legend().get_texts()]
     nothing = replace(metric, read=lambda index: np.full(len(index), np.nan))
     with pytest.raises(DataError, match="no finite number for any cell"):
-        make_figure("pareto", Inputs([], nb201, metric=nothing))
+        make_figure("pareto", Inputs.of([], nb201, metric=nothing))
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_cells_without_a_number_are_left_out_and_told(nb201: Benchmark, metrics_
     [("params", "linear"), ("zcsuite-fisher", "log"), ("synflow", "symlog"), ("zcsuite-grasp", "symlog")],
 )
 def test_scales(nb201: Benchmark, metrics_dir: Path, name: str, scale: str) -> None:
-    axes = make_figure("pareto", Inputs([], nb201, metric=find_metric(name, nb201, metrics_dir))).draw().axes[0]
+    axes = make_figure("pareto", Inputs.of([], nb201, metric=find_metric(name, nb201, metrics_dir))).draw().axes[0]
     assert axes.get_xscale() == scale
     ticks = [tick for tick in axes.get_xticks() if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
     assert 3 <= len(ticks) <= 12

@@ -280,7 +280,7 @@ def test_damaged_published_costs_are_refused(damage: str) -> None:
 
 
 def test_a_point_is_a_row_beside_the_subnet() -> None:
-    rows = make_table(3, Inputs(profiles=[usual()])).rows[PUBLISHED:]
+    rows = make_table(3, Inputs.of(profiles=[usual()])).rows[PUBLISHED:]
     assert [(row.section, row.values["method"]) for row in rows] == [
         (f"Ours, L={cells}", method) for cells in (17, 5) for method in ("Subnet", "STC-NAS", "GDAS", "DARTS")
     ]
@@ -300,7 +300,7 @@ def test_growth_that_is_not_as_claimed_is_named() -> None:
     setn = replace(
         point("setn", 1), costs={"weights": cost(0.1, 100), "alpha": cost(0.15, 300, 5)}
     )  # claimed by nobody: by what runs
-    rows = make_table(3, Inputs(profiles=[made_up(subnet, cheap, dear, setn)])).rows[PUBLISHED:]
+    rows = make_table(3, Inputs.of(profiles=[made_up(subnet, cheap, dear, setn)])).rows[PUBLISHED:]
     assert [row.values["agrees"] for row in rows] == [
         None,
         "not memory, weights, alpha",
@@ -308,27 +308,27 @@ def test_growth_that_is_not_as_claimed_is_named() -> None:
         "yes",
     ]
     assert (rows[3].values["memory_complexity"], rows[3].values["time_complexity"]) == ("O(nM)", "O(T)+O(nT)")
-    without = make_table(3, Inputs(profiles=[made_up(dear)])).rows[-1].values
+    without = make_table(3, Inputs.of(profiles=[made_up(dear)])).rows[-1].values
     assert without["agrees"] is None and "memory_ratio" not in without
 
 
 def test_the_caption_says_how_it_was_measured() -> None:
-    caption = " ".join(make_table(3, Inputs(profiles=[usual()])).caption)
+    caption = " ".join(make_table(3, Inputs.of(profiles=[usual()])).caption)
     for phrase in ("EXTRAPOLATED", "profiler", "allocator", "3.65 at L=17, 2.81 at L=5", "1.91 at L=17", "V100"):
         assert phrase in caption
     assert "5.2 times the memory and 5.3 times the days at L=8" in caption
     assert (
-        make_table(3, Inputs()).missing[0].command
+        make_table(3, Inputs.of()).missing[0].command
         == "stc-bench profile --methods stc,gdas,darts --batch-sizes 16,32,64"
     )
-    assert len(make_table(3, Inputs()).rows) == PUBLISHED
+    assert len(make_table(3, Inputs.of()).rows) == PUBLISHED
 
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("profiles", [[], [usual()]], ids=["none", "one"])
 def test_every_format_has_the_numbers(form: str, profiles: list[Profile]) -> None:
-    text = render(make_table(3, Inputs(profiles=profiles)), form)
-    assert text.endswith("\n") and text == render(make_table(3, Inputs(profiles=profiles)), form)
+    text = render(make_table(3, Inputs.of(profiles=profiles)), form)
+    assert text.endswith("\n") and text == render(make_table(3, Inputs.of(profiles=profiles)), form)
     assert all(number in text for number in ("0.142", "0.059", "9.4"))
     if form == "text":
         assert max(map(len, text.splitlines())) <= 100

@@ -165,7 +165,7 @@ def test_the_command_writes_a_ranking_and_takes_it_the_next_time(run_folder, stc
 def test_a_ranking_that_says_nothing_is_shown_as_such(run_folder):
     same = rank_cells(run_folder, 20, images=64, device="cpu")
     constant = ranking.Ranking(**{**vars(same), "accuracy": [10.0] * 20})
-    table = make_table("ranking", Inputs(asked=open_benchmark("analog"), rankings=[constant]))
+    table = make_table("ranking", Inputs.of(asked=open_benchmark("analog"), rankings=[constant]))
     assert table.rows[0].values["tau_b"] is None
     for form in ("text", "markdown", "latex", "csv"):
         assert "supernet accuracy" in render(table, form, 100)
@@ -208,7 +208,7 @@ def test_reading_and_reporting_a_ranking_does_without_torch(run_folder):
         "from nasbench_stc.report import Inputs, make_table, render\n"
         "from nasbench_stc.runs import ranking\n"
         "paths = pathlib.Path(sys.argv[1]).glob('ranking-*.json')\n"
-        "inputs = Inputs(asked=open_benchmark('analog'), rankings=[ranking.read(path) for path in paths])\n"
+        "inputs = Inputs.of(asked=open_benchmark('analog'), rankings=[ranking.read(path) for path in paths])\n"
         "print(render(make_table('ranking', inputs)))\n"
         "assert 'torch' not in sys.modules\n"
     )

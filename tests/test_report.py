@@ -22,7 +22,7 @@ from nasbench_stc.benchmark import COLUMNS, Benchmark, open_benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.report import FORMATS, TABLES, Inputs, make_table, opened_for, published, render, statistics
-from nasbench_stc.report.render import Column, Row, Spread, Table
+from nasbench_stc.report.table import Column, Row, Spread, Table
 from nasbench_stc.runs import Record, SimulatedRun
 from nasbench_stc.space import Cell
 
@@ -60,7 +60,7 @@ def three() -> list[Record]:
 
 
 def own_rows(records: list[Record]) -> tuple[Row, ...]:
-    return make_table(6, Inputs(records)).rows[OURS:]
+    return make_table(6, Inputs.of(records)).rows[OURS:]
 
 
 # Published numbers
@@ -265,7 +265,7 @@ def test_gaps_are_refused_where_none_are_expected() -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_section_published_since_is_in_every_format(format: str) -> None:
-    table = make_table(6, Inputs(three()))
+    table = make_table(6, Inputs.of(three()))
     sections = list(dict.fromkeys(row.section for row in table.rows))
     assert sections.index("Published since") == sections.index("NAS-Bench-201, without a supernet") + 1
     assert sections.index("Ours: nb201") == sections.index("Published since") + 1
@@ -313,7 +313,7 @@ def test_what_differs_is_another_row(changes: dict[str, Any]) -> None:
 def test_a_seed_counts_once_and_the_newest_record_is_kept() -> None:
     newer = make_record(0, scores={key: 90.0 for key in COLUMNS}, finished="2026-02-01T00:00:00+00:00")
     for records in ([newer, *three()], [*three(), newer]):
-        table = make_table(6, Inputs(records))
+        table = make_table(6, Inputs.of(records))
         (row,) = table.rows[OURS:]
         score = row.values["cifar10-test"]
         assert isinstance(score, Spread)
@@ -324,7 +324,7 @@ def test_a_seed_counts_once_and_the_newest_record_is_kept() -> None:
 
 def test_the_order_of_records_does_not_matter() -> None:
     records = [*three(), make_record(0, method="mine"), make_record(4, search_dataset="cifar100")]
-    assert make_table(6, Inputs(records)).rows == make_table(6, Inputs(records[::-1])).rows
+    assert make_table(6, Inputs.of(records)).rows == make_table(6, Inputs.of(records[::-1])).rows
 
 
 def test_isomorphic_cells_count_as_one() -> None:
@@ -334,7 +334,7 @@ def test_isomorphic_cells_count_as_one() -> None:
 
 
 def test_one_run_has_no_deviation() -> None:
-    text = render(make_table(6, Inputs([make_record(0)])), "text", 100)
+    text = render(make_table(6, Inputs.of([make_record(0)])), "text", 100)
     line = next(line for line in text.splitlines() if line.startswith(" STC-NAS ("))
     assert line.count("±") == 0 and line.split()[-1] == "65.00"
     assert "95 %" not in text
@@ -346,7 +346,7 @@ def test_columns_that_the_benchmark_lacks_are_dashes() -> None:
         scores={"cifar10-test": 92.5},
         benchmark={"name": "analog", "about": "its own retraining", "file": "data.anb", "sha256": "a" * 64},
     )
-    table = make_table(6, Inputs([analog, *three()]))
+    table = make_table(6, Inputs.of([analog, *three()]))
     assert [row.section for row in table.rows[OURS:]] == ["Ours: nb201", "Ours: analog"]
     assert set(table.rows[-1].values) & set(COLUMNS) == {"cifar10-test"}
     text = render(table, "text", 100)
@@ -362,7 +362,7 @@ def test_versions_of_a_benchmark_are_kept_apart_and_named() -> None:
         for benchmark in [{"name": name, "about": "imported from a file", "file": "t.table", "sha256": digest * 64}]
         for seed in range(3)
     ]
-    table = make_table(6, Inputs(records))
+    table = make_table(6, Inputs.of(records))
     assert {row.section: row.values["cifar10-test"].mean for row in table.rows[OURS:]} == {
         "Ours: NAS-Bench-201 v1.1": 60.0,
         "Ours: NATS-Bench v1.0": 90.0,
@@ -378,7 +378,7 @@ def test_what_needs_no_search_is_a_row_and_every_method_is_compared_with_it(nb20
     skips = str(Cell((1,) * 6))
     records = [make_record(seed, benchmark=identity, cell=str(Cell((3, 3, 3, 3, 1, 0)))) for seed in range(3)]
     records += [make_record(seed, method="darts", benchmark=identity, cell=skips) for seed in range(3)]
-    table = make_table(6, Inputs(records, benchmarks=[nb201]))
+    table = make_table(6, Inputs.of(records, benchmarks=[nb201]))
     sections = list(dict.fromkeys(row.section for row in table.rows[OURS:]))
     assert sections == [
         "Ours: nb201",
@@ -400,7 +400,7 @@ def test_what_needs_no_search_is_a_row_and_every_method_is_compared_with_it(nb20
     assert f"{difference.mean:+.2f}" in text
     assert "its interval reaches zero" in text
     assert "not at hand" not in text
-    assert "not at hand" in render(make_table(6, Inputs(records)), "text", 140)
+    assert "not at hand" in render(make_table(6, Inputs.of(records)), "text", 140)
 
 
 def test_the_benchmarks_of_records_are_found_by_what_they_were(nb201: Benchmark, tmp_path: Path) -> None:
@@ -436,14 +436,14 @@ def test_changed_settings_are_named_at_the_row() -> None:
 
 
 def test_the_caption_says_what_the_numbers_are() -> None:
-    caption = " ".join(make_table(6, Inputs(three())).caption)
+    caption = " ".join(make_table(6, Inputs.of(three())).caption)
     for phrase in ("ddof=0", "ddof=1", "n=3", PROTOCOLS["cpu"].about, "a search on each data set", "nb201.csv.gz"):
         assert phrase in caption
     assert "sha256 0123456789ab)" in caption
 
 
 def test_without_records_the_table_says_how_to_make_some() -> None:
-    table = make_table(6, Inputs())
+    table = make_table(6, Inputs.of())
     assert len(table.rows) == OURS
     commands = ("stc-bench search --dataset cifar10 --seeds 3", "stc-bench search --method black-box --seeds 500")
     assert tuple(one.command for one in table.missing) == commands
@@ -453,7 +453,7 @@ def test_without_records_the_table_says_how_to_make_some() -> None:
 
 def test_published_rows_without_a_supernet_have_their_source() -> None:
     """As printed in Mellor et al., ICML 2021, Table 2(a)."""
-    table = make_table(6, Inputs())
+    table = make_table(6, Inputs.of())
     rows = {row.values["method"]: row for row in table.rows if row.section == "NAS-Bench-201, without a supernet"}
     assert list(rows) == ["REA", "RS", "REINFORCE", "BOHB", "NASWOT N=100"]
     score = rows["REA"].values["cifar10-test"]
@@ -502,9 +502,9 @@ def test_black_box_runs_with_another_budget_are_another_row() -> None:
 
 def test_unknown_tables_and_formats_are_refused() -> None:
     with pytest.raises(BadCallError, match="unknown table '4': choose from"):
-        make_table(4, Inputs())
+        make_table(4, Inputs.of())
     with pytest.raises(BadCallError, match="unknown format 'xml': choose from text, markdown, latex, csv, json"):
-        render(make_table(6, Inputs()), "xml")
+        render(make_table(6, Inputs.of()), "xml")
     assert set(TABLES) >= {"3", "6"}
 
 
@@ -513,7 +513,7 @@ def test_unknown_tables_and_formats_are_refused() -> None:
 
 @pytest.mark.parametrize("width", [80, 100, 120])
 def test_text_fits_and_breaks_no_number(width: int) -> None:
-    text = render(make_table(6, Inputs(three())), "text", width)
+    text = render(make_table(6, Inputs.of(three())), "text", width)
     lines = text.splitlines()
     assert max(map(len, lines)) <= width
     assert all(line == line.rstrip() for line in lines)
@@ -526,32 +526,32 @@ def test_text_fits_and_breaks_no_number(width: int) -> None:
 
 
 def test_text_that_cannot_fit_runs_over_whole() -> None:
-    assert "45.03±0.36" in render(make_table(6, Inputs(three())), "text", 20)
+    assert "45.03±0.36" in render(make_table(6, Inputs.of(three())), "text", 20)
 
 
 def test_names_are_shown_as_they_are() -> None:
     """Neither rich's markup nor Markdown's or LaTeX's signs in a name do anything."""
-    table = make_table(6, Inputs([make_record(method="[bold]my_method|:smile:")]))
+    table = make_table(6, Inputs.of([make_record(method="[bold]my_method|:smile:")]))
     assert " [bold]my_method|:smile: (" in render(table, "text", 120)
     assert "| [bold]my\\_method\\|:smile: <sup>" in render(table, "markdown")
     assert "[bold]my\\_method|:smile:\\textsuperscript" in render(table, "latex")
 
 
 def test_a_notebook_gets_the_text_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = make_table(6, Inputs())
+    table = make_table(6, Inputs.of())
     expected = render(table, "text", 100)
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)  # there rich shows things instead of writing them
     assert render(table, "text", 100) == expected
 
 
 def test_markdown_has_the_same_number_of_cells_in_every_row() -> None:
-    lines = [line for line in render(make_table(6, Inputs(three())), "markdown").splitlines() if line.startswith("|")]
+    lines = [line for line in render(make_table(6, Inputs.of(three())), "markdown").splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {14}
     assert len(lines) == 2 + OURS + 6 + 2  # head, printed rows, sections, ours and its interval
 
 
 def test_latex_is_well_formed() -> None:
-    table = make_table(6, Inputs(three()))
+    table = make_table(6, Inputs.of(three()))
     latex = render(table, "latex")
     plain = re.sub(r"\\[\\{}&%$#_]", "", latex)
     assert plain.count("{") == plain.count("}")
@@ -566,7 +566,7 @@ def test_latex_is_well_formed() -> None:
 
 
 def test_csv_has_every_number_as_it_is() -> None:
-    rows = list(csv.DictReader(io.StringIO(render(make_table(6, Inputs(three())), "csv"))))
+    rows = list(csv.DictReader(io.StringIO(render(make_table(6, Inputs.of(three())), "csv"))))
     assert len(rows) == OURS + 1
     paper, ours = next(row for row in rows if row["method"] == "STC-NAS"), rows[-1]
     assert (paper["cifar10-valid_mean"], paper["cifar10-valid_std"], paper["seconds"]) == ("89.83", "0.04", "3600")
@@ -578,7 +578,7 @@ def test_csv_has_every_number_as_it_is() -> None:
 
 
 def test_json_has_everything() -> None:
-    content = json.loads(render(make_table(6, Inputs(three())), "json"))
+    content = json.loads(render(make_table(6, Inputs.of(three())), "json"))
     assert content["table"] == 6
     assert len(content["rows"]) == OURS + 1
     ours = content["rows"][-1]
@@ -590,9 +590,9 @@ def test_json_has_everything() -> None:
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("records", [[], three()], ids=["empty", "three"])
 def test_every_format_ends_with_one_newline_and_is_reproducible(format: str, records: list[Record]) -> None:
-    text = render(make_table(6, Inputs(records)), format)
+    text = render(make_table(6, Inputs.of(records)), format)
     assert text.endswith("\n") and not text.endswith("\n\n")
-    assert text == render(make_table(6, Inputs(records)), format)
+    assert text == render(make_table(6, Inputs.of(records)), format)
 
 
 def test_more_than_26_notes_have_marks_of_their_own() -> None:
@@ -608,7 +608,7 @@ def test_reports_of_three_seeds_import_nothing_slow() -> None:
     code = (
         "import json, sys; from nasbench_stc.report import Inputs, make_table, render; "
         "from nasbench_stc.runs import Record; "
-        "render(make_table(6, Inputs([Record(**record) for record in json.load(sys.stdin)]))); "
+        "render(make_table(6, Inputs.of([Record(**record) for record in json.load(sys.stdin)]))); "
         "print([name for name in ('torch', 'pandas', 'scipy', 'matplotlib') if name in sys.modules])"
     )
     records = json.dumps([asdict(record) for record in three()])

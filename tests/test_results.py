@@ -62,7 +62,7 @@ def test_two_methods_ran_again_on_another_processor(records, method):
 
 @pytest.mark.parametrize("name", [name for name in ABLATIONS if name != "study"])
 def test_every_ablation_is_complete_on_digits(records, name):
-    (study,) = [one for one in studies(Inputs(records), name) if one.setting.dataset == "digits"]
+    (study,) = [one for one in studies(Inputs.of(records), name) if one.setting.dataset == "digits"]
     assert all(len(runs) >= len(ABLATIONS[name].seeds) for _, runs in study.arms)
     assert not any("+changes" in record.git_revision for record in study.records)
 

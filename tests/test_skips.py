@@ -51,7 +51,7 @@ def long(method: str, seed: int = 0, **changes: Any) -> Record:
 
 
 def drawn(benchmark: Benchmark | None, *records: Record, **others: Any) -> Chart:
-    return make_figure("8", replace(Inputs(records, benchmark), **others))
+    return make_figure("8", replace(Inputs.of(records, benchmark), **others))
 
 
 def shown(made: Chart) -> dict[str, tuple[int, list[int]]]:

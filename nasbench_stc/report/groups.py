@@ -1,68 +1,78 @@
-"""Records that belong together: the runs of one method under the same settings, which are one row or one curve."""
+"""Runs that belong together: those of one method under the same settings, which are one row or one curve."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
+from nasbench_stc import seeds
 from nasbench_stc.benchmark import COLUMNS
-from nasbench_stc.methods import Listing, ours
+from nasbench_stc.methods import title_of
+from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.published import EACH
-from nasbench_stc.runs import Record, SimulatedRun
-from nasbench_stc.space import DATASETS, Cell
+from nasbench_stc.space import DATASETS
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
 
 COLUMN_GROUPS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "ImageNet16-120": "ImageNet\n16-120"}
 """Of data sets, above their columns."""
-
-
-class Kind(NamedTuple):
-    """Rows of ours that stand together."""
-
-    section: str
-    order: int
-
-
 MANY = 30
 """Runs from which on a group is told by its mean alone: single runs hide one another, and the mean is known well."""
-TRAINED, SIMULATED, SCORED = Kind("Ours", 0), Kind("Ours, black-box", 1), Kind("Ours, training-free", 2)
+KINDS = ("one-shot", "black-box", "training-free")
+"""Of methods, in the order of their rows."""
+_SAME = (
+    *("benchmark", "benchmark_sha256", "method", "origin", "protocol", "device", "changes"),
+    *("_settings", "_dataset"),
+)
 
 
 @dataclass(frozen=True)
 class Group:
-    """The records of one row."""
+    """The runs of one row."""
 
-    parts: Mapping[str, Sequence[Record]]
-    """By search data set, seeds in order. With more than one, every column is of the runs on its own data set."""
+    runs: DataFrame
+    """As `load_runs` has them: by search data set, there by rising seed. With more than one data set, every column is
+    of the runs on its own."""
+
+    def __getitem__(self, name: str) -> Any:
+        """What its runs have in common, by the name of the column."""
+        return self.runs[name].iloc[0]
+
+    @cached_property
+    def parts(self) -> Mapping[str, DataFrame]:
+        """By search data set."""
+        return dict(iter(self.runs.groupby("search_dataset", observed=True, sort=False)))
 
     @property
-    def records(self) -> list[Record]:
-        """All of them."""
-        return [record for part in self.parts.values() for record in part]
-
-    @property
-    def first(self) -> Record:
-        """One, for what they have in common."""
-        return next(iter(self.parts.values()))[0]
-
-    @property
-    def kind(self) -> Kind:
-        """Of its method."""
-        if not isinstance(self.first, SimulatedRun):
-            return TRAINED
-        return SIMULATED if self.first.trained else SCORED
+    def kind(self) -> str:
+        """Of its method: one of `KINDS`."""
+        return str(self["kind"])
 
     @property
     def name(self) -> str:
-        """Of its method, as shown."""
-        return self.listing.title
+        """Of its method, as shown: as a run says that has a title, if one has."""
+        return next((title for title in self.runs["title"] if title != self["method"]), str(self["title"]))
 
     @property
-    def listing(self) -> Listing:
-        """How its method is shown: as a record says that has a title, if one has."""
-        return listing_of(next((record for record in self.records if record.title), self.first))
+    def changes(self) -> dict[str, Any]:
+        """Settings that differ from the protocol's and the method's own, by name."""
+        found: dict[str, Any] = json.loads(self["changes"])
+        return found
+
+    @property
+    def changed(self) -> str:
+        """The same in words, each after a comma and a space."""
+        return "".join(f", {name}={value}" for name, value in self.changes.items())
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """All settings of its first run, by part and name."""
+        found: dict[str, dict[str, Any]] = json.loads(self["settings"])
+        return found
 
     @property
     def searched_on(self) -> str:
@@ -70,89 +80,150 @@ class Group:
         return next(iter(self.parts)) if len(self.parts) == 1 else EACH
 
     @property
-    def runs(self) -> int | str:
-        """How many a column is the mean of."""
+    def n(self) -> int | str:
+        """How many runs a column is the mean of."""
         numbers = sorted({len(part) for part in self.parts.values()})
         return numbers[0] if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
 
     @property
     def benchmark(self) -> tuple[str, str]:
         """Name and checksum of what its cells were looked up in."""
-        return self.first.looked_up_in
+        return self["benchmark"], self["benchmark_sha256"]
 
-    def of(self, dataset: str) -> Sequence[Record]:
+    @property
+    def distinct_cells(self) -> int:
+        """How many cells its runs found; those that compute the same count once."""
+        return int(self.runs["isomorphism_class"].nunique())
+
+    @property
+    def newest(self) -> Any:
+        """When the last of its runs ended."""
+        return self.runs["finished"].max()
+
+    def of(self, dataset: str) -> DataFrame:
         """The runs that stand for a data set: those on it, or all where the group was searched on one set only."""
-        return self.records if len(self.parts) == 1 else self.parts.get(dataset, ())
+        return self.runs if len(self.parts) == 1 else self.parts.get(dataset, self.runs.iloc[:0])
 
-    def scores(self) -> dict[str, list[float]]:
-        """Percent of each run by column, for the columns that all runs behind it have."""
-        found = {}
-        for key, (dataset, _) in COLUMNS.items():
-            part = self.of(dataset)
-            if part and all(key in record.scores for record in part):
-                found[key] = [record.scores[key] for record in part]
-        return found
+    def scores(self) -> dict[str, Series]:
+        """Percent of each run by column, indexed by seed, for the columns that all runs behind it have."""
+        parts = {column: self.of(dataset).set_index("seed")[column] for column, (dataset, _) in COLUMNS.items()}
+        return {column: values for column, values in parts.items() if len(values) and values.notna().all()}
 
-
-def grouped(records: Sequence[Record]) -> list[Group]:
-    """The rows of ours, in order; of two records of one seed the newer one counts."""
-    found: dict[tuple[str, ...], dict[str, dict[int, Record]]] = {}
-    for record in sorted(records, key=lambda record: record.finished):
-        parts = found.setdefault(_key(record), {})
-        parts.setdefault(record.search_dataset, {})[record.seed] = record
-    groups = [
-        Group(
-            {dataset: [seeds[seed] for seed in sorted(seeds)] for dataset, seeds in sorted(parts.items(), key=_place)}
+    @property
+    def told(self) -> str:
+        """Whose runs, under which settings, how many: to stand within a caption's sentence."""
+        return (
+            f"{self.name} (protocol {self['protocol']}, searched on {self['search_dataset']}{self.changed}; "
+            f"n={len(self.runs)}, {seeds.told(self.runs['seed'])})"
         )
-        for parts in found.values()
-    ]
 
-    def order(group: Group) -> tuple[object, ...]:
-        first = group.first
-        place = group.listing.order
-        # The benchmark that holds most columns comes first.
-        most = max(len(one.first.scores) for one in groups if one.benchmark == group.benchmark)
-        own = (math.inf if place is None else place, first.method, first.protocol, len(first.changes))
-        return (-most, *group.benchmark, group.kind.order, *own, *_key(first), group.searched_on)
+    @property
+    def benchmark_line(self) -> str:
+        """What the cells were looked up in, for a caption."""
+        about = f"{self['benchmark_about']} " if self["benchmark_about"] else ""
+        return f"Benchmark {self['benchmark']}: {about}({self['benchmark_file']}, sha256 {self.benchmark[1][:12]})."
 
-    return sorted(groups, key=order)
-
-
-def listing_of(record: Record) -> Listing:
-    """How its method is shown: one of ours as its class says now, any other as the record says."""
-    if record.method in ours() and record.method not in record.versions:  # else a file's or a package's, of that name
-        return ours()[record.method].listing
-    return Listing(record.title or record.method, order=record.order)
+    def described(self) -> dict[str, Any]:
+        """It in plain values."""
+        return {
+            **{name: self[name] for name in ("method", "protocol", "search_dataset")},
+            "changes": self.changes,
+            "seeds": self.runs["seed"].tolist(),
+            "benchmark": {"name": self.benchmark[0], "sha256": self.benchmark[1]},
+        }
 
 
-def distinct_cells(records: Sequence[Record]) -> int:
-    """How many cells they found; those that compute the same count once."""
-    return len({Cell.parse(cell).isomorphism_class for cell in {record.cell for record in records}})
+def grouped(runs: DataFrame) -> list[Group]:
+    """The rows of ours, in order; of two runs of one seed the newer one counts.
+
+    Runs of a row have their method, settings, device and benchmark in common; of simulated ones not the data set, nor
+    the budget that goes with it.
+    """
+    if runs.empty:
+        return []
+    simulated = (runs["kind"] != "one-shot") & runs["search_dataset"].isin(DATASETS)
+    without = runs["settings"].astype(str).map({text: without_budget(text) for text in runs["settings"].unique()})
+    places = {name: place for place, name in enumerate(DATASETS)}
+    keyed = runs.assign(
+        _settings=without.where(simulated, runs["settings"].astype(str)),
+        _dataset=runs["search_dataset"].astype(str).where(~simulated, ""),
+        _place=runs["search_dataset"].astype(str).map(places).fillna(len(places)),
+        _most=runs.groupby(["benchmark", "benchmark_sha256"], observed=True)[list(COLUMNS)]
+        .transform("count")
+        .gt(0)
+        .sum(axis=1),
+        _kind=runs["kind"].astype(str).map(KINDS.index),
+        _changes=runs["changes"].astype(str).map({text: len(json.loads(text)) for text in runs["changes"].unique()}),
+    )
+    newest = keyed.sort_values("finished", kind="stable").drop_duplicates(
+        [*_SAME, "search_dataset", "seed"], keep="last"
+    )
+    by_seed = newest.sort_values(["_place", "search_dataset", "seed"])
+    groups = [Group(part) for _, part in by_seed.groupby(list(_SAME), observed=True, sort=False)]
+    return sorted(groups, key=_order)
 
 
-def benchmark_line(benchmark: Mapping[str, str]) -> str:
-    """What the cells were looked up in, for a caption; `benchmark` as records have it."""
-    about = f"{benchmark['about']} " if benchmark.get("about") else ""
-    return f"Benchmark {benchmark['name']}: {about}({benchmark['file']}, sha256 {benchmark['sha256'][:12]})."
+def _order(group: Group) -> tuple[Any, ...]:
+    """The benchmark that holds most columns comes first; there by kind of method, method and protocol."""
+    own = (group.runs["order"].min(), *(group[name] for name in ("method", "protocol", "_changes")))
+    return (
+        -group["_most"],
+        *group.benchmark,
+        group["_kind"],
+        *own,
+        *(group[name] for name in _SAME),
+        group.searched_on,
+    )
 
 
-def _place(part: tuple[str, object]) -> int:
-    """Of a data set: the benchmark's in the order of the columns, then others."""
-    return (*DATASETS, part[0]).index(part[0])
+def without_budget(settings: str) -> str:
+    """The settings of a simulated run but for its seconds, which differ from data set to data set; both as JSON."""
+    found = json.loads(settings)
+    found["protocol"].pop("budget", None)
+    return json.dumps(found, sort_keys=True)
 
 
-def _key(record: Record) -> tuple[str, ...]:
-    """What records of a row have in common; of simulated ones not the data set, nor the budget that goes with it."""
-    settings: dict[str, Any] = record.settings
-    dataset = record.search_dataset
-    if isinstance(record, SimulatedRun) and dataset in DATASETS:
-        settings, dataset = without_budget(record), ""
-    origin = record.versions.get(record.method, "")
-    everything = json.dumps([settings, record.changes], sort_keys=True)
-    return (*record.looked_up_in, record.method, origin, dataset, record.protocol, record.device, everything)
+@dataclass(frozen=True)
+class Chosen:
+    """The runs that a figure shows of a method, where there are runs of it under several settings."""
+
+    group: Group
+    others: int
+    """Groups of the same method that are not shown."""
+
+    @property
+    def runs(self) -> DataFrame:
+        """By rising seed."""
+        return self.group.runs
+
+    @property
+    def left_out(self) -> str:
+        """A sentence on the others, with a space before it; empty where there are none."""
+        if not self.others:
+            return ""
+        number = "Another group" if self.others == 1 else f"{self.others} other groups"
+        return f" {number} of {self.group.name} runs (by settings, data set, device or benchmark) not shown."
+
+    def described(self) -> dict[str, Any]:
+        """It in plain values."""
+        return {**self.group.described(), "other_groups": self.others}
 
 
-def without_budget(record: Record) -> dict[str, Any]:
-    """The settings of a simulated run but for its seconds, which differ from data set to data set."""
-    protocol = {name: value for name, value in record.settings["protocol"].items() if name != "budget"}
-    return {**record.settings, "protocol": protocol}
+def chosen(inputs: Inputs, runs: DataFrame, method: str) -> Chosen:
+    """Of `runs` those of `method` under its own settings, of which there are most seeds; of equally many the newest.
+
+    Searches on a data set of the benchmark's come before others. Where every run has changed settings, those of most
+    seeds.
+
+    Raises:
+        MissingRecords: there is no run of it.
+    """
+    groups = grouped(runs[runs["method"] == method])
+    if not groups:
+        call = f"search --method {method}{inputs.like_ours} --seeds 3"
+        raise MissingRecords(Missing(f"runs of {title_of(method)}", inputs.command(call)))
+    best = max(
+        groups,
+        key=lambda one: (not one.changes, one["search_dataset"] in DATASETS, len(one.runs), one.newest),
+    )
+    return Chosen(best, len(groups) - 1)

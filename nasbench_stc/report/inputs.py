@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasbench_stc.benchmark import Benchmark, Metric, held_columns, open_benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import DataError, StcBenchError
-from nasbench_stc.runs import Ranking, Record, profile, ranking, read_files
-from nasbench_stc.runs.ablation import is_of_ablation
+from nasbench_stc.report import frames
+from nasbench_stc.runs import Ranking, Source, profile, ranking, read_sources
 from nasbench_stc.runs.profile import Profile
 from nasbench_stc.runs.record import read_below
-from nasbench_stc.space import DATASETS, Cell
+from nasbench_stc.space import DATASETS
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _ROUNDING = 1e-3  # percent: of tables of one checksum that were read by different versions
 
@@ -49,11 +51,12 @@ class MissingRecords(DataError):
 class Inputs:
     """What tables and figures are made from; each takes what it needs."""
 
-    records: Sequence[Record] = ()
+    sources: Mapping[Path, Source] = field(default_factory=dict)
+    """What files of runs say, by their paths."""
     asked: Benchmark | None = None
     """The benchmark that was asked for; None: it is not at hand."""
     benchmarks: Sequence[Benchmark] = ()
-    """Those in which the records' cells were looked up, as far as they are at hand with the whole space."""
+    """Those in which the runs' cells were looked up, as far as they are at hand with the whole space."""
     profiles: Sequence[Profile] = ()
     rankings: Sequence[Ranking] = ()
     folders: tuple[Path, ...] = (RESULTS,)
@@ -70,6 +73,11 @@ class Inputs:
     against: str = "stc"
     """Of the table differences: the method that the others are compared with."""
 
+    @classmethod
+    def of(cls, records: Iterable[Source] = (), asked: Benchmark | None = None, **more: Any) -> Inputs:
+        """Of records at hand, as `search` returns them; `more` by the names of the fields."""
+        return cls({Path(str(number)): record for number, record in enumerate(records)}, asked, **more)
+
     @property
     def benchmark(self) -> Benchmark:
         """The benchmark that was asked for.
@@ -82,22 +90,39 @@ class Inputs:
         return self.asked
 
     @cached_property
-    def searches(self) -> list[Record]:
-        """The records but for those of ablations, which change a setting: they have tables and figures of their own."""
-        return [record for record in self.records if not is_of_ablation(record)]
+    def runs(self) -> DataFrame:
+        """All runs; see `load_runs`."""
+        return frames.runs_frame(self.sources)
 
-    def benchmark_of(self, record: Record) -> Benchmark | None:
-        """The benchmark in which the record's cell was looked up, if it is at hand."""
+    @cached_property
+    def searches(self) -> DataFrame:
+        """The runs but for those of ablations, which change a setting: they have tables and figures of their own."""
+        return self.runs[~self.runs["of_ablation"]]
+
+    @cached_property
+    def trajectories(self) -> DataFrame:
+        """Their epochs; see `load_trajectories`."""
+        return frames.trajectories_frame(self.sources)
+
+    @cached_property
+    def incumbents(self) -> DataFrame:
+        """Their best cells so far; see `load_incumbents`."""
+        return frames.incumbents_frame(self.sources)
+
+    def benchmark_of(self, name: str, sha256: str) -> Benchmark | None:
+        """The benchmark of that name and checksum, if it is at hand."""
         known = [opened for opened in (*self.benchmarks, self.asked) if opened is not None]
-        return next((opened for opened in known if (opened.name, opened.sha256) == record.looked_up_in), None)
+        return next((opened for opened in known if (opened.name, opened.sha256) == (name, sha256)), None)
 
     @property
     def like_ours(self) -> str:
         """Options, with a space before them, by which a further search is comparable with those that are there."""
-        own = [record for record in self.records if record.protocol in PROTOCOLS]
-        if not own:
+        own = self.runs[self.runs["protocol"].isin(PROTOCOLS)]
+        if own.empty:
             return ""
-        return like(max(own, key=lambda record: (record.method == "stc", not record.changes, record.finished)))
+        ranked = own.assign(is_stc=own["method"] == "stc", unchanged=own["changes"] == "{}")
+        last = ranked.sort_values(["is_stc", "unchanged", "finished"], kind="stable").iloc[-1]
+        return like(last["search_dataset"], last["protocol"])
 
     def command(self, call: str) -> str:
         """A `stc-bench` command that writes records to where these were read."""
@@ -105,10 +130,9 @@ class Inputs:
         return f"stc-bench {call}" if folder == RESULTS else f"stc-bench {call} --out {shlex.quote(str(folder))}"
 
 
-def like(record: Record) -> str:
-    """Options, with a space before them, of a search on the record's data set by its protocol."""
-    dataset = "" if record.search_dataset == DATASETS[0] else f" --dataset {record.search_dataset}"
-    return f"{dataset} --protocol {record.protocol}"
+def like(dataset: str, protocol: str) -> str:
+    """Options, with a space before them, of a search on that data set by that protocol."""
+    return f"{'' if dataset == DATASETS[0] else f' --dataset {dataset}'} --protocol {protocol}"
 
 
 def gather(
@@ -124,7 +148,7 @@ def gather(
         BadCallError, DataError: another benchmark than `auto` cannot be opened.
     """
     paths = tuple(Path(folder) for folder in folders)
-    of_files, problems = read_files(paths)
+    sources, problems = read_sources(paths)
     profiles, more = profile.read_all(paths)
     rankings, most = read_below(paths, "ranking-*.json", ranking.read)
     try:
@@ -133,50 +157,43 @@ def gather(
         if benchmark != "auto":
             raise
         asked = None
-    of_records = opened_for([run for runs in of_files.values() for run in runs[:1]], asked, data_dir)
-    for path, why in contradictions(of_files, of_records).items():
+    wanted = {(source.benchmark["name"], source.benchmark["sha256"]) for source in sources.values()}
+    of_records = opened_for(wanted, asked, data_dir)
+    for path, why in contradictions(frames.runs_frame(sources), of_records).items():
         problems.append(f"{path}: left out, for it {why}")
-        del of_files[path]
-    records = list(itertools.chain(*of_files.values()))
-    return Inputs(records, asked, of_records, profiles, list(rankings.values()), paths, (*problems, *more, *most))
+        del sources[path]
+    return Inputs(sources, asked, of_records, profiles, list(rankings.values()), paths, (*problems, *more, *most))
 
 
-def contradictions(of_files: Mapping[Path, Sequence[Record]], benchmarks: Sequence[Benchmark]) -> dict[Path, str]:
+def contradictions(runs: DataFrame, benchmarks: Sequence[Benchmark]) -> dict[Path, str]:
     """Files whose scores are not what the benchmark that they name says of their cells, and what they say.
 
     Args:
+        runs: as `load_runs` has them.
         benchmarks: those at hand; of others nothing is known.
     """
     found: dict[Path, str] = {}
     for benchmark in benchmarks:
-        own = [
-            (path, run)
-            for path, runs in of_files.items()
-            for run in runs
-            if run.looked_up_in == (benchmark.name, benchmark.sha256)
-        ]
-        places = {cell: place for place, cell in enumerate(dict.fromkeys(run.cell for _, run in own))}
-        cells = [Cell.parse(cell) for cell in places]
+        own = runs[(runs["benchmark"] == benchmark.name) & (runs["benchmark_sha256"] == benchmark.sha256)]
         for column, which in held_columns(benchmark).items():
-            told = benchmark.accuracy(cells, *which).tolist()
-            for path, run in own:
-                score, expected = run.scores.get(column), told[places[run.cell]]
-                if score is not None and abs(score - expected) > _ROUNDING:
-                    digits = Cell.parse(run.cell).digits
-                    found.setdefault(path, f"says {score:g} of {digits} in {column}, {benchmark.name} {expected:g}")
+            expected = benchmark.accuracy(own["cell_index"].to_numpy(), *which)
+            wrong = (abs(own[column] - expected) > _ROUNDING).to_numpy()  # not where there is no score
+            for run, right in zip(own[wrong].itertuples(), expected[wrong], strict=True):
+                says = f"says {own.at[run.Index, column]:g} of {run.digits} in {column}, {benchmark.name} {right:g}"
+                found.setdefault(Path(run.path), says)
     return found
 
 
 def opened_for(
-    records: Sequence[Record], asked: Benchmark | None, data_dir: str | Path | None = None
+    wanted: Set[tuple[str, str]], asked: Benchmark | None, data_dir: str | Path | None = None
 ) -> list[Benchmark]:
-    """The benchmarks in which the records' cells were looked up, as far as they are at hand with the whole space.
+    """The benchmarks of those names and checksums, as far as they are at hand with the whole space.
 
     Args:
-        asked: one that is open already; the others are found by the names that the records give.
+        wanted: in which cells were looked up.
+        asked: one that is open already; the others are found by their names.
         data_dir: as for `open_benchmark`.
     """
-    wanted = {record.looked_up_in for record in records}
     found: dict[tuple[str, str], Benchmark] = {}
     for candidate in [asked, *sorted({name for name, _ in wanted})]:
         if wanted <= found.keys():

@@ -1,17 +1,23 @@
-"""Records as runs of the paper's ablations: for each arm its seeds, and what is missing."""
+"""The runs of the paper's ablations: for each arm its seeds, and what is missing."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from nasbench_stc.benchmark import column
+from nasbench_stc.benchmark import COLUMNS, column
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
-from nasbench_stc.runs import Record
-from nasbench_stc.runs.ablation import ABLATIONS, Arm, belongs, changed_arm
+from nasbench_stc.runs.ablation import ABLATIONS, Arm, Search, belongs, changed_arm
 from nasbench_stc.space import DATASETS
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+_SEARCH = ("method", "search_dataset", "protocol", "changes")
+_WHERE = ("benchmark", "benchmark_sha256", "device")
 
 
 class Setting(NamedTuple):
@@ -20,8 +26,10 @@ class Setting(NamedTuple):
     dataset: str
     """That the ablation is of; an arm may search on another one."""
     protocol: str
-    benchmark: tuple[str, str]
-    """Name and checksum of what the cells were looked up in."""
+    benchmark: str
+    """What the cells were looked up in: its name."""
+    sha256: str
+    """Its checksum."""
     device: str
 
 
@@ -31,71 +39,73 @@ class Study:
 
     name: str
     setting: Setting
-    arms: tuple[tuple[Arm, tuple[Record, ...]], ...]
-    """All arms, each with its runs, one a seed, in order."""
+    arms: tuple[tuple[Arm, DataFrame], ...]
+    """All arms, each with its runs, one a seed, in order; see `load_runs`."""
 
     @property
-    def records(self) -> list[Record]:
+    def runs(self) -> DataFrame:
         """Of all arms."""
-        return [record for _, records in self.arms for record in records]
+        from pandas import concat
+
+        return concat([runs for _, runs in self.arms])
 
     @cached_property
     def score(self) -> str:
         """The report column that arms are compared by: test accuracy on the data set, else on CIFAR-10."""
         own = column(self.setting.dataset, "test")
-        return own if any(own in record.scores for record in self.records) else column(DATASETS[0], "test")
+        return own if own in COLUMNS and self.runs[own].notna().any() else column(DATASETS[0], "test")
 
     @property
-    def usual(self) -> Sequence[Record]:
+    def usual(self) -> DataFrame:
         """The runs of the arm that the others are compared with."""
-        return next((records for arm, records in self.arms if arm.is_usual), ())
+        return next((runs for arm, runs in self.arms if arm.is_usual), self.runs.iloc[:0])
 
     @property
     def title(self) -> str:
         """Protocol, data set and benchmark."""
-        return f"{self.setting.protocol} on {self.setting.dataset}, {self.setting.benchmark[0]}"
+        return f"{self.setting.protocol} on {self.setting.dataset}, {self.setting.benchmark}"
 
-    def scores(self, records: Sequence[Record]) -> list[float]:
-        """Percent, one a run; none where the benchmark has no such accuracy."""
-        return [record.scores[self.score] for record in records if self.score in record.scores]
+    def scores(self, runs: DataFrame) -> Series:
+        """Percent, by seed; none where the benchmark has no such accuracy."""
+        return runs.set_index("seed")[self.score].dropna()
 
 
 def studies(inputs: Inputs, name: str) -> list[Study]:
-    """What there is of an ablation; of two records of one seed the newer one counts.
+    """What there is of an ablation; of two runs of one seed the newer one counts.
 
     A study has at least one run of an arm that changes something: the others were made for more than it. Complete ones
     come first, then those on a data set of the benchmark's, then those of most runs.
     """
-    ordered = sorted(inputs.records, key=lambda record: record.finished)
+    runs = inputs.runs.sort_values("finished", kind="stable")
+    parts = [
+        (Search(key[0], key[1], key[2], json.loads(key[3])), key[4:], part)
+        for key, part in runs.groupby([*_SEARCH, *_WHERE], observed=True, sort=False)
+    ]
+    settings = [
+        Setting(search.search_dataset, search.protocol, *where)
+        for search, where, _ in parts
+        if changed_arm(search, name) is not None
+    ]
     found = []
-    for setting in dict.fromkeys(_settings(ordered, name)):
+    for setting in dict.fromkeys(settings):
+        there = [(search, part) for search, where, part in parts if (search.protocol, *where) == setting[1:]]
         arms = tuple(
-            (arm, _newest([record for record in ordered if _fits(record, arm, setting)]))
+            (arm, _newest(runs, [part for search, part in there if belongs(search, arm, setting.dataset)]))
             for arm in ABLATIONS[name].of(setting.dataset, setting.protocol)
         )
         found.append(Study(name, setting, arms))
     return sorted(
         found,
-        key=lambda study: (bool(_short(study)), study.setting.dataset not in DATASETS, -len(study.records)),
+        key=lambda study: (bool(_short(study)), study.setting.dataset not in DATASETS, -len(study.runs)),
     )
 
 
-def _settings(records: Sequence[Record], name: str) -> list[Setting]:
-    return [
-        Setting(record.search_dataset, record.protocol, record.looked_up_in, record.device)
-        for record in records
-        if changed_arm(record, name) is not None
-    ]
+def _newest(runs: DataFrame, parts: Sequence[DataFrame]) -> DataFrame:
+    """One a seed, by rising seed; none of `runs` where there are no parts."""
+    from pandas import concat
 
-
-def _fits(record: Record, arm: Arm, setting: Setting) -> bool:
-    same = (record.protocol, record.looked_up_in, record.device) == setting[1:]
-    return same and belongs(record, arm, setting.dataset)
-
-
-def _newest(records: Sequence[Record]) -> tuple[Record, ...]:
-    seeds = {record.seed: record for record in records}
-    return tuple(seeds[seed] for seed in sorted(seeds))
+    everything = concat(parts).sort_values("finished", kind="stable") if parts else runs.iloc[:0]
+    return everything.drop_duplicates("seed", keep="last").sort_values("seed")
 
 
 def missing(inputs: Inputs, name: str, found: Sequence[Study]) -> tuple[Missing, ...]:
@@ -111,7 +121,7 @@ def required(inputs: Inputs, name: str) -> list[Study]:
     Raises:
         MissingRecords: there is none.
     """
-    found = [study for study in studies(inputs, name) if study.scores(study.records)]
+    found = [study for study in studies(inputs, name) if len(study.scores(study.runs))]
     if not found:
         raise MissingRecords(_lacking_all(inputs, name))
     return found
@@ -128,7 +138,7 @@ def _lacking(inputs: Inputs, study: Study) -> Missing | None:
 def _short(study: Study) -> list[str]:
     """The arms that lack seeds."""
     wanted = len(ABLATIONS[study.name].seeds)
-    return [f"{arm.label} ({len(records)} of {wanted})" for arm, records in study.arms if len(records) < wanted]
+    return [f"{arm.label} ({len(runs)} of {wanted})" for arm, runs in study.arms if len(runs) < wanted]
 
 
 def _lacking_all(inputs: Inputs, name: str) -> Missing:
@@ -147,7 +157,7 @@ def about(study: Study, compared_by: str) -> str:
     ]
     return (
         f"{ABLATIONS[study.name].stands_for}, {study.title}: {'; '.join(changes)}. Compared by {compared_by}; looked "
-        f"up in {setting.benchmark[0]} (sha256 {setting.benchmark[1][:12]}); searched on {setting.device}."
+        f"up in {setting.benchmark} (sha256 {setting.sha256[:12]}); searched on {setting.device}."
     )
 
 

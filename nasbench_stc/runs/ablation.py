@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from nasbench_stc.engine.protocol import PROTOCOLS, Protocol
 from nasbench_stc.errors import choose
@@ -188,20 +188,29 @@ def find_ablation(name: str) -> Ablation:
     return ABLATIONS[name]
 
 
-def belongs(record: Record, arm: Arm, dataset: str) -> bool:
-    """Whether the record is a run of that arm of an ablation on `dataset`, under its own protocol."""
-    of = (record.method, record.search_dataset, record.changes)
+class Search(NamedTuple):
+    """Which search a run was of; the fields are those of `Record`."""
+
+    method: str
+    search_dataset: str
+    protocol: str
+    changes: Mapping[str, Any]
+
+
+def belongs(run: Search | Record, arm: Arm, dataset: str) -> bool:
+    """Whether the run is one of that arm of an ablation on `dataset`, under its own protocol."""
+    of = (run.method, run.search_dataset, run.changes)
     return of == (arm.method, arm.dataset or dataset, arm.changes)
 
 
-def changed_arm(record: Record, name: str) -> Arm | None:
-    """The arm of that ablation, one that changes a setting, of which the record is a run; None where there is none."""
-    if not record.changes or record.protocol not in PROTOCOLS:
+def changed_arm(run: Search | Record, name: str) -> Arm | None:
+    """The arm of that ablation, one that changes a setting, of which the run is one; None where there is none."""
+    if not run.changes or run.protocol not in PROTOCOLS:
         return None
-    arms = ABLATIONS[name].of(record.search_dataset, record.protocol)
-    return next((arm for arm in arms if belongs(record, arm, record.search_dataset)), None)
+    arms = ABLATIONS[name].of(run.search_dataset, run.protocol)
+    return next((arm for arm in arms if belongs(run, arm, run.search_dataset)), None)
 
 
-def is_of_ablation(record: Record) -> bool:
-    """Whether the record is of an arm that changes a setting."""
-    return any(changed_arm(record, name) is not None for name in ABLATIONS)
+def is_of_ablation(run: Search | Record) -> bool:
+    """Whether the run is of an arm that changes a setting."""
+    return any(changed_arm(run, name) is not None for name in ABLATIONS)

@@ -144,8 +144,20 @@ class SimulatedRuns:
         """The runs as records, in the order of `seeds` (None: all)."""
         places = {seed: place for place, seed in enumerate(self.seeds)}
         sessions = {seed: session for session in self.sessions for seed in session["seeds"]}
-        clock = f"the clock of {self.benchmark['name']}" if any(self.seconds) or self.clock == "evaluations" else ""
-        return [self._record(places[seed], sessions[seed], clock) for seed in (self.seeds if seeds is None else seeds)]
+        return [
+            self._record(places[seed], sessions[seed], self.timed_by)
+            for seed in (self.seeds if seeds is None else seeds)
+        ]
+
+    @property
+    def trained(self) -> bool:
+        """Whether trainings were simulated; else untrained networks were scored, and nothing more."""
+        return bool(self.settings["protocol"])
+
+    @property
+    def timed_by(self) -> str:
+        """The clock that stands for a device; empty where nothing was simulated."""
+        return f"the clock of {self.benchmark['name']}" if any(self.seconds) or self.clock == "evaluations" else ""
 
     def _incumbents(self, place: int) -> list[Incumbent]:
         return [Incumbent(*entry) for entry in self.incumbents[place]]

@@ -14,7 +14,7 @@ from nasbench_stc import seeds
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.report import statistics
-from nasbench_stc.report.differences import NOT_TOLD_APART, marked
+from nasbench_stc.report.tables.differences import NOT_TOLD_APART, marked
 from nasbench_stc.report.groups import (
     COLUMN_GROUPS,
     MANY,
@@ -34,7 +34,7 @@ from nasbench_stc.report.published import (
     load_since,
     load_without_supernet,
 )
-from nasbench_stc.report.render import Column, Row, Spread, Table
+from nasbench_stc.report.table import Column, Row, Spread, Table
 from nasbench_stc.report.yardsticks import Yardstick, yardsticks
 from nasbench_stc.runs import Record, SimulatedRun, simulate
 from nasbench_stc.space import EDGES, OPS, Cell

@@ -14,7 +14,7 @@ from nasbench_stc.errors import StcBenchError, choose
 from nasbench_stc.report import html
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.inputs import RESULTS, Inputs, Missing, MissingRecords
-from nasbench_stc.report.render import Table, named, render
+from nasbench_stc.report.table import Table, named, render
 from nasbench_stc.runs.environment import git_revision
 
 FORMATS = ("text", "markdown", "html")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nasbench_stc.report import style
-from nasbench_stc.report.ablation_tables import change_of
+from nasbench_stc.report.tables.ablations import change_of
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.differences import NOT_TOLD_APART
+from nasbench_stc.report.tables.differences import NOT_TOLD_APART
 from nasbench_stc.report.inputs import Inputs
-from nasbench_stc.report.render import INDISTINCT, Spread
+from nasbench_stc.report.table import INDISTINCT, Spread
 from nasbench_stc.report.studies import Study, about, missing, required
 
 if TYPE_CHECKING:

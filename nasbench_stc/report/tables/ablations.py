@@ -11,11 +11,11 @@ from typing import Any
 
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.report import statistics
-from nasbench_stc.report.differences import NOT_TOLD_APART, marked
+from nasbench_stc.report.tables.differences import NOT_TOLD_APART, marked
 from nasbench_stc.report.groups import distinct_cells
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.published import PublishedRows, load_rows
-from nasbench_stc.report.render import Column, Row, Spread, Table
+from nasbench_stc.report.table import Column, Row, Spread, Table
 from nasbench_stc.report.studies import Study, about, missing, studies
 from nasbench_stc.runs import Record
 from nasbench_stc.runs.ablation import Arm

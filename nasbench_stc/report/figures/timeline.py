@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc.report import style
-from nasbench_stc.report.incumbents import Series
+from nasbench_stc.report.figures.incumbents import Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from nasbench_stc.methods import title_of
 from nasbench_stc.report.inputs import Inputs, Missing
 from nasbench_stc.report.published import PublishedCost, PublishedCosts, load_costs
-from nasbench_stc.report.render import Column, Row, Table
+from nasbench_stc.report.table import Column, Row, Table
 from nasbench_stc.runs.profile import SUBNET, Point, Profile
 from nasbench_stc.space import EDGES, OPS, Cell, flops
 

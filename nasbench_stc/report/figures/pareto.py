@@ -19,7 +19,7 @@ from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.groups import MANY, grouped
-from nasbench_stc.report.incumbents import longest
+from nasbench_stc.report.figures.incumbents import longest
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.runs import Record
 from nasbench_stc.space import NUM_CELLS, Cell

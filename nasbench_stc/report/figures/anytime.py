@@ -16,9 +16,9 @@ import numpy as np
 from nasbench_stc.benchmark import column
 from nasbench_stc.report import incumbents
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.incumbents import Series
+from nasbench_stc.report.figures.incumbents import Series
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
-from nasbench_stc.report.timeline import Picture
+from nasbench_stc.report.figures.timeline import Picture
 from nasbench_stc.runs import Record
 from nasbench_stc.space import Cell
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nasbench_stc import seeds
 from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.chosen import chosen
+from nasbench_stc.report.groups import chosen
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.runs import Record
 from nasbench_stc.space import EDGES, NONE, NUM_NODES, OPS, Cell

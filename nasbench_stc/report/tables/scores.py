@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc.benchmark import COLUMNS, Benchmark
-from nasbench_stc.report.ranking import SLICES, TAU_COLUMNS, compared_with, slices, tau_values
-from nasbench_stc.report.render import Column, Row, Table
+from nasbench_stc.report.tables.ranking import SLICES, TAU_COLUMNS, compared_with, slices, tau_values
+from nasbench_stc.report.table import Column, Row, Table
 from nasbench_stc.space import Cell
 
 

@@ -17,7 +17,7 @@ from nasbench_stc import seeds
 from nasbench_stc.errors import DataError
 from nasbench_stc.report import statistics, style
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.chosen import chosen
+from nasbench_stc.report.groups import chosen
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.runs import Record
 from nasbench_stc.space import EDGES, OPS, Cell

@@ -18,7 +18,7 @@ from nasbench_stc.errors import DataError
 from nasbench_stc.methods import title_of
 from nasbench_stc.report import statistics
 from nasbench_stc.report.inputs import RESULTS, Inputs, Missing, MissingRecords
-from nasbench_stc.report.render import Column, Row, Table, Value
+from nasbench_stc.report.table import Column, Row, Table, Value
 from nasbench_stc.runs import Ranking
 from nasbench_stc.space import DATASETS, Cell, params
 

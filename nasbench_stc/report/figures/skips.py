@@ -19,7 +19,7 @@ from nasbench_stc.errors import DataError
 from nasbench_stc.methods import title_of
 from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.chosen import Chosen, newest
+from nasbench_stc.report.groups import Chosen
 from nasbench_stc.report.groups import Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords, like
 from nasbench_stc.runs import Record

@@ -17,7 +17,7 @@ from nasbench_stc.report import statistics
 from nasbench_stc.report.groups import COLUMN_GROUPS, Group, benchmark_line, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.published import EACH
-from nasbench_stc.report.render import INDISTINCT, Column, Estimate, Row, Spread, Table, Value
+from nasbench_stc.report.table import INDISTINCT, Column, Estimate, Row, Spread, Table, Value
 from nasbench_stc.space import DATASETS
 
 _SPLIT = "test"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nasbench_stc import seeds
 from nasbench_stc.report.groups import Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
-from nasbench_stc.report.render import Column, Row, Table
+from nasbench_stc.report.table import Column, Row, Table
 
 _COLUMNS = (
     Column("method", "method"),

@@ -1,16 +1,12 @@
-"""Tables and figures as one HTML page that needs nothing else: no network, no script; for phones and paper, too."""
+"""An HTML page that needs nothing else: no network, no script; for phones and paper, in light and dark, too."""
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterable
 from html import escape
 
-from nasbench_stc.report import style
-from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.inputs import Missing
-from nasbench_stc.report.render import Column, Line, Table, group_of, groups_of, lines_of, marks_of, named, title_of
 
 _STYLE = """
 :root { --ink: #1a1a1a; --soft: #5c5c5c; --line: #d4d4d4; --band: #f5f5f2; --link: #0072b2; }
@@ -74,55 +70,7 @@ def text(sentence: str) -> str:
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(sentence))
 
 
-def table_page(table: Table) -> str:
-    """A page of one table."""
-    return page(table.title, f"<h1>{escape(named(table))}</h1>", table_part(table))
-
-
-def table_part(table: Table) -> str:
-    """A table with its notes and caption."""
-    marks = marks_of(table)
-    head = _head(table.columns)
-    body = "\n".join(_line(line, len(table.columns)) for line in lines_of(table, table.columns, marks))
-    notes = [f"<p><sup>{mark}</sup> {text(note)}</p>" for note, mark in marks.items()]
-    caption = [f"<p>{text(sentence)}</p>" for sentence in table.caption]
-    return (
-        f'<div class="scroll"><table>\n<thead>\n{head}\n</thead>\n<tbody>\n{body}\n</tbody>\n</table></div>\n'
-        f'<div class="caption">{"".join([*notes, *caption])}</div>{missing_part(table.missing)}'
-    )
-
-
-def _head(columns: tuple[Column, ...]) -> str:
-    titles = "".join(f"<th>{escape(title_of(column))}</th>" for column in columns)
-    if not any(map(group_of, columns)):
-        return f"<tr>{titles}</tr>"
-    groups = "".join(
-        f'<th colspan="{count}">{escape(group)}</th>' if group else "<th></th>" * count
-        for group, count in groups_of(columns)
-    )
-    return f'<tr class="groups">{groups}</tr>\n<tr>{titles}</tr>'
-
-
-def _line(line: Line, columns: int) -> str:
-    first, *others = map(escape, line.texts)
-    if line.kind == "section":
-        return f'<tr class="section"><th colspan="{columns}">{first}</th></tr>'
-    mark = f"<sup>{line.marks}</sup>" if line.marks else ""
-    return f'<tr class="{line.kind}"><th>{first}{mark}</th>{"".join(f"<td>{one}</td>" for one in others)}</tr>'
-
-
-def chart_part(chart: Chart, name: str) -> str:
-    """A figure, drawn now, with its caption; `name` is read aloud where pictures are not seen."""
-    # A phone need not have the font.
-    content = base64.b64encode(style.encoded(chart.draw(), "svg", text_as_shapes=True)).decode()
-    return (
-        f'<figure><img alt="{escape(name)}; the caption below says what it shows" '
-        f'src="data:image/svg+xml;base64,{content}"><figcaption>{text(chart.caption)}</figcaption></figure>'
-        f"{missing_part(chart.missing)}"
-    )
-
-
-def missing_part(missing: Iterable[Missing]) -> str:
+def missing(what: Iterable[Missing]) -> str:
     """What is not there, each with its command."""
-    parts = [f"<p>Missing: {text(what)}. To make it: <code>{escape(command)}</code></p>" for what, command in missing]
+    parts = [f"<p>Missing: {text(one)}. To make it: <code>{escape(command)}</code></p>" for one, command in what]
     return f'<div class="missing">{"".join(parts)}</div>' if parts else ""

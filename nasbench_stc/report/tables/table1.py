@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from nasbench_stc.report.groups import Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing
 from nasbench_stc.report.published import PublishedRows, load_rows
-from nasbench_stc.report.render import Column, Row, Spread, Table
+from nasbench_stc.report.table import Column, Row, Spread, Table
 
 _COLUMNS = (
     Column("method", "method"),

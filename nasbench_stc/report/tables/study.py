@@ -9,7 +9,7 @@ from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import DataError
 from nasbench_stc.report import statistics
 from nasbench_stc.report.inputs import Inputs
-from nasbench_stc.report.render import Column, Row, Spread, Table
+from nasbench_stc.report.table import Column, Row, Spread, Table
 from nasbench_stc.report.studies import Study, about, missing, required
 from nasbench_stc.runs import Record
 from nasbench_stc.runs.ablation import TUNING_SEEDS, Arm

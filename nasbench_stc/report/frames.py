@@ -1,0 +1,338 @@
+"""Records as pandas frames: one row a run, an epoch of a run, or a best cell so far.
+
+Columns have the names of `Record`'s fields where they are the same thing. Accuracies are in percent, losses in nats,
+times in seconds, memory in MiB (2^20 bytes). What a run does not have is NaN, or empty text.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nasbench_stc.benchmark import COLUMNS
+from nasbench_stc.errors import DamagedFileWarning
+from nasbench_stc.methods import Listing, ours
+from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, Source, read_sources
+from nasbench_stc.runs.ablation import Search, is_of_ablation
+from nasbench_stc.runs.simulated import NO_QUERIES
+from nasbench_stc.space import EDGES, OPS, Cell
+
+if TYPE_CHECKING:
+    from pandas import Categorical, DataFrame
+
+Folders = str | Path | Iterable[str | Path]
+
+TEXTS = (
+    *("method", "title", "kind", "search_dataset", "protocol", "changes", "settings", "device", "origin", "versions"),
+    *("benchmark", "benchmark_sha256", "benchmark_file", "benchmark_about", "clock", "told", "memory_of"),
+    *("git_revision", "path"),
+)
+"""Columns of `load_runs` that are categories: few different texts in many rows."""
+SECONDS = ("weights", "alpha", "evaluation", "simulated", "scores")
+ALPHA = tuple(f"alpha_{source}-{target}_{op}" for source, target in EDGES for op in OPS)
+"""Columns of `load_trajectories` that alpha is in: edge by edge, and there operation by operation."""
+_WHOSE = ("path", "method", "search_dataset", "protocol")
+_OF_EPOCH = ("train_loss", "valid_loss", "seconds")
+_CELL = ("cell", "digits", "isomorphism_class")
+
+
+def load_runs(folders: Folders = "results") -> DataFrame:
+    """All runs below folders, a row each.
+
+    What was searched: `method`, its `title` in tables and `kind` (one-shot, black-box or training-free),
+    `search_dataset`, `protocol`, `seed`, `changes` (settings that differ from the protocol's and the method's own) and
+    all `settings`, both as JSON. What was found: `cell` (official string), `cell_index` (official), `digits`,
+    `isomorphism_class`, and by report column (`cifar10-valid` to `ImageNet16-120-test`) what `benchmark` says of it, at
+    its full budget. What it cost: `seconds` in all and by part (`weights_seconds`, `alpha_seconds`,
+    `evaluation_seconds`; `simulated_seconds` by the benchmark's clock, `scores_seconds` of training-free scores),
+    `evaluations` of black-box methods, `memory_mib` at the peak. What the supernet said of the cell: `supernet_loss`,
+    `supernet_accuracy` (and of the super-cell before it: `super_cell_loss`, `super_cell_accuracy`). Where it comes
+    from: `device`, `threads`, `versions` (JSON), `git_revision`, `finished` (UTC), `path` of the file.
+
+        runs = load_runs("results")
+        runs.groupby(["title", "protocol"], observed=True)["cifar10-test"].agg(["mean", "std", "count"])
+
+    Args:
+        folders: one or several; those that are not there have no runs.
+
+    Warns:
+        DamagedFileWarning: a file is damaged, and left out.
+    """
+    return runs_frame(_read(folders))
+
+
+def load_trajectories(folders: Folders = "results") -> DataFrame:
+    """All epochs of the weight-sharing runs below folders, a row each.
+
+    `path` and `seed` name the run as in `load_runs`, and `method`, `search_dataset`, `protocol` are its own. `epoch`
+    counts from 1; `cell`, `cell_index` and `digits` are of the cell that would have resulted after it (of methods that
+    have none before the end: empty, -1); `train_loss`, `valid_loss` and `seconds` are of the epoch. `alpha_0-1_none` to
+    `alpha_2-3_avg_pool_3x3` are the architecture parameters after it, edge by edge.
+
+    Args:
+        folders: as of `load_runs`.
+
+    Warns:
+        DamagedFileWarning: a file is damaged, and left out.
+    """
+    return trajectories_frame(_read(folders))
+
+
+def load_incumbents(folders: Folders = "results") -> DataFrame:
+    """Each time that the best cell of a simulated run below folders changed, a row.
+
+    `path` and `seed` name the run as in `load_runs`, and `method`, `search_dataset`, `protocol` are its own.
+    `evaluation`: after which answer, from 1; `seconds`: simulated, since the run began; `cell_index`: the best cell
+    from then on, by what the method was told.
+
+    Args:
+        folders: as of `load_runs`.
+
+    Warns:
+        DamagedFileWarning: a file is damaged, and left out.
+    """
+    return incumbents_frame(_read(folders))
+
+
+def _read(folders: Folders) -> Mapping[Path, Source]:
+    paths = [folders] if isinstance(folders, (str, Path)) else list(folders)
+    sources, problems = read_sources([Path(path) for path in paths])
+    for problem in problems:
+        warnings.warn(f"left out: {problem}", DamagedFileWarning, stacklevel=3)
+    return sources
+
+
+def runs_frame(sources: Mapping[Path, Source]) -> DataFrame:
+    """What `load_runs` says, of files that were read.
+
+    Args:
+        sources: by the path of the file.
+    """
+    from pandas import DataFrame, to_datetime
+
+    parts = [_of_file(path, source) for path, source in (sources or {Path(): _NO_RUNS}).items()]
+    lengths = [len(part["cell_index"]) for part in parts]
+    columns = {}
+    for name in parts[0]:
+        values = [part[name] for part in parts]
+        # A value that a file has only one of counts for each of its runs.
+        columns[name] = (
+            _categories(values, lengths)
+            if name in TEXTS
+            else np.concatenate([np.broadcast_to(value, length) for value, length in zip(values, lengths, strict=True)])
+        )
+    frame = DataFrame(columns)
+    return _with_cells(frame.assign(finished=to_datetime(frame["finished"], utc=True, format="ISO8601")))
+
+
+_NO_RUNS = SimulatedRuns(
+    method="",
+    origin="",
+    search_dataset="",
+    protocol="",
+    settings={"protocol": {}},
+    changes={},
+    benchmark={"name": "", "sha256": "", "file": ""},
+    told="",
+    clock="seconds",
+    seeds=[],
+    seconds=[],
+    scoring=[],
+    incumbents=[],
+    scores={},
+    queries=NO_QUERIES,
+    sessions=[],
+)
+"""Of which a frame without rows has its columns and their types."""
+
+
+def _of_file(path: Path, source: Source) -> dict[str, Any]:
+    """Columns of its runs: a list, or one value for all of them."""
+    own = _simulated(source) if isinstance(source, SimulatedRuns) else _recorded(source)
+    listing = _listing(source, own["origin"])
+    return {
+        "method": source.method,
+        "title": listing.title,
+        "search_dataset": source.search_dataset,
+        "protocol": source.protocol,
+        "changes": _json(source.changes),
+        **own,
+        "benchmark": source.benchmark["name"],
+        "benchmark_sha256": source.benchmark["sha256"],
+        "benchmark_file": source.benchmark["file"],
+        "benchmark_about": source.benchmark.get("about", ""),
+        "settings": _json(source.settings),
+        "order": math.inf if listing.order is None else float(listing.order),
+        "of_ablation": is_of_ablation(Search(source.method, source.search_dataset, source.protocol, source.changes)),
+        "path": str(path),
+    }
+
+
+def _recorded(run: Record) -> dict[str, Any]:
+    return {
+        "kind": _kind(run.trained) if isinstance(run, SimulatedRun) else "one-shot",
+        "seed": [run.seed],
+        "cell_index": [Cell.parse(run.cell).index],
+        **{column: run.scores.get(column, math.nan) for column in COLUMNS},
+        "seconds": run.total_seconds,
+        **{f"{part}_seconds": run.seconds.get(part, math.nan) for part in SECONDS},
+        "evaluations": run.evaluations if isinstance(run, SimulatedRun) else 0,
+        **{f"supernet_{name}": run.supernet.get(name, math.nan) for name in ("loss", "accuracy")},
+        **{f"super_cell_{name}": run.supernet.get(f"super_cell_{name}", math.nan) for name in ("loss", "accuracy")},
+        "memory_mib": _number(run.peak_memory.get("mib")),
+        "memory_of": run.peak_memory.get("of", ""),
+        "clock": run.clock if isinstance(run, SimulatedRun) else "",
+        "told": run.told if isinstance(run, SimulatedRun) else "",
+        "device": run.device,
+        "threads": run.threads,
+        "origin": run.versions.get(run.method, ""),
+        "versions": _json(run.versions),
+        "git_revision": run.git_revision,
+        "finished": run.finished,
+    }
+
+
+def _simulated(runs: SimulatedRuns) -> dict[str, Any]:
+    cells = [incumbents[-1][2] for incumbents in runs.incumbents]
+    places = {seed: place for place, session in enumerate(runs.sessions) for seed in session["seeds"]}
+    of_run = [runs.sessions[places[seed]] for seed in runs.seeds]
+    versions = [_json(session["versions"]) for session in runs.sessions]
+    none = math.nan
+    return {
+        "kind": _kind(runs.trained),
+        "seed": runs.seeds,
+        "cell_index": cells,
+        **{column: _looked_up(runs.scores.get(column), cells) for column in COLUMNS},
+        "seconds": np.add(runs.seconds, runs.scoring),
+        **{f"{part}_seconds": none for part in ("weights", "alpha", "evaluation")},
+        "simulated_seconds": runs.seconds,
+        "scores_seconds": runs.scoring,
+        "evaluations": runs.queries["lengths"],
+        **dict.fromkeys(("supernet_loss", "supernet_accuracy", "super_cell_loss", "super_cell_accuracy"), none),
+        "memory_mib": none,
+        "memory_of": "",
+        "clock": runs.clock,
+        "told": runs.told,
+        "device": runs.timed_by or [session["device"] for session in of_run],
+        "threads": 1,
+        "origin": runs.origin,
+        "versions": [versions[places[seed]] for seed in runs.seeds],
+        "git_revision": [session["git_revision"] for session in of_run],
+        "finished": [session["finished"] for session in of_run],
+    }
+
+
+def _looked_up(scores: Mapping[str, float] | None, cells: Sequence[int]) -> Any:
+    return math.nan if scores is None else [scores[str(cell)] for cell in cells]
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _kind(trained: bool) -> str:
+    return "black-box" if trained else "training-free"
+
+
+def _listing(source: Source, origin: str) -> Listing:
+    """How its method is shown: one of ours as its class says now, any other as the record says."""
+    if source.method in ours() and not origin:  # else a file's or a package's, of that name
+        return ours()[source.method].listing
+    return Listing(source.title or source.method, order=source.order)
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _categories(values: Sequence[str | Sequence[str]], lengths: Sequence[int]) -> Categorical:
+    """Of a column, file by file: a text for each of so many runs, or one for all of them."""
+    from pandas import Categorical
+
+    known: dict[str, int] = {}
+    codes = [
+        np.full(length, known.setdefault(value, len(known)))
+        if isinstance(value, str)
+        else [known.setdefault(one, len(known)) for one in value]
+        for value, length in zip(values, lengths, strict=True)
+    ]
+    return Categorical.from_codes(np.concatenate([*codes, np.empty(0, dtype=np.int64)]), list(known))
+
+
+def _with_cells(frame: DataFrame) -> DataFrame:
+    """The frame with what `cell_index` (-1: none) means, in categories."""
+    from pandas import Categorical
+
+    known, codes = np.unique(frame["cell_index"].to_numpy(), return_inverse=True)
+    cells = [Cell.from_index(int(index)) if index >= 0 else None for index in known]
+    for name in _CELL:
+        texts = ["" if cell is None else str(cell) if name == "cell" else getattr(cell, name) for cell in cells]
+        categories = list(dict.fromkeys(texts))
+        places = np.array([categories.index(text) for text in texts], dtype=np.int64)
+        frame[name] = Categorical.from_codes(places[codes], categories)
+    return frame
+
+
+def trajectories_frame(sources: Mapping[Path, Source]) -> DataFrame:
+    """What `load_trajectories` says, of files that were read."""
+    from pandas import DataFrame
+
+    lines = [
+        (
+            *(str(path), run.method, run.search_dataset, run.protocol, run.seed, epoch),
+            Cell.parse(entry["cell"]).index if entry.get("cell") else -1,
+            *(_number(entry.get(name)) for name in _OF_EPOCH),
+            *(itertools.chain(*entry["alpha"]) if "alpha" in entry else itertools.repeat(math.nan, len(ALPHA))),
+        )
+        for path, run in sources.items()
+        if isinstance(run, Record) and not isinstance(run, SimulatedRun)
+        for epoch, entry in enumerate(run.trajectory, 1)
+    ]
+    frame = DataFrame(lines, columns=[*_WHOSE, "seed", "epoch", "cell_index", *_OF_EPOCH, *ALPHA])
+    return _with_cells(frame.astype(dict.fromkeys(_WHOSE, "category")))
+
+
+def incumbents_frame(sources: Mapping[Path, Source]) -> DataFrame:
+    """What `load_incumbents` says, of files that were read."""
+    from pandas import DataFrame
+
+    parts = [(path, source, _incumbents(source)) for path, source in sources.items()]
+    lengths = [sum(map(len, incumbents)) for _, _, incumbents in parts]
+    whose = [(str(path), source.method, source.search_dataset, source.protocol) for path, source, _ in parts]
+    changes = [change for _, _, incumbents in parts for of_run in incumbents for change in of_run]
+    evaluation, seconds, cells = np.array(changes, dtype=np.float64).reshape(-1, 3).T
+    seeds = [
+        np.repeat(
+            source.seeds if isinstance(source, SimulatedRuns) else [source.seed], [len(one) for one in incumbents]
+        )
+        for _, source, incumbents in parts
+        if incumbents
+    ]
+    return DataFrame(
+        {
+            **{
+                name: _categories(values, lengths)
+                for name, values in zip(_WHOSE, zip(*whose, strict=True) if whose else [()] * len(_WHOSE), strict=True)
+            },
+            "seed": np.concatenate(seeds or [np.empty(0, dtype=np.int64)]),
+            "evaluation": evaluation.astype(np.int64),
+            "seconds": seconds,
+            "cell_index": cells.astype(np.int64),
+        }
+    )
+
+
+def _incumbents(source: Source) -> list[list[tuple[int, float, int]]]:
+    """Of each run each change; none of a run that trained a supernet."""
+    if isinstance(source, SimulatedRuns):
+        return source.incumbents
+    if not isinstance(source, SimulatedRun):
+        return []
+    return [[(at["evaluation"], at["seconds"], Cell.parse(at["cell"]).index) for at in source.trajectory]]

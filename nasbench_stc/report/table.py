@@ -1,0 +1,181 @@
+"""A small model of a table: rows of raw values, and what a reader is told with them. `writers` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from nasbench_stc.report import statistics
+from nasbench_stc.report.inputs import Missing
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+INDISTINCT = "≈"
+"""Marks a difference that cannot be told from none."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A mean over runs and how far they lie apart."""
+
+    mean: float
+    std: float | None = None
+    """With ddof=0; None where there is none (a single run, an optimum)."""
+    interval: float | None = None
+    """Half the width of the 95 % interval of the mean."""
+    source: str = ""
+    note: str = ""
+    """Why the number is in doubt."""
+    signed: bool = False
+    """Whether it is a difference, shown with its sign and without the deviation of what it is a difference of."""
+    indistinct: bool = False
+    """Whether it is a difference that cannot be told from none; marked."""
+
+    @classmethod
+    def over(cls, values: Sequence[float], source: str = "") -> Spread:
+        """Of runs, one value each; a single one says nothing of how far runs lie apart."""
+        if len(values) == 1:
+            return cls(values[0], source=source)
+        return cls(statistics.mean(values), statistics.std(values), statistics.t_half_width(values), source)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """Its numbers in columns of a frame, by what is added to the column's key."""
+        return {"mean": self.mean, "std": self.std, "interval95": self.interval, "indistinct": self.indistinct}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with a 95 % interval that need not have it in its middle."""
+
+    value: float
+    low: float | None = None
+    """None, like `high`, where there is no interval."""
+    high: float | None = None
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """As of `Spread`."""
+        return asdict(self)
+
+
+Value = str | int | float | Spread | Estimate | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. A wide table loses, where room is short, the columns with the highest `drop` first."""
+
+    key: str
+    title: str
+    """Text breaks it at a newline, which is a space elsewhere."""
+    group: str = ""
+    """What its neighbours have in common with it, written above the title. Text breaks it at a newline."""
+    drop: int = 0
+    """0: never left out, as of columns that tell rows apart."""
+    form: str = ".2f"
+    """How floats are written, but for CSV and JSON, as of `format`."""
+
+    @property
+    def heading(self) -> str:
+        """Group and title in one line."""
+        return f"{self.group_line} {self.title_line}".strip()
+
+    @property
+    def group_line(self) -> str:
+        """The group in one line."""
+        return self.group.replace("\n", "")
+
+    @property
+    def title_line(self) -> str:
+        """The title in one line."""
+        return self.title.replace("\n", " ")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row; `values` by column key, nothing where the key is absent."""
+
+    section: str
+    values: Mapping[str, Value]
+    notes: tuple[str, ...] = ()
+    """Marked at the row and written below the table."""
+    details: Mapping[str, object] = field(default_factory=dict)
+    """Plain values that only the frame, CSV and JSON have."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table. The first column names the row; rows of one section stand together."""
+
+    number: int | None
+    """The paper's; None of a table that it does not have."""
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    caption: tuple[str, ...]
+    """One sentence or two each, written below: what nobody should read the numbers without."""
+    missing: tuple[Missing, ...] = ()
+    """What it would show besides, written last."""
+    more: tuple[str, ...] = ()
+    """Sentences like the caption's that a reader may do without: a terminal shows them, and the rows' notes, if asked,
+    a page folded."""
+    folded: frozenset[str] = frozenset()
+    """Sections of which a terminal shows but the number of rows, unless asked."""
+
+    @property
+    def name(self) -> str:
+        """Its title, after the paper's number if it has one."""
+        return self.title if self.number is None else f"Table {self.number}. {self.title}"
+
+    @cached_property
+    def frame(self) -> DataFrame:
+        """All that it says, a row each: `section`, the columns by key, details, `notes`.
+
+        Of means there are `KEY_mean`, `KEY_std` (ddof=0), `KEY_interval95` (half its width) and `KEY_indistinct` (a
+        difference that cannot be told from none); of estimates `KEY_value`, `KEY_low` and `KEY_high`. Numbers are
+        numbers, in the units of the title; what there is none of is NaN or None.
+        """
+        from pandas import DataFrame
+
+        several = {
+            column.key: value.parts.keys()
+            for column in self.columns
+            for row in self.rows
+            if isinstance(value := row.values.get(column.key), (Spread, Estimate))
+        }
+        details = dict.fromkeys(key for row in self.rows for key in row.details)
+        lines = []
+        for row in self.rows:
+            line: dict[str, object] = {"section": row.section}
+            for column in self.columns:
+                value = row.values.get(column.key)
+                if column.key in several:
+                    parts = value.parts if isinstance(value, (Spread, Estimate)) else {}
+                    line |= {f"{column.key}_{part}": parts.get(part) for part in several[column.key]}
+                else:
+                    line[column.key] = value
+            lines.append({**line, **{key: row.details.get(key) for key in details}, "notes": row.notes})
+        return DataFrame(lines)
+
+    def marks(self) -> dict[str, str]:
+        """A letter for each different note, in the order of the rows."""
+        notes = dict.fromkeys(note for row in self.rows for note in row.notes)
+        return {note: _letters(number) for number, note in enumerate(notes)}
+
+    def sections(self) -> Iterator[tuple[str, list[Row]]]:
+        """Sections and their rows, in order."""
+        found: dict[str, list[Row]] = {}
+        for row in self.rows:
+            found.setdefault(row.section, []).append(row)
+        yield from found.items()
+
+
+def _letters(number: int) -> str:
+    """a … z, aa, ab …"""
+    before, last = divmod(number, 26)
+    return (_letters(before - 1) if before else "") + chr(ord("a") + last)

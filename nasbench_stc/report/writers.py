@@ -1,0 +1,277 @@
+"""A table as text, Markdown, LaTeX, CSV, JSON or HTML: rich writes for terminals, pandas all the rest.
+
+A mean is shown with its deviation and, in parentheses, half the width of its 95 % interval. CSV and JSON have every
+number of `Table.frame`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from nasbench_stc.errors import choose
+from nasbench_stc.report import document
+from nasbench_stc.report.table import INDISTINCT, Column, Estimate, Spread, Table, Value
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pandas.io.formats.style import Styler
+    from rich.table import Table as RichTable
+
+FORMATS = ("text", "markdown", "latex", "csv", "json", "html")
+MISSING = "–"
+_DEFAULT_WIDTH = 100  # of text that does not go to a terminal
+_ENDLESS = 10_000
+_SECTION = "\ue000"  # of private use: stands for a section's title, which may be wider than the first column
+_LATEX_DROP = 2  # what a page has room for
+_LATEX_SIGNS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX_UNICODE = {
+    "±": r"$\pm$",
+    INDISTINCT: r"$\approx$",
+    "×": r"$\times$",
+    "→": r"$\to$",
+    MISSING: "--",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "Λ": r"$\Lambda$",
+}
+
+
+def render(table: Table, format: str = "text", width: int | None = None, notes: bool = False) -> str:
+    """The table in one of `FORMATS`, ending with a newline.
+
+    Args:
+        table: what to write.
+        format: one of `FORMATS`.
+        width: columns of the terminal, for text alone; None finds it out.
+        notes: whether text says all that the table does; the other formats do.
+
+    Raises:
+        BadCallError: an unknown format.
+    """
+    if format not in FORMATS:
+        raise choose("format", format, FORMATS)
+    if format == "text":
+        return _text(table, width or shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns, notes)
+    return {"markdown": _markdown, "latex": _latex, "csv": _csv, "json": _json, "html": _page}[format](table)
+
+
+def shown(value: Value, form: str = ".2f") -> str:
+    """A value as a reader sees it: `92.38±0.07 (±0.17)`, `≈-0.33 (±0.95)`, `0.62 (0.25–0.92)`."""
+    if value is None:
+        return MISSING
+    if isinstance(value, Spread):
+        half = "" if value.interval is None else f" (±{value.interval:.2f})"
+        if value.signed:
+            return f"{INDISTINCT * value.indistinct}{value.mean:+.2f}{half}"
+        return f"{value.mean:.2f}{'' if value.std is None else f'±{value.std:.2f}'}{half}"
+    if isinstance(value, Estimate):
+        interval = "" if value.low is None else f" ({value.low:{form}}–{value.high:{form}})"
+        return f"{value.value:{form}}{interval}"
+    return f"{value:{form}}" if isinstance(value, float) else str(value)
+
+
+def _lines(
+    table: Table, columns: Sequence[Column], mark: str = "", escape: Callable[[str], str] = str, folded: bool = False
+) -> Iterator[list[str]]:
+    """The body, line by line: of a section its title alone, of a row a text a column.
+
+    Args:
+        mark: what the letters of a row's notes are written as, with `{}` for them; empty: they are not.
+        escape: what is done with every text.
+        folded: whether sections that the table says so of are left out.
+    """
+    marks = table.marks()
+    for section, rows in table.sections():
+        if folded and section in table.folded:
+            continue
+        if section:
+            yield [escape(section)]
+        for row in rows:
+            name, *texts = (escape(shown(row.values.get(column.key), column.form)) for column in columns)
+            letters = ", ".join(marks[note] for note in row.notes)
+            yield [name + mark.format(letters) * bool(letters), *texts]
+
+
+def _text(table: Table, width: int, notes: bool) -> str:
+    from rich.console import Console
+
+    out = io.StringIO()
+    body = partial(_lines, table, mark=" ({})" if notes else "", folded=not notes)
+    # Letter by letter; and in a notebook rich would show the grid there, instead of writing it to `out`.
+    console = partial(Console, markup=False, emoji=False, force_jupyter=False)
+    for columns, gap in _choices(table):
+        grid = _grid(columns, body(columns=columns), gap)
+        # The natural width. A grid that is too wide all the same runs over the edge: numbers are never broken.
+        needed = console(width=_ENDLESS).measure(grid).maximum
+        if needed <= width:
+            break
+    console(file=out, width=needed, color_system=None, highlight=False).print(grid)
+    sections = (line[0] for line in body(columns=columns) if len(line) == 1)
+    printed = (next(sections) if line.startswith(_SECTION) else line.rstrip() for line in out.getvalue().splitlines())
+    lines = [*_wrap(table.name, width), "", *printed, ""]
+    if notes:
+        for note, letters in table.marks().items():
+            lines += _wrap(note, width, f"({letters}) ")
+    for sentence in (*table.caption, *(table.more if notes else _folded(table))):
+        lines += _wrap(sentence, width)
+    left_out = [column.heading for column in table.columns if column not in columns]
+    if left_out:
+        lines += _wrap(f"Not shown in a width of {width}: {', '.join(left_out)}.", width)
+    for what, command in table.missing:
+        lines += [*_wrap(f"Missing: {what}. To make it:", width), f"  {command}"]  # whole, to be copied
+    return "\n".join(lines) + "\n"
+
+
+def _folded(table: Table) -> Iterator[str]:
+    """What there is besides, to see with `--notes`."""
+    rows = [f"{section} ({len(rows)} rows)" for section, rows in table.sections() if section in table.folded]
+    notes = len(table.marks()) + len(table.more)
+    if rows or notes:
+        yield f"With --notes: {', '.join([*rows, *[f'{notes} notes on rows and sources'] * bool(notes)])}."
+
+
+def _choices(table: Table) -> Iterator[tuple[tuple[Column, ...], int]]:
+    """The columns to show and the gap between them, best first."""
+    for limit in sorted({column.drop for column in table.columns}, reverse=True):
+        for gap in (2, 1):
+            yield tuple(column for column in table.columns if column.drop <= limit), gap
+
+
+def _grid(columns: Sequence[Column], body: Iterator[list[str]], gap: int) -> RichTable:
+    from rich import box
+    from rich.table import Table as RichTable
+
+    grid = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
+    for number, column in enumerate(columns):
+        heading = f"{column.group}\n{column.title}" if column.group else column.title
+        grid.add_column(heading, justify="right" if number else "left", no_wrap=True)
+    for name, *texts in body:
+        grid.add_row(f" {name}" if texts else _SECTION, *texts)
+    return grid
+
+
+def _wrap(sentence: str, width: int, mark: str = "") -> list[str]:
+    indent = " " * len(mark)
+    return textwrap.wrap(
+        sentence, max(width, 40), initial_indent=mark, subsequent_indent=indent, break_on_hyphens=False
+    )
+
+
+def _texts(table: Table, columns: Sequence[Column], mark: str, section: str, escape: Callable[[str], str]) -> DataFrame:
+    """The lines of the body as a frame of texts; `section` says how a section's title is written, with `{}` for it."""
+    from pandas import DataFrame
+
+    blank = [""] * (len(columns) - 1)
+    lines = (
+        line if len(line) > 1 else [section.format(*line), *blank] for line in _lines(table, columns, mark, escape)
+    )
+    return DataFrame(list(lines), columns=[escape(column.heading) for column in columns])
+
+
+def _markdown(table: Table) -> str:
+    frame = _texts(table, table.columns, " <sup>{}</sup>", "**{}**", _escape_markdown)
+    align = ["left", *["right"] * (len(table.columns) - 1)]
+    notes = [f"<sup>{mark}</sup> {_escape_markdown(note)}" for note, mark in table.marks().items()]
+    said = [*notes, *map(_escape_markdown, (*table.caption, *table.more))]
+    said += [f"Missing: {_escape_markdown(what)}. To make it:\n\n    {command}" for what, command in table.missing]
+    body = frame.to_markdown(index=False, colalign=align, disable_numparse=True)
+    return "\n\n".join([f"**{_escape_markdown(table.name)}**", body, *said]) + "\n"
+
+
+def _escape_markdown(text: str) -> str:
+    """Text that shows as itself; code in backticks stays code."""
+    return re.sub(r"[\\|*_<]", r"\\\g<0>", text)
+
+
+def _styled(frame: DataFrame, columns: Sequence[Column]) -> Styler:
+    """Without an index; groups above the titles, where there are any."""
+    if any(column.group for column in columns):
+        from pandas import MultiIndex
+
+        heads = [(column.group_line, column.title_line) for column in columns]
+        frame = frame.set_axis(MultiIndex.from_tuples(heads), axis=1)
+    else:
+        frame = frame.set_axis([column.title_line for column in columns], axis=1)
+    return frame.style.hide(axis=0)
+
+
+def _latex(table: Table) -> str:
+    r"""A float that needs the package booktabs, without the columns that are left out first; `\input` it."""
+    columns = [column for column in table.columns if column.drop <= _LATEX_DROP]
+    # A title takes no room, for its column is as wide as the names in it.
+    frame = _texts(table, columns, r"\textsuperscript{{{}}}", r"\midrule \rlap{{\emph{{{}}}}}", _escape_latex)
+    body = (
+        _styled(frame, columns)
+        .format_index(_escape_latex, axis=1)
+        .to_latex(
+            hrules=True,
+            column_format=f"l{'r' * (len(columns) - 1)}",
+            multicol_align="c",
+            environment="table*",
+            position_float="centering",
+            caption=_escape_latex(table.title),
+        )
+        .replace("\\centering", r"\centering\scriptsize\setlength{\tabcolsep}{3pt}")
+        .replace("\\midrule\n\\midrule ", "\\midrule\n")
+    )
+    said = [rf"\textsuperscript{{{mark}}} {_escape_latex(note)}\par" for note, mark in table.marks().items()]
+    said += [rf"{_escape_latex(sentence)}\par" for sentence in (*table.caption, *table.more)]
+    said += [f"% {one}" for one in table.missing]
+    start, end = body.rsplit("\\end{table*}", 1)
+    return "\n".join(["% needs \\usepackage{booktabs}", f"{start}\n\\raggedright", *said, f"\\end{{table*}}{end}"])
+
+
+def _escape_latex(text: str) -> str:
+    text = re.sub(r"[\\{}~^&%$#_]", lambda sign: _LATEX_SIGNS.get(sign[0], f"\\{sign[0]}"), text)
+    text = re.sub(r"`([^`]*)`", r"\\texttt{\1}", text.replace("--", "-{}-"))
+    return re.sub("|".join(_LATEX_UNICODE), lambda sign: _LATEX_UNICODE[sign[0]], text)
+
+
+def _csv(table: Table) -> str:
+    """One line a row. Lists have spaces between, other structures are JSON."""
+    return str(table.frame.map(_plain).to_csv(index=False, lineterminator="\n"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _json(table: Table) -> str:
+    content = {
+        "table": table.number,
+        "title": table.title,
+        "columns": [{**asdict(column), "heading": column.heading} for column in table.columns],
+        "rows": json.loads(str(table.frame.to_json(orient="records", double_precision=15))),
+        "caption": [*table.caption, *table.more],
+        "missing": [one._asdict() for one in table.missing],
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _page(table: Table) -> str:
+    return document.page(table.title, f"<h1>{escape(table.name)}</h1>", html_part(table))
+
+
+def html_part(table: Table) -> str:
+    """The table with its caption; notes and what else there is to say are folded below."""
+    frame = _texts(table, table.columns, "<sup>{}</sup>", '<span class="section">{}</span>', escape)
+    body = _styled(frame, table.columns).format_index(escape, axis=1).to_html(cell_ids=False)
+    notes = [f"<p><sup>{mark}</sup> {document.text(note)}</p>" for note, mark in table.marks().items()]
+    notes += [f"<p>{document.text(sentence)}</p>" for sentence in table.more]
+    folded = f"<details><summary>Notes on rows and sources</summary>{''.join(notes)}</details>" if notes else ""
+    caption = "".join(f"<p>{document.text(sentence)}</p>" for sentence in table.caption)
+    return (
+        f'<div class="scroll">{body}</div>\n<div class="caption">{caption}{folded}</div>'
+        f"{document.missing(table.missing)}"
+    )
