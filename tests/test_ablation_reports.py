@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from test_report import make_record
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import DataError
 from nasbench_stc.report import FIGURES, FORMATS, TABLES, Inputs, MissingRecords, chart, make_figure, make_table, render
-from nasbench_stc.report.published import load_rows, parse_rows
+from nasbench_stc.report.published import PublishedRows, load_rows, read
 from nasbench_stc.report.table import Spread
 from nasbench_stc.report.studies import studies
 from nasbench_stc.runs import Record
@@ -252,18 +253,22 @@ def test_tables_fit_a_terminal(width: int) -> None:
         assert max(len(line) for line in lines if not line.startswith("  stc-bench")) <= width
 
 
-@pytest.mark.parametrize("damage", [
-    lambda content: content.pop("rows"),
-    lambda content: content["rows"][0].pop("source"),
-    lambda content: content["rows"][1].pop("mean"),
-    lambda content: content["rows"][1].update(mean=197.0),
+@pytest.mark.parametrize(("damage", "where"), [
+    (lambda content: content.pop("rows"), ": damaged"),
+    (lambda content: content["rows"].clear(), ": damaged"),
+    (lambda content: content["rows"][0].pop("source"), r", row 1 \(0\): damaged"),
+    (lambda content: content["rows"][1].pop("mean"), ": damaged .*Table 7, Static 1"),
+    (lambda content: content["rows"][1].update(mean=197.0), r", row 2 \(Table 7, Static 1\): damaged"),
 ])  # fmt: skip
-def test_damaged_printed_rows_are_refused(damage: Any) -> None:
+def test_damaged_printed_rows_are_refused(damage: Any, where: str, tmp_path: Path) -> None:
+    file = tmp_path / "table7.json"
     content = {"reference": "x", "about": "y", "rows": [dict(row) for row in load_rows("table7").rows]}
-    assert parse_rows(content, "table7.json").rows
+    file.write_text(json.dumps(content))
+    assert read(file, PublishedRows).rows == load_rows("table7").rows
     damage(content)
-    with pytest.raises(DataError, match=r"table7\.json: damaged"):
-        parse_rows(content, "table7.json")
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=rf"table7\.json{where}"):
+        read(file, PublishedRows)
 
 
 def test_arms_have_printed_numbers_and_the_other_way_round() -> None:

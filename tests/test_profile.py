@@ -265,7 +265,7 @@ def test_golden_rows(
 
 
 @pytest.mark.parametrize("damage", ["no source", "no cost", "unknown key"])
-def test_damaged_published_costs_are_refused(damage: str) -> None:
+def test_damaged_published_costs_are_refused(damage: str, tmp_path: Path) -> None:
     text = Path(published.__file__).with_suffix("").joinpath("table3.json").read_text(encoding="utf-8")
     content = json.loads(text)
     row = content["rows"][1]
@@ -275,8 +275,10 @@ def test_damaged_published_costs_are_refused(damage: str) -> None:
         row["memory_gb"]["value"] = 0
     else:
         row["memory"] = 1
-    with pytest.raises(DataError, match=r"table3\.json, row DARTS of L=8: damaged"):
-        published.parse_costs(content, "table3.json")
+    file = tmp_path / "table3.json"
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"table3\.json, row 2 \(DARTS\): damaged"):
+        published.read(file, published.PublishedCosts)
 
 
 def test_a_point_is_a_row_beside_the_subnet() -> None:

@@ -74,8 +74,7 @@ def test_the_rows_are_the_papers() -> None:
         *(("NATS-Bench", name) for name in ("RSPS", "DARTS(1st)", "DARTS(2nd)", "GDAS", "SETN", "ENAS")),
         ("STC-NAS", "STC-NAS"),
     ]
-    printed = (rows, published.load_without_supernet().rows, published.load_since().rows)
-    assert sum(map(len, printed)) == OURS
+    assert len(rows) + len(published.load_without_supernet().rows) + len(published.load_since().rows) == OURS
     assert all(list(row.scores) == list(COLUMNS) for row in rows)
     assert [row.method for row in rows if row.seconds is None] == ["Optimal", "DARTS(2nd)"]
 
@@ -130,13 +129,28 @@ def test_printed_numbers_are_what_their_cells_look_up_to(
     assert checked == count
 
 
+def content_of(name: str) -> Any:
+    """The content of one of the package's files."""
+    return json.loads(Path(published.__file__).with_suffix("").joinpath(name).read_text(encoding="utf-8"))
+
+
+def read_again(content: Any, file: Path) -> published.Published:
+    file.write_text(json.dumps(content))
+    return published.read(file, published.Published)
+
+
 @pytest.mark.parametrize(
-    "damage", ["no column", "no percentage", "no source", "unknown key", "no rows", "twice", "no table"]
+    ("damage", "where"),
+    [
+        *((damage, r", row 2 \(RSPS\)") for damage in ("no column", "no percentage", "no source", "unknown key")),
+        *((damage, r", row 2 \(RSPS\)") for damage in ("no cell", "no data set", "no seconds")),
+        *((damage, "") for damage in ("twice", "runs of a row", "no runs", "no rows", "no table")),
+    ],
 )
-def test_damaged_published_numbers_are_refused(damage: str) -> None:
-    text = Path(published.__file__).with_suffix("").joinpath("table6.json").read_text(encoding="utf-8")
-    content = json.loads(text)
-    cells = content["rows"][1]["cells"]
+def test_damaged_published_numbers_are_refused(damage: str, where: str, tmp_path: Path) -> None:
+    content = content_of("table6.json")
+    row = content["rows"][1]
+    cells = row["cells"]
     if damage == "no column":
         del cells["cifar10-test"]
     elif damage == "no percentage":
@@ -145,14 +159,33 @@ def test_damaged_published_numbers_are_refused(damage: str) -> None:
         cells["cifar10-test"]["source"] = ""
     elif damage == "unknown key":
         cells["cifar10-test"]["men"] = 1.0
+    elif damage == "no cell":
+        cells["cifar10-test"]["lookup"] = ["555555"]
+    elif damage == "no data set":
+        row["search_dataset"] = "svhn"
+    elif damage == "no seconds":
+        row["seconds"] = 0
     elif damage == "twice":
-        content["rows"].append(content["rows"][1])
+        content["rows"].append(row)
+    elif damage == "runs of a row":
+        row["runs"] = 3
+    elif damage == "no runs":
+        content["runs"] = None
     elif damage == "no rows":
         del content["rows"]
     else:
         content = None
-    with pytest.raises(DataError, match=r"table6\.json.*damaged"):
-        published.parse(content, "table6.json")
+    with pytest.raises(DataError, match=rf"table6\.json{where}: damaged"):
+        read_again(content, tmp_path / "table6.json")
+
+
+def test_published_numbers_that_are_no_json_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "table6.json"
+    for text in (None, b"{", b"\xff"):
+        if text:
+            file.write_bytes(text)
+        with pytest.raises(DataError, match=r"table6\.json: cannot be read .*install the package again"):
+            published.read(file, published.Published)
 
 
 SINCE = [
@@ -229,12 +262,17 @@ def test_what_is_said_of_rlnas_holds_in_the_table(nb201: Benchmark) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", ["order", "no columns", "unknown column", "no note", "no number of runs", "runs", "runs of all", "source"]
+    ("damage", "where"),
+    [
+        *((damage, r", row 13 \(CDARTS-1\)") for damage in ("order", "no columns", "unknown column", "no note")),
+        *((damage, r", row 13 \(CDARTS-1\)") for damage in ("runs", "source")),
+        ("no number of runs", r"(?=.*CDARTS-1)"),
+        ("runs of all", ""),
+    ],
 )
-def test_damaged_rows_with_gaps_are_refused(damage: str) -> None:
-    text = Path(published.__file__).with_suffix("").joinpath("since.json").read_text(encoding="utf-8")
-    content = json.loads(text)
-    published.parse(content, "since.json", gaps=True)
+def test_damaged_rows_with_gaps_are_refused(damage: str, where: str, tmp_path: Path) -> None:
+    content = content_of("since.json")
+    read_again(content, tmp_path / "since.json")
     row = next(row for row in content["rows"] if row["method"] == "CDARTS-1")
     cells = row["cells"]
     if damage == "order":
@@ -253,14 +291,17 @@ def test_damaged_rows_with_gaps_are_refused(damage: str) -> None:
         content["runs"] = 3
     else:
         cells["cifar10-test"]["source"] = ""
-    with pytest.raises(DataError, match=r"since\.json.*damaged"):
-        published.parse(content, "since.json", gaps=True)
+    with pytest.raises(DataError, match=rf"since\.json{where}: damaged"):
+        read_again(content, tmp_path / "since.json")
 
 
-def test_gaps_are_refused_where_none_are_expected() -> None:
-    text = Path(published.__file__).with_suffix("").joinpath("since.json").read_text(encoding="utf-8")
-    with pytest.raises(DataError, match=r"since\.json.*FS-DARTS.*they have to be cifar10-valid"):
-        published.parse(json.loads(text), "since.json")
+def test_gaps_are_refused_where_one_number_of_runs_is_that_of_all(tmp_path: Path) -> None:
+    content = content_of("since.json")
+    content["runs"] = 3
+    for row in content["rows"]:
+        del row["runs"]
+    with pytest.raises(DataError, match=r"since\.json, row 2 \(FS-DARTS\).*they have to be cifar10-valid"):
+        read_again(content, tmp_path / "since.json")
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -91,34 +91,6 @@ def test_what_is_told_apart() -> None:
     assert told(3.0, 0.0, "cifar10")
 
 
-# The bootstrap over strata
-
-
-@pytest.mark.parametrize("method", ["percentile", "BCa"])
-def test_the_stratified_interval_is_of_the_mean_of_means(method: str) -> None:
-    rng = np.random.default_rng(3)
-    strata = [rng.integers(0, 20, n) / 2 for n in (8, 30, 200)]  # with ties
-    low, high = statistics.stratified_interval(strata, method)
-    drawn = np.mean([rng.choice(stratum, (20_000, len(stratum))).mean(axis=1) for stratum in strata], axis=0)
-    assert (low, high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.05)
-    assert low < np.mean([stratum.mean() for stratum in strata]) < high
-    assert statistics.stratified_interval(strata, method) == (low, high)
-    narrow = statistics.stratified_interval(strata, method, confidence=0.5)
-    assert low < narrow[0] < narrow[1] < high
-
-
-def test_bca_leans_to_where_the_runs_are_spread() -> None:
-    skewed = [np.random.default_rng(0).exponential(1, 12) ** 2 for _ in range(2)]
-    percentile, bca = (statistics.stratified_interval(skewed, method) for method in ("percentile", "BCa"))
-    assert bca[0] > percentile[0] and bca[1] > percentile[1]
-
-
-def test_a_stratum_of_one_run_has_no_interval() -> None:
-    assert all(map(math.isnan, statistics.stratified_interval([[1.0, 2.0, 3.0], [1.0]])))
-    assert statistics.stratified_interval([[2.0, 2.0], [4.0, 4.0]]) == (3.0, 3.0)
-    assert all(map(math.isnan, statistics.stratified_interval([[2.0, 2.0], [4.0, 4.0]], "BCa")))
-
-
 # The probability of improvement
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,40 +117,6 @@ def distinguishable(difference: float, half_width: float | None, dataset: str) -
     return abs(difference) >= RETRAINING_NOISE[dataset] and abs(difference) > half_width
 
 
-def stratified_interval(
-    strata: Sequence[Sequence[float]],
-    method: Literal["percentile", "BCa"] = "percentile",
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """The stratified bootstrap interval of the mean over strata of their means; a stratum is the runs of one data set.
-
-    Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice", NeurIPS 2021 (rliable): runs
-    are drawn with replacement within each stratum. By `scipy.stats.bootstrap`; BCa is bias-corrected and accelerated
-    (Efron, "Better bootstrap confidence intervals", JASA 1987) and has no interval (NaN) where all runs are equal.
-    A stratum of one run has none in either way.
-    """
-    if min(map(len, strata)) < 2:
-        return _NONE
-    from scipy import stats  # costs half a second, which other tables do without
-
-    def mean_of_means(*drawn: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-        return np.asarray(np.mean([stratum.mean(axis=axis) for stratum in drawn], axis=0))
-
-    options: dict[str, Any] = {"method": method, "confidence_level": confidence, "n_resamples": resamples}
-    with warnings.catch_warnings(), np.errstate(invalid="ignore"):  # of BCa: what they say is the NaN
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        found = stats.bootstrap(
-            [np.asarray(stratum, dtype=float) for stratum in strata],
-            mean_of_means,
-            vectorized=True,
-            random_state=seed,
-            **options,
-        )
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
-
-
 def improvement(x: Sequence[float], y: Sequence[float]) -> float:
     """P(X > Y) of a run of each, equal ones counted half: 0.5 where neither is better.
 
@@ -175,9 +140,9 @@ def improvement_intervals(
 ) -> tuple[list[Interval], Interval]:
     """The percentile bootstrap intervals of `improvement`: of each stratum, and of the mean over strata.
 
-    As `stratified_interval`, x and y drawn apart; where a stratum has one run there is none. A resample is how often
-    each distinct value was drawn, and U follows from the sums of y's counts up to it: 500 against 500 runs on three
-    data sets take a twentieth of a second.
+    Runs are drawn with replacement within each stratum, x and y apart (rliable); a stratum is the runs of one data set,
+    and where it has one run there is none. A resample is how often each distinct value was drawn, and U follows from
+    the sums of y's counts up to it: 500 against 500 runs on three data sets take a twentieth of a second.
 
     Args:
         x, y: the runs of each stratum.
