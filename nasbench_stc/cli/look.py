@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +14,15 @@ from nasbench_stc.errors import choose
 
 if TYPE_CHECKING:
     from nasbench_stc.report import Inputs
-    from nasbench_stc.runs import Record
 
 
 @click.command()
 @click.option(
-    "--table", metavar="NAME", help="The paper's table 1, 3, 6, 7 or 8; differences, ranking, study or records."
+    "--table",
+    metavar="NAME",
+    help="The paper's table 1, 3, 6, 7 or 8; summary, differences, ranking, study or records.  [default: summary]",
 )
-@click.option("--figure", metavar="NAME", help="The paper's figure 2, 3, 5 to 10; anytime or pareto.")
+@click.option("--figure", metavar="NAME", help="The paper's figure 2, 3, 5 to 10; summary, anytime or pareto.")
 @click.option("--all", "everything", is_flag=True, help="Every table and figure, or the command that it waits for.")
 @click.option("--metric", metavar="NAME", help="Of the figure pareto; `stc-bench metrics` lists what there is.")
 @click.option(
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dataset", default="cifar10", show_default=True, help="Of accuracy and metric: pareto, anytime.")
 @click.option("--split", default="test", show_default=True, help="Of the figure's accuracy: test or valid.")
+@click.option("--notes", is_flag=True, help="Of a table as text: with the notes on its rows and all that it folds.")
 @click.option(
     "--results",
     type=click.Path(path_type=Path),
@@ -64,6 +66,7 @@ def report(
     against: str | None,
     dataset: str,
     split: str,
+    notes: bool,
     results: tuple[Path, ...],
     form: str | None,
     out: Path | None,
@@ -72,7 +75,7 @@ def report(
 ) -> None:
     """A table or a figure of the paper from records, beside what was published; or all of them.
 
-    Without an option: Table 6. What there are no records of is named with the command that makes them.
+    Without an option: what was found, in short. What there are no records of is named with the command that makes them.
     """
     from nasbench_stc.report import gather, make_table, render
     from nasbench_stc.space import check_dataset
@@ -89,6 +92,8 @@ def report(
         raise click.UsageError(f"--metric is of the figure pareto; {figure} has none")
     if against is not None and table != "differences":
         raise click.UsageError("--against is of the table differences: give --table differences, too")
+    if notes and (figure is not None or form not in (None, "text")):
+        raise click.UsageError("--notes is of a table as text; other formats have them anyway")
     if figure is not None and form is None and out is None:
         raise click.UsageError(f"--out is missing: a file for the figure, like {figure}.pdf; or --format csv or json")
     check_dataset(dataset)
@@ -96,12 +101,12 @@ def report(
     for problem in inputs.problems:
         click.echo(f"left out: {problem}", err=True)
     if against is not None:
-        inputs = replace(inputs, against=_known(against, inputs.records))
+        inputs = replace(inputs, against=_known(against, inputs.runs["method"].unique()))
     if everything:
         _deliver(_all(inputs, form or "text"), out)
         return
     if figure is None:
-        _deliver(render(make_table(table or "6", inputs), form or "text"), out)
+        _deliver(render(make_table(table or "summary", inputs), form or "text", notes=notes), out)
         return
     from nasbench_stc.benchmark import find_metric
     from nasbench_stc.report import chart, make_figure, style
@@ -129,7 +134,7 @@ def _all(inputs: Inputs, form: str) -> str:
         return overview.render_all(entries, inputs, form, tick=status.update)
 
 
-def _known(method: str, records: Sequence[Record]) -> str:
+def _known(method: str, there: Iterable[str]) -> str:
     """A method's name as it is.
 
     Raises:
@@ -137,7 +142,7 @@ def _known(method: str, records: Sequence[Record]) -> str:
     """
     from nasbench_stc.methods import ours
 
-    names = list(dict.fromkeys([*ours(), *(record.method for record in records)]))
+    names = list(dict.fromkeys([*ours(), *there]))
     if method not in names:
         raise choose("method", method, names)
     return method

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from nasbench_stc import seeds
 from nasbench_stc.benchmark import COLUMNS
@@ -22,8 +26,8 @@ COLUMN_GROUPS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "ImageNet16-120
 """Of data sets, above their columns."""
 MANY = 30
 """Runs from which on a group is told by its mean alone: single runs hide one another, and the mean is known well."""
-KINDS = ("one-shot", "black-box", "training-free")
-"""Of methods, in the order of their rows."""
+KINDS = {"one-shot": "weight-sharing", "black-box": "black-box", "training-free": "training-free"}
+"""Of methods, in the order of their rows, and what they are called there."""
 _SAME = (
     *("benchmark", "benchmark_sha256", "method", "origin", "protocol", "device", "changes"),
     *("_settings", "_dataset"),
@@ -40,7 +44,12 @@ class Group:
 
     def __getitem__(self, name: str) -> Any:
         """What its runs have in common, by the name of the column."""
-        return self.runs[name].iloc[0]
+        return self._first[name]
+
+    @cached_property
+    def _first(self) -> dict[str, Any]:
+        first: dict[str, Any] = self.runs.iloc[0].to_dict()
+        return first
 
     @cached_property
     def parts(self) -> Mapping[str, DataFrame]:
@@ -75,6 +84,12 @@ class Group:
         return found
 
     @property
+    def section(self) -> str:
+        """What it has in common with the rows around it: kind, data set, protocol and benchmark."""
+        searched = f"searched on {self.searched_on} by protocol {self['protocol']}"
+        return f"Ours, {KINDS[self.kind]}, {searched}: {self['benchmark']}"
+
+    @property
     def searched_on(self) -> str:
         """The data set, or `each`."""
         return next(iter(self.parts)) if len(self.parts) == 1 else EACH
@@ -106,8 +121,15 @@ class Group:
 
     def scores(self) -> dict[str, Series]:
         """Percent of each run by column, indexed by seed, for the columns that all runs behind it have."""
-        parts = {column: self.of(dataset).set_index("seed")[column] for column, (dataset, _) in COLUMNS.items()}
-        return {column: values for column, values in parts.items() if len(values) and values.notna().all()}
+        from pandas import Series
+
+        found = {}
+        for column, (dataset, _) in COLUMNS.items():
+            runs = self.of(dataset)
+            values = runs[column].to_numpy()
+            if len(values) and not np.isnan(values).any():
+                found[column] = Series(values, runs["seed"].to_numpy())
+        return found
 
     @property
     def told(self) -> str:
@@ -152,7 +174,7 @@ def grouped(runs: DataFrame) -> list[Group]:
         .transform("count")
         .gt(0)
         .sum(axis=1),
-        _kind=runs["kind"].astype(str).map(KINDS.index),
+        _kind=runs["kind"].astype(str).map(list(KINDS).index),
         _changes=runs["changes"].astype(str).map({text: len(json.loads(text)) for text in runs["changes"].unique()}),
     )
     newest = keyed.sort_values("finished", kind="stable").drop_duplicates(
@@ -181,6 +203,23 @@ def without_budget(settings: str) -> str:
     found = json.loads(settings)
     found["protocol"].pop("budget", None)
     return json.dumps(found, sort_keys=True)
+
+
+def labels(groups: Sequence[Group]) -> list[str]:
+    """A name for each, by which a reader tells them apart: the method's, what is changed, where it ran, a number."""
+    found = [f"{group.name}{group.changed}" for group in groups]
+    for more in ([group["protocol"] for group in groups], [f"on {short_device(group['device'])}" for group in groups]):
+        told: dict[str, set[str]] = {}
+        for name, word in zip(found, more, strict=True):
+            told.setdefault(name, set()).add(word)
+        found = [f"{name}, {word}" if len(told[name]) > 1 else name for name, word in zip(found, more, strict=True)]
+    counts = Counter(found)
+    return [name if counts[name] == 1 else f"{name} #{found[: at + 1].count(name)}" for at, name in enumerate(found)]
+
+
+def short_device(device: str) -> str:
+    """`Intel Xeon` for `CPU: Intel(R) Xeon(R) Processor`."""
+    return " ".join(re.sub(r"^CPU:|\(R\)|\(TM\)|Processor", "", device).split())
 
 
 @dataclass(frozen=True)
@@ -222,8 +261,23 @@ def chosen(inputs: Inputs, runs: DataFrame, method: str) -> Chosen:
     if not groups:
         call = f"search --method {method}{inputs.like_ours} --seeds 3"
         raise MissingRecords(Missing(f"runs of {title_of(method)}", inputs.command(call)))
-    best = max(
-        groups,
-        key=lambda one: (not one.changes, one["search_dataset"] in DATASETS, len(one.runs), one.newest),
-    )
+    best = max(groups, key=lambda one: (not one.changes, one["search_dataset"] in DATASETS, len(one.runs), one.newest))
     return Chosen(best, len(groups) - 1)
+
+
+def leading(groups: Sequence[Group]) -> list[Group]:
+    """Of each method those that stand for it: as it is, on the benchmark's data sets, by the paper's protocol if any.
+
+    They differ by device alone.
+    """
+    found = []
+    for method in dict.fromkeys((group["method"], group["origin"]) for group in groups):
+        own = [group for group in groups if (group["method"], group["origin"]) == method]
+        best = max(own, key=_worth)
+        found += [group for group in own if (_worth(group), group["protocol"]) == (_worth(best), best["protocol"])]
+    return found
+
+
+def _worth(group: Group) -> tuple[bool, bool, bool, int]:
+    known = group["search_dataset"] in DATASETS
+    return not group.changes, known, group["protocol"] == "paper", len(group.parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -158,11 +158,14 @@ def gather(
             raise
         asked = None
     wanted = {(source.benchmark["name"], source.benchmark["sha256"]) for source in sources.values()}
-    of_records = opened_for(wanted, asked, data_dir)
-    for path, why in contradictions(frames.runs_frame(sources), of_records).items():
-        problems.append(f"{path}: left out, for it {why}")
-        del sources[path]
-    return Inputs(sources, asked, of_records, profiles, list(rankings.values()), paths, (*problems, *more, *most))
+    opened = opened_for(wanted, asked, data_dir)
+    inputs = Inputs(sources, asked, opened, profiles, list(rankings.values()), paths, (*problems, *more, *most))
+    wrong = contradictions(inputs.runs, opened)
+    if not wrong:
+        return inputs
+    told = [f"{path}: left out, for it {why}" for path, why in wrong.items()]
+    left = {path: source for path, source in sources.items() if path not in wrong}
+    return replace(inputs, sources=left, problems=(*inputs.problems, *told))
 
 
 def contradictions(runs: DataFrame, benchmarks: Sequence[Benchmark]) -> dict[Path, str]:

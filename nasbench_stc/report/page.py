@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +12,16 @@ from html import escape
 from nasbench_stc import __version__
 from nasbench_stc.benchmark import find_metric
 from nasbench_stc.errors import StcBenchError, choose
-from nasbench_stc.report import html
+from nasbench_stc.report import document, style
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.inputs import RESULTS, Inputs, Missing, MissingRecords
-from nasbench_stc.report.table import Table, named, render
+from nasbench_stc.report.table import Table
+from nasbench_stc.report.writers import html_part, render
 from nasbench_stc.runs.environment import git_revision
 
 FORMATS = ("text", "markdown", "html")
+FIRST = "summary"
+"""The table and the figure that a page opens with."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def render_all(
     width: int | None = None,
     tick: Callable[[str], None] = lambda title: None,
 ) -> str:
-    """All of them in one of `FORMATS`, ending with a newline.
+    """All of them in one of `FORMATS`, ending with a newline: what was found first.
 
     Args:
         entries: of all tables and figures.
@@ -80,9 +84,10 @@ def render_all(
     """
     if format not in FORMATS:
         raise choose("format of all tables and figures", format, FORMATS)
+    ordered = sorted(entries, key=lambda entry: entry.name != FIRST)
     if format == "html":
-        return html.page("nasbench_stc report", *_html(entries, inputs, tick))
-    return "\n".join(_plain(entries, inputs, format, width)) + "\n"
+        return document.page("nasbench_stc report", *_html(ordered, inputs, tick))
+    return "\n".join(_plain(ordered, inputs, format, width)) + "\n"
 
 
 def _plain(entries: Sequence[Entry], inputs: Inputs, format: str, width: int | None) -> Iterator[str]:
@@ -113,36 +118,54 @@ def _command(entry: Entry, inputs: Inputs) -> str:
 
 def _html(entries: Sequence[Entry], inputs: Inputs, tick: Callable[[str], None]) -> Iterator[str]:
     yield "<header><h1>Neural architecture search on NAS-Bench-201: what was measured</h1>"
-    yield f'<p class="note">{" ".join(map(html.text, _provenance(inputs)))}</p></header>'
-    there = [entry for entry in entries if entry.made is not None]
-    links = "".join(f'<li><a href="#{entry.anchor}">{escape(entry.title)}</a></li>' for entry in there)
-    yield f"<nav><ul>{links}</ul></nav><main>"
+    yield f'<p class="note">{" ".join(map(document.text, _provenance(inputs)))}</p></header>'
+    yield "<main>"
     if inputs.problems:
-        told = "".join(f"<p>Not read: {html.text(problem)}</p>" for problem in inputs.problems)
+        told = "".join(f"<p>Not read: {document.text(problem)}</p>" for problem in inputs.problems)
         yield f'<div class="missing">{told}</div>'
-    for entry in there:
-        tick(f"drawing {entry.kind} {entry.name}")
-        title = named(entry.made) if isinstance(entry.made, Table) else entry.title
-        yield f'<section id="{entry.anchor}"><h2>{escape(title)}</h2>'
-        if isinstance(entry.made, Table):
-            yield html.table_part(entry.made)
-        elif entry.made is not None:
-            yield html.chart_part(entry.made, entry.title)
-        yield "</section>"
+    there = [entry for entry in entries if entry.made is not None]
+    first = [entry for entry in there if entry.name == FIRST]
+    rest = [entry for entry in there if entry.name != FIRST]
+    yield from (_section(entry, tick) for entry in first)
+    links = "".join(f'<li><a href="#{entry.anchor}">{escape(entry.title)}</a></li>' for entry in rest)
+    yield f"<nav><ul>{links}</ul></nav>"
+    yield from (_section(entry, tick) for entry in rest)
     absent = [entry for entry in entries if entry.made is None]
     if absent:
         yield '<section id="not-there"><h2>Not there yet</h2>'
         for entry in absent:
-            problem = f"<p>{html.text(entry.problem)}</p>" * bool(entry.problem)
-            yield f"<p>{escape(entry.title)}</p>{problem}{html.missing_part(entry.missing)}"
+            problem = f"<p>{document.text(entry.problem)}</p>" * bool(entry.problem)
+            yield f"<p>{escape(entry.title)}</p>{problem}{document.missing(entry.missing)}"
         yield "</section>"
     yield "</main>"
+
+
+def _section(entry: Entry, tick: Callable[[str], None]) -> str:
+    """A table, or a figure, drawn now."""
+    tick(f"drawing {entry.kind} {entry.name}")
+    if isinstance(entry.made, Table):
+        title, body = entry.made.name, html_part(entry.made)
+    else:
+        title, body = entry.title, _chart_part(entry.made, entry.title) if entry.made is not None else ""
+    heading = f"<h2>{escape(title)}</h2>" * (entry.anchor != f"figure-{FIRST}")
+    return f'<section id="{entry.anchor}">{heading}{body}</section>'
 
 
 def _provenance(inputs: Inputs) -> Iterator[str]:
     folders = ", ".join(f"`{folder}`" for folder in inputs.folders)
     yield f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by nasbench_stc {__version__} (revision {git_revision()})"
-    counted = f"{len(inputs.records):,} runs, {len(inputs.rankings)} rankings and {len(inputs.profiles)} profiles"
+    counted = f"{len(inputs.runs):,} runs, {len(inputs.rankings)} rankings and {len(inputs.profiles)} profiles"
     yield f"from {counted} in {folders}."
     for opened in inputs.benchmarks:
         yield f"Benchmark {opened.name}: {opened.about} ({opened.path.name}, sha256 {opened.sha256})."
+
+
+def _chart_part(chart: Chart, name: str) -> str:
+    """A figure, drawn now, with its caption; `name` is read aloud where pictures are not seen."""
+    # A phone need not have the font.
+    content = base64.b64encode(style.encoded(chart.draw(), "svg", text_as_shapes=True)).decode()
+    return (
+        f'<figure><img alt="{escape(name)}; the caption below says what it shows" '
+        f'src="data:image/svg+xml;base64,{content}"><figcaption>{document.text(chart.caption)}</figcaption></figure>'
+        f"{document.missing(chart.missing)}"
+    )

@@ -31,6 +31,9 @@ PATTERNS: tuple[Any, ...] = ("-", (0, (4, 1)), (0, (1, 0.8)), (0, (5, 1, 1, 1)),
 LINE_COLOURS = (*COLOURS[:-1], BLACK)
 """Of curves: yellow is too light for a thin one."""
 
+KIND_LOOKS = {"one-shot": ("D", COLOURS[0]), "black-box": ("s", COLOURS[1]), "training-free": ("^", COLOURS[2])}
+"""Marker and colour of a method's kind."""
+
 OP_LABELS = {
     "none": "none",
     "skip_connect": "skip",

@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nasbench_stc.report import statistics
 from nasbench_stc.report.inputs import Missing
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 
 INDISTINCT = "≈"
@@ -36,8 +38,9 @@ class Spread:
     """Whether it is a difference that cannot be told from none; marked."""
 
     @classmethod
-    def over(cls, values: Sequence[float], source: str = "") -> Spread:
+    def over(cls, values: Sequence[float] | Series, source: str = "") -> Spread:
         """Of runs, one value each; a single one says nothing of how far runs lie apart."""
+        values = np.asarray(values, dtype=np.float64).tolist()
         if len(values) == 1:
             return cls(values[0], source=source)
         return cls(statistics.mean(values), statistics.std(values), statistics.t_half_width(values), source)
@@ -160,7 +163,8 @@ class Table:
                 else:
                     line[column.key] = value
             lines.append({**line, **{key: row.details.get(key) for key in details}, "notes": row.notes})
-        return DataFrame(lines)
+        # Whole numbers stay whole where one is missing.
+        return DataFrame(lines).convert_dtypes(convert_string=False, convert_boolean=False, convert_floating=False)
 
     def marks(self) -> dict[str, str]:
         """A letter for each different note, in the order of the rows."""

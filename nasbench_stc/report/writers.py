@@ -134,9 +134,8 @@ def _text(table: Table, width: int, notes: bool) -> str:
 def _folded(table: Table) -> Iterator[str]:
     """What there is besides, to see with `--notes`."""
     rows = [f"{section} ({len(rows)} rows)" for section, rows in table.sections() if section in table.folded]
-    notes = len(table.marks()) + len(table.more)
-    if rows or notes:
-        yield f"With --notes: {', '.join([*rows, *[f'{notes} notes on rows and sources'] * bool(notes)])}."
+    if rows or table.marks() or table.more:
+        yield f"With --notes: {', '.join([*rows, 'notes on rows and sources'])}."
 
 
 def _choices(table: Table) -> Iterator[tuple[tuple[Column, ...], int]]:
@@ -155,7 +154,7 @@ def _grid(columns: Sequence[Column], body: Iterator[list[str]], gap: int) -> Ric
         heading = f"{column.group}\n{column.title}" if column.group else column.title
         grid.add_column(heading, justify="right" if number else "left", no_wrap=True)
     for name, *texts in body:
-        grid.add_row(f" {name}" if texts else _SECTION, *texts)
+        grid.add_row(f"  {name}" if texts else _SECTION, *texts)
     return grid
 
 
@@ -194,6 +193,8 @@ def _escape_markdown(text: str) -> str:
 
 def _styled(frame: DataFrame, columns: Sequence[Column]) -> Styler:
     """Without an index; groups above the titles, where there are any."""
+    from pandas.io.formats.style import Styler
+
     if any(column.group for column in columns):
         from pandas import MultiIndex
 
@@ -201,7 +202,7 @@ def _styled(frame: DataFrame, columns: Sequence[Column]) -> Styler:
         frame = frame.set_axis(MultiIndex.from_tuples(heads), axis=1)
     else:
         frame = frame.set_axis([column.title_line for column in columns], axis=1)
-    return frame.style.hide(axis=0)
+    return Styler(frame, cell_ids=False, uuid="table").hide(axis=0)  # a random one would be another each time
 
 
 def _latex(table: Table) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nasbench_stc.benchmark import Benchmark, held_columns
+from nasbench_stc.report.table import Spread
 from nasbench_stc.space import NUM_CELLS, OPS, Cell
 
 LARGEST = Cell((OPS.index("nor_conv_3x3"),) * 6)
@@ -19,6 +20,17 @@ class Yardstick:
     name: str
     scores: Mapping[str, float]
     """Percent by report column, as far as the benchmark holds them."""
+
+    @property
+    def spreads(self) -> dict[str, Spread]:
+        """The same as values of a table."""
+        return {column: Spread(score) for column, score in self.scores.items()}
+
+
+def best_cells(benchmark: Benchmark) -> Yardstick:
+    """What no search can beat: of each column its best cell. It takes the benchmark's test columns to know them."""
+    columns = held_columns(benchmark)
+    return Yardstick("best cell of each column", {c: benchmark.optimal(*of)[1] for c, of in columns.items()})
 
 
 def yardsticks(benchmark: Benchmark) -> tuple[Yardstick, ...]:

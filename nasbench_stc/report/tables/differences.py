@@ -6,19 +6,24 @@ is the probability of improvement of rliable (Agarwal et al., NeurIPS 2021). The
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from nasbench_stc.benchmark import column
+from nasbench_stc.benchmark import COLUMNS, column
 from nasbench_stc.methods import title_of
 from nasbench_stc.report import statistics
-from nasbench_stc.report.groups import COLUMN_GROUPS, Group, benchmark_line, grouped
+from nasbench_stc.report.groups import COLUMN_GROUPS, MANY, Group, grouped, labels
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.published import EACH
+from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.table import INDISTINCT, Column, Estimate, Row, Spread, Table, Value
+from nasbench_stc.report.yardsticks import yardsticks
 from nasbench_stc.space import DATASETS
+
+if TYPE_CHECKING:
+    from pandas import Series
 
 _SPLIT = "test"
 _BETTER = "P(better)"
@@ -45,17 +50,16 @@ class _Pair:
     reference: Group
 
     @cached_property
-    def runs(self) -> dict[str, tuple[Mapping[int, float], Mapping[int, float]]]:
+    def runs(self) -> dict[str, tuple[Series, Series]]:
         """What each of the two found by data set, in percent by seed; for the data sets that both were looked up on."""
-        both = [_by_seed(one) for one in (self.group, self.reference)]
-        return {
-            dataset: (both[0][dataset], both[1][dataset]) for dataset in DATASETS if all(dataset in b for b in both)
-        }
+        both = [one.scores() for one in (self.group, self.reference)]
+        keys = {dataset: column(dataset, _SPLIT) for dataset in DATASETS}
+        return {name: (both[0][key], both[1][key]) for name, key in keys.items() if all(key in one for one in both)}
 
     @cached_property
     def common(self) -> dict[str, int]:
         """How many seeds the two have in common, by data set."""
-        return {dataset: len(ours.keys() & theirs.keys()) for dataset, (ours, theirs) in self.runs.items()}
+        return {name: len(ours.index.intersection(theirs.index)) for name, (ours, theirs) in self.runs.items()}
 
     @property
     def paired(self) -> bool:
@@ -63,31 +67,65 @@ class _Pair:
         numbers = self.common.values()
         return bool(numbers) and min(numbers) > 1 and self.group.kind == self.reference.kind
 
+    @property
+    def section(self) -> str:
+        """What its row has in common with those around it."""
+        reference = self.reference
+        how = "by common seeds" if self.paired else "without pairs"
+        against = f"{reference['protocol']}{reference.changed}, searched on {reference.searched_on}, n={reference.n}"
+        return f"{self.group.section}; against {reference.name} ({against}), {how}"
+
 
 def build(inputs: Inputs) -> Table:
-    """A row for each group of records but for those that are the reference.
+    """A row for each group of runs but for those that are the reference; then each beside what needs no search.
 
     Raises:
         MissingRecords: the reference method has no runs, or no other method has.
     """
     groups = grouped(inputs.searches)
-    references = [group for group in groups if group.first.method == inputs.against]
+    references = [group for group in groups if group["method"] == inputs.against]
     if not references:
         raise MissingRecords(_missing(inputs, inputs.against))
     found = [(group, _reference(group, references)) for group in groups]
     pairs = [_Pair(group, reference) for group, reference in found if reference and reference is not group]
     if not pairs:
         raise MissingRecords(_missing(inputs, "rs" if inputs.against != "rs" else "rea"))
-    sections = defaultdict(list)  # of one, rows need not come one after the other
-    for pair in pairs:
-        row = _row(pair)
-        sections[pair.group.benchmark, row.section].append(row)
-    rows = tuple(row for section in sections.values() for row in section)
+    rows = []
+    for section in dict.fromkeys(pair.section for pair in pairs):
+        members = [pair for pair in pairs if pair.section == section]
+        rows += map(_row, members, labels([pair.group for pair in members]))
+    without_search = [*_without_search(groups, inputs)]
     name = references[0].name
     shown = [dataset for dataset in DATASETS if any(dataset in pair.runs for pair in pairs)]
     alone = [group for group, reference in found if reference is None]
-    title = f"Methods against {name}: differences of test accuracy, in points"
-    return Table(None, title, _columns(shown), rows, _caption(name, pairs, alone))
+    return Table(
+        None,
+        f"Methods against {name}: differences of test accuracy, in points",
+        _columns(shown),
+        (*rows, *without_search),
+        _caption(name, pairs),
+        more=tuple(_more(name, pairs, alone)),
+    )
+
+
+def _without_search(groups: Sequence[Group], inputs: Inputs) -> Iterator[Row]:
+    """What groups of few runs found, minus the mean of all cells and the largest one; of many runs Table 6 tells it."""
+    few = [group for group in groups if len(group.runs) < MANY]
+    for benchmark in inputs.benchmarks:
+        own = [group for group in few if group.benchmark == (benchmark.name, benchmark.sha256)]
+        for yardstick in yardsticks(benchmark):
+            for section in dict.fromkeys(group.section for group in own):
+                members = [group for group in own if group.section == section]
+                for group, label in zip(members, labels(members), strict=True):
+                    values = {
+                        key: marked(Spread.over(scores - yardstick.scores[key]), COLUMNS[key][0])
+                        for key, scores in group.scores().items()
+                        if COLUMNS[key][1] == _SPLIT
+                    }
+                    details = {"against": yardstick.name, "paired": False, "protocol": group["protocol"]}
+                    yield Row(
+                        f"{section}; minus the {yardstick.name}", {"method": label, "n": group.n, **values}, (), details
+                    )
 
 
 def _missing(inputs: Inputs, method: str) -> Missing:
@@ -101,68 +139,41 @@ def _reference(group: Group, references: Sequence[Group]) -> Group | None:
     runs.
     """
     at_hand = [one for one in references if one.benchmark == group.benchmark]
-    alike = [
-        one for one in at_hand if (one.first.protocol, one.searched_on) == (group.first.protocol, group.searched_on)
-    ]
+    alike = [one for one in at_hand if (one["protocol"], one.searched_on) == (group["protocol"], group.searched_on)]
     if alike:
-        return min(alike, key=lambda one: (len(one.first.changes), -len(one.records)))
-    return max(at_hand, key=lambda one: len(one.records), default=None)
-
-
-def _by_seed(group: Group) -> dict[str, dict[int, float]]:
-    found = {}
-    scores = group.scores()
-    for dataset in DATASETS:
-        values = scores.get(column(dataset, _SPLIT))
-        if values:
-            found[dataset] = {record.seed: value for record, value in zip(group.of(dataset), values, strict=True)}
-    return found
+        return min(alike, key=lambda one: (len(one.changes), -len(one.runs)))
+    return max(at_hand, key=lambda one: len(one.runs), default=None)
 
 
 def _columns(datasets: Sequence[str]) -> tuple[Column, ...]:
     of_each = [
         one
         for dataset in datasets
-        for one in (
-            Column(column(dataset, _SPLIT), "diff.", group=COLUMN_GROUPS[dataset], spread=True),
-            Column(f"{column(dataset, _SPLIT)}_better", _BETTER, group=COLUMN_GROUPS[dataset], estimate=True),
-        )
+        for key, group in [(column(dataset, _SPLIT), COLUMN_GROUPS[dataset])]
+        for one in (Column(key, "diff.", group), Column(f"{key}_better", _BETTER, group, drop=2))
     ]
-    over_all = [Column("better", f"over\ndata sets\n{_BETTER}", estimate=True)]
-    return (
-        Column("method", "method"),
-        Column("n", "n"),
-        Column("common", "common\nseeds", drop=1),
-        Column("search_dataset", "searched\non", drop=3),
-        Column("protocol", "protocol", drop=4),
-        *of_each,
-        *(over_all if len(datasets) > 1 else []),
-    )
+    over_all = [Column("better", f"over\ndata sets\n{_BETTER}", drop=1)] if len(datasets) > 1 else []
+    return Column("method", "method"), Column("n", "n"), *of_each, *over_all, Column("common", "common\nseeds", drop=3)
 
 
-def _row(pair: _Pair) -> Row:
+def _row(pair: _Pair, label: str) -> Row:
     group, reference = pair.group, pair.reference
     return Row(
-        section=_section(pair),
-        values={
-            "method": group.name,
-            "n": group.runs,
-            "common": _common(pair) if pair.paired else None,
-            "search_dataset": group.searched_on,
-            "protocol": group.first.protocol,
-            **_values(pair),
-        },
-        notes=(_note(group),),
-        details={
+        pair.section,
+        {"method": label, "n": group.n, "common": _common(pair) if pair.paired else None, **_values(pair)},
+        (_note(group),),
+        {
+            "searched_on": group.searched_on,
+            "protocol": group["protocol"],
             "paired": pair.paired,
-            "against": reference.first.method,
-            "against_n": reference.runs,
-            "against_search_dataset": reference.searched_on,
-            "against_protocol": reference.first.protocol,
-            "against_settings": reference.first.settings,
-            "settings": group.first.settings,
-            "device": group.first.device,
-            "benchmark": group.benchmark[0],
+            "against": reference["method"],
+            "against_n": reference.n,
+            "against_searched_on": reference.searched_on,
+            "against_protocol": reference["protocol"],
+            "against_settings": reference.settings,
+            "settings": group.settings,
+            "device": group["device"],
+            "benchmark": group["benchmark"],
             "benchmark_sha256": group.benchmark[1],
         },
     )
@@ -182,24 +193,23 @@ def _values(pair: _Pair) -> dict[str, Value]:
     return found
 
 
-def _difference(ours: Mapping[int, float], theirs: Mapping[int, float], paired: bool, dataset: str) -> Spread:
+def _difference(ours: Series, theirs: Series, paired: bool, dataset: str) -> Spread:
     if paired:
-        found = statistics.paired_difference(ours, theirs)
+        found = statistics.paired_difference(ours.to_dict(), theirs.to_dict())
     else:
-        found = statistics.welch_difference(list(ours.values()), list(theirs.values()))
+        found = statistics.welch_difference(ours, theirs)
     return marked(Spread(found.mean, statistics.known(found.std), statistics.known(found.half_width)), dataset)
 
 
 def _better(pair: _Pair) -> list[Estimate]:
     """How probably a run of the group is better than one of the reference: on each data set, and the mean over them."""
-    ours, theirs = ([list(both[side].values()) for both in pair.runs.values()] for side in (0, 1))
+    ours, theirs = ([both[side].to_numpy() for both in pair.runs.values()] for side in (0, 1))
     values = [statistics.improvement(x, y) for x, y in zip(ours, theirs, strict=True)]
     one_search = [len(group.parts) == 1 for group in (pair.group, pair.reference)]
     each, over_all = statistics.improvement_intervals(ours, theirs, *one_search)
-    intervals = [*each, over_all]
     return [
-        Estimate(value, statistics.known(low), statistics.known(high))
-        for value, (low, high) in zip([*values, statistics.mean(values)], intervals, strict=True)
+        Estimate(value, *map(statistics.known, interval))
+        for value, interval in zip([*values, statistics.mean(values)], [*each, over_all], strict=True)
     ]
 
 
@@ -208,45 +218,45 @@ def _common(pair: _Pair) -> int | str:
     return numbers[0] if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
 
 
-def _section(pair: _Pair) -> str:
-    reference = pair.reference
-    how = "by common seeds" if pair.paired else "without pairs"
-    against = (
-        f"{reference.first.protocol}{_changes(reference)}, searched on {reference.searched_on}, n={reference.runs}"
-    )
-    return f"{pair.group.kind.section}: {pair.group.benchmark[0]}; against {reference.name} ({against}), {how}"
-
-
 def _note(group: Group) -> str:
-    origin = group.first.versions.get(group.first.method)
+    origin = group["origin"]
     return (
         f"{f'Method of {origin}. ' if origin else ''}Searched on {' / '.join(group.parts)} by protocol "
-        f"{group.first.protocol}{_changes(group)}; on {group.first.device}."
+        f"{group['protocol']}{group.changed}; on {group['device']}."
     )
 
 
-def _changes(group: Group) -> str:
-    return "".join(f", {name}={value}" for name, value in group.first.changes.items())
-
-
-def _caption(name: str, pairs: Sequence[_Pair], alone: Sequence[Group]) -> tuple[str, ...]:
-    lines = [
-        f"Diff.: the method's test accuracy minus that of {name}, in points; below it, after 95 %: half the width of "
-        "its 95 % t-interval. By common seeds: the mean over the seeds that both have, and the interval of the "
-        "differences. Without pairs, where the two are of different kinds or have no two seeds in common: the "
-        "difference of the means over all runs, and Welch's interval. No interval is corrected for how many there are.",
-        "Pairs take away only what a seed fixes: initial weights and the order of images, of methods that share "
-        "weights and have one protocol. Other methods have seeds of the same number, but draw nothing in common.",
+def _caption(name: str, pairs: Sequence[_Pair]) -> tuple[str, ...]:
+    return (
+        f"Diff.: the method's test accuracy minus that of {name}, in points; in parentheses half the width of its 95 % "
+        "t-interval.",
         NOT_TOLD_APART,
-        f"{_BETTER}: how probably a run of the method is better than one of {name}, over all runs of both, equal ones "
-        "counted half; over data sets: the mean. Below it the 95 % percentile bootstrap interval (1,000 resamples of "
-        "the runs of each data set; runs that were searched on one data set are drawn for all at once). Of three runs "
-        "it is too narrow, and 1.00–1.00 says no more than that every run was better.",
-    ]
+        f"{_BETTER}: how probably a run of the method is better than one of {name}, equal ones counted half, and its "
+        "95 % interval; over data sets: the mean.",
+        *dict.fromkeys(pair.group.benchmark_line for pair in pairs),
+    )
+
+
+def _more(name: str, pairs: Sequence[_Pair], alone: Sequence[Group]) -> Iterator[str]:
+    yield (
+        "By common seeds: the mean over the seeds that both have, and the interval of the differences. Without pairs, "
+        "where the two are of different kinds or have no two seeds in common: the difference of the means over all "
+        "runs, and Welch's interval. No interval is corrected for how many there are."
+    )
+    yield (
+        "Pairs take away only what a seed fixes: initial weights and the order of images, of methods that share "
+        "weights and have one protocol. Other methods have seeds of the same number, but draw nothing in common."
+    )
+    yield (
+        f"The interval of {_BETTER} is the percentile bootstrap's (1,000 resamples of the runs of each data set; runs "
+        "that were searched on one data set are drawn for all at once). Of three runs it is too narrow, and 1.00–1.00 "
+        "says no more than that every run was better."
+    )
     if any(EACH in (pair.group.searched_on, pair.reference.searched_on) for pair in pairs):
-        lines.append(f"Searched on {EACH}: a search on each data set, and a column is of that on its own.")
-    lines += dict.fromkeys(benchmark_line(pair.group.first.benchmark) for pair in pairs)
+        yield f"Searched on {EACH}: a search on each data set, and a column is of that on its own."
     if alone:
-        benchmarks = ", ".join(dict.fromkeys(group.benchmark[0] for group in alone))
-        lines.append(f"Not compared, since {name} has no runs in their benchmark ({benchmarks}): groups: {len(alone)}.")
-    return tuple(lines)
+        benchmarks = ", ".join(dict.fromkeys(group["benchmark"] for group in alone))
+        yield f"Not compared, since {name} has no runs in their benchmark ({benchmarks}): groups: {len(alone)}."
+
+
+TABLES = {"differences": Maker("methods against one of them, by common seeds", build)}

@@ -1,0 +1,75 @@
+"""What was found, in short: each method's cells by test accuracy, beside what needs no search and the paper's row."""
+
+from __future__ import annotations
+
+from nasbench_stc.benchmark import column
+from nasbench_stc.report.groups import COLUMN_GROUPS, KINDS, Group, grouped, labels, leading
+from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
+from nasbench_stc.report.published import load
+from nasbench_stc.report.registry import Maker
+from nasbench_stc.report.table import Column, Row, Spread, Table
+from nasbench_stc.report.yardsticks import best_cells, yardsticks
+from nasbench_stc.space import DATASETS
+
+_COLUMNS = (
+    Column("method", "method"),
+    Column("n", "n"),
+    *(Column(column(dataset, "test"), "test", COLUMN_GROUPS[dataset]) for dataset in DATASETS),
+    Column("cost", "a search takes", drop=1),
+)
+
+
+def build(inputs: Inputs) -> Table:
+    """A row for each method (two where it ran on two devices), those of one protocol together.
+
+    Raises:
+        MissingRecords: nothing was searched for.
+    """
+    groups = leading(grouped(inputs.searches))
+    if not groups:
+        raise MissingRecords(Missing("records of searches", inputs.command("search --dataset cifar10 --seeds 3")))
+    rows = []
+    for section in dict.fromkeys(map(_section, groups)):
+        members = [group for group in groups if _section(group) == section]
+        rows += [_row(section, group, label) for group, label in zip(members, labels(members), strict=True)]
+    for benchmark in inputs.benchmarks:
+        for one in (*yardsticks(benchmark), best_cells(benchmark)):
+            rows.append(Row(f"Without a search: {benchmark.name}", {"method": one.name, **one.spreads}))
+    (printed,) = [row for row in load(6).rows if row.method == "STC-NAS"]
+    scores = {key: Spread(score.mean, score.std, source=score.source) for key, score in printed.scores.items()}
+    paper = {"method": "STC-NAS", "n": printed.runs, "cost": f"{printed.seconds:,.0f} s"}
+    rows.append(Row("As printed in the paper: the target network, 50 epochs, a GPU", {**paper, **scores}))
+    caption = (
+        "Mean ± standard deviation (ddof=0) over n searches; in parentheses half the width of the mean's 95 % "
+        "t-interval (ddof=1). Largest cell: 3x3 convolutions on all edges; a method that ends there has found capacity.",
+        *dict.fromkeys(group.benchmark_line for group in groups),
+    )
+    more = (
+        "Of each method its own settings, by the protocol that is nearest to the paper's; `stc-bench report --table 6` "
+        "has every row, `--all` every table and figure.",
+    )
+    return Table(None, "What was found: test accuracy in percent", _COLUMNS, tuple(rows), caption, more=more)
+
+
+def _section(group: Group) -> str:
+    searched = f"searched on {group.searched_on} by protocol {group['protocol']}"
+    return f"{KINDS[group.kind].capitalize()}, {searched}: {group['benchmark']}"
+
+
+def _row(section: str, group: Group, label: str) -> Row:
+    runs = group.runs
+    cost = (
+        f"{runs['evaluations'].mean():,.0f} trainings"
+        if group.kind == "black-box"
+        else f"{runs['seconds'].mean():,.0f} s"
+    )
+    scores = {key: Spread.over(values) for key, values in group.scores().items() if key.endswith("-test")}
+    details = {
+        "device": group["device"],
+        "seeds": runs["seed"].tolist(),
+        "digits": runs["digits"].unique().tolist()[:30],
+    }
+    return Row(section, {"method": label, "n": group.n, **scores, "cost": cost}, details=details)
+
+
+TABLES = {"summary": Maker("what was found", build)}
