@@ -19,15 +19,8 @@ from functools import partial
 from pathlib import Path
 
 from nasbench_stc.benchmark import find_metric
-from nasbench_stc.report import FIGURES, Inputs, MissingRecords, gather, make_figure, make_table, render, style
-from nasbench_stc.report.groups import SCORED, SIMULATED, TRAINED, Group, grouped
+from nasbench_stc.report import FIGURES, Inputs, MissingRecords, Table, gather, make_figure, make_table, render, style
 from nasbench_stc.report.inputs import RESULTS
-from nasbench_stc.report.published import load
-from nasbench_stc.report.render import Column, Row, Spread, Table
-from nasbench_stc.report.statistics import mean, std
-from nasbench_stc.report.yardsticks import yardsticks
-from nasbench_stc.runs import SimulatedRun
-from nasbench_stc.space import DATASETS
 
 ROOT = Path(__file__).parents[1]
 FIGURES_DIR = ROOT / "docs/figures"
@@ -35,12 +28,6 @@ STUDY = ROOT / "docs/study"
 LINE = re.compile(r"(\[`([\w.]+)`\]\((\.\./[\w/]+\.py)#L)(\d+)\)")
 """A link to where something is defined: all before its line, its name, its file, its line."""
 _BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_PROTOCOLS = {TRAINED: "cpu", SIMULATED: "nats-bench", SCORED: "untrained"}
-_SECTIONS = {
-    TRAINED: "Weight-sharing, searched on CIFAR-10 by protocol cpu (a small stand-in for the papers' searches)",
-    SIMULATED: "Black-box, searched on each data set by protocol nats-bench",
-    SCORED: "Training-free: the best of 100 random cells",
-}
 
 
 def read(benchmark: str | Path = "nb201") -> Inputs:
@@ -53,43 +40,8 @@ def read_study(benchmark: str | Path = "nb201") -> Inputs:
     return replace(gather([STUDY], benchmark), folders=(STUDY.relative_to(ROOT),))
 
 
-def short_table(inputs: Inputs) -> Table:
-    """Table 6 in short: test accuracies of what was searched for here, of the paper's STC-NAS, and of no search."""
-    columns = (
-        Column("method", "test accuracy"),
-        Column("n", "n"),
-        *(Column(f"{dataset}-test", dataset, spread=True) for dataset in DATASETS),
-        Column("cost", "a search takes"),
-    )
-    groups = [group for group in grouped(inputs.searches) if group.first.protocol == _PROTOCOLS[group.kind]]
-    names = [group.name for group in groups]
-    rows = [_short_row(group, names.count(group.name) > 1) for group in groups]
-    rows += [
-        Row("Without a search", {"method": one.name, **{key: Spread(score) for key, score in one.scores.items()}})
-        for one in yardsticks(inputs.benchmark)
-    ]
-    (paper,) = [row for row in load(6).rows if row.method == "STC-NAS"]
-    printed = {key: Spread(score.mean, score.std) for key, score in paper.scores.items()}
-    name = {"method": "STC-NAS: the target network, 50 epochs, a GPU", "n": 3, "cost": f"{paper.seconds:,.0f} s"}
-    rows.append(Row("As published", {**name, **printed}))
-    return Table(None, "Table 6 in short, in percent: mean ± standard deviation (ddof=0)", columns, tuple(rows), ())
-
-
-def _short_row(group: Group, again: bool) -> Row:
-    """`again`: the same was run on several devices."""
-    scores = {key: Spread(mean(values), std(values)) for key, values in group.scores().items() if key.endswith("-test")}
-    runs = [record for record in group.records if isinstance(record, SimulatedRun)]
-    if group.kind == SIMULATED:
-        cost = f"{mean([run.evaluations for run in runs]):.0f} trainings"
-    else:
-        cost = f"{mean([record.total_seconds for record in group.records]):,.0f} s"
-    name = f"{group.name}, on {group.first.device.removeprefix('CPU: ')}" if again else group.name
-    return Row(_SECTIONS[group.kind], {"method": name, "n": group.runs, "cost": cost, **scores})
-
-
 BLOCKS: dict[str, Callable[[Inputs], Table]] = {
-    "short": short_table,
-    **{f"table-{name}": partial(make_table, name) for name in ("1", "6", "7", "8", "differences", "study")},
+    f"table-{name}": partial(make_table, name) for name in ("summary", "1", "6", "7", "8", "differences", "study")
 }
 
 

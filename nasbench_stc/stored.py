@@ -8,7 +8,7 @@ percentage above 100 or no number at all makes a file a damaged one, which is na
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, asdict, fields
 from functools import partial
 from pathlib import Path
@@ -51,17 +51,22 @@ def read(
         DataError: it cannot be read, is damaged, or has another schema.
     """
     try:
-        content = msgspec.json.decode(path.read_bytes())
+        content = path.read_bytes()
+        named = msgspec.json.decode(content, type=dict[str, msgspec.Raw])  # of large files twice as fast as all of it
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    except msgspec.ValidationError:
+        raise DataError(f"{path}: no {what} (it has no schema)") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: damaged, no JSON ({error}); {remedy}") from None
-    if not isinstance(content, dict) or "schema" not in content:
+    if "schema" not in named:
         raise DataError(f"{path}: no {what} (it has no schema)")
-    if content["schema"] != schema:
-        raise DataError(f"{path}: is a {what} of schema {content['schema']}, this version reads {schema}; {remedy}")
+    if bytes(named["schema"]) != str(schema).encode():
+        there = bytes(named["schema"]).decode()
+        raise DataError(f"{path}: is a {what} of schema {there}, this version reads {schema}; {remedy}")
     try:
-        found = made(of, content)
+        check_names(of, named)
+        found = msgspec.json.decode(content, type=of)
         check(found)
     except (msgspec.ValidationError, BadCallError, ValueError) as error:
         raise DataError(f"{path}: damaged ({error}); {remedy}") from None
@@ -74,12 +79,17 @@ def made(of: type[T], content: dict[str, Any]) -> T:
     Raises:
         ValueError: a field is missing, unknown, or not as its annotation says.
     """
-    items = fields(of)  # type: ignore[arg-type]
+    check_names(of, content)
+    return msgspec.convert(content, of)
+
+
+def check_names(of: type[Any], content: Collection[str]) -> None:
+    """Raises ValueError where a field of the dataclass `of` that has no default is missing, or one is unknown."""
+    items = fields(of)
     needed = {item.name for item in items if item.default is MISSING and item.default_factory is MISSING}
-    missing, unknown = needed - content.keys(), content.keys() - {item.name for item in items}
+    missing, unknown = needed - set(content), set(content) - {item.name for item in items}
     if missing or unknown:
         raise ValueError(f"missing: {sorted(missing) or 'nothing'}; unknown: {sorted(unknown) or 'nothing'}")
-    return msgspec.convert(content, of)
 
 
 def write(path: Path, value: Any, lines: bool = False) -> Path:

@@ -177,7 +177,7 @@ def test_a_file_in_the_folder_is_a_method_of_ours(tmp_path: Path) -> None:
     assert re.search("^  drawn +one after the other$", stc_bench("methods"), re.MULTILINE)
     stc_bench("search", "--method", "rea,drawn,rs", "--set", "evaluations=12", "--seeds", "2", "--benchmark", "analog")
     table = stc_bench("report", "--benchmark", "analog", "--format", "csv")
-    rows = [row["method"] for row in csv.DictReader(table.splitlines()) if row["section"] == "Ours, black-box: analog"]
+    rows = [row["method"] for row in csv.DictReader(table.splitlines()) if row["section"].startswith("Ours, black-box")]
     assert rows == ["RS", "Drawn cells", "REA"]
 
 
@@ -224,7 +224,7 @@ def test_an_own_method_has_its_title_and_place(tmp_path: Path, stc_bench: Callab
     records, problems = read_all([out])
     assert not problems
     rows = make_table(6, Inputs.of(records)).rows
-    names = [row.values["method"] for row in rows if row.section == "Ours, black-box: analog"]
+    names = [row.values["method"] for row in rows if row.section.startswith("Ours, black-box")]
     assert names == ["RS", "Drawn cells", "REA", "Heir", "rs"]
 
 

@@ -98,7 +98,7 @@ def test_a_file_of_each_kind_is_read_and_reported(folder: Path) -> None:
     inputs = gather([folder], "analog")
     assert not inputs.problems
     assert len(inputs.rankings) == len(inputs.profiles) == 1
-    assert {type(run) for run in inputs.records} == {record.Record, simulated.SimulatedRun}
+    assert {type(source) for source in inputs.sources.values()} == {record.Record, simulated.SimulatedRuns}
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -164,7 +164,7 @@ def test_a_damaged_record_is_named_with_the_reason_and_the_rest_is_reported(
     inputs = gather([tmp_path], "analog")
     (problem,) = inputs.problems
     assert "bad/record.json: damaged" in problem and why in problem
-    assert len(inputs.records) == 1 and make_table(6, inputs).rows
+    assert len(inputs.runs) == 1 and make_table(6, inputs).rows
 
 
 def test_a_report_of_a_damaged_record_ends_well(stc_bench: Any, tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_report_of_a_damaged_record_ends_well(stc_bench: Any, tmp_path: Path) 
     make_record(3).write((tmp_path / "good").parent / "bad/..")
     status, out, err = stc_bench("report", "--results", tmp_path, "--benchmark", "analog")
     assert status == 0
-    assert "bad/record.json: damaged" in err and "Table 6" in out
+    assert "bad/record.json: damaged" in err and "What was found" in out
 
 
 def test_a_record_that_contradicts_its_own_benchmark_is_left_out(nb201: Any, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_record_that_contradicts_its_own_benchmark_is_left_out(nb201: Any, tmp
     inputs = gather([tmp_path], nb201.path)
     (problem,) = inputs.problems
     assert "run1/record.json: left out, for it says 94.3633 of 333333 in cifar10-test, nb201 93.76" in problem
-    assert [run.seed for run in inputs.records] == [0]
+    assert inputs.runs["seed"].tolist() == [0]
     elsewhere = gather([tmp_path], "analog")  # nothing is known of a benchmark that is not at hand
     assert isinstance(elsewhere, Inputs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -271,12 +272,25 @@ def _counts(places: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
     return np.bincount((rows + places).ravel(), minlength=len(places) * levels).reshape(len(places), levels)
 
 
+@cache
 def _t_quantile(degrees: float, p: float) -> float:
-    """Where Student's distribution function is `p`; for one and two degrees of freedom in closed form."""
-    if degrees == 1:
-        return math.tan(math.pi * (p - 0.5))
-    if degrees == 2:
-        return (2 * p - 1) * math.sqrt(2 / (4 * p * (1 - p)))
-    from scipy.special import stdtrit  # costs a quarter of a second, which the usual three seeds do without
+    """Where Student's distribution function is `p` > 0.5: by halving, or by scipy where the degrees are no whole number.
 
-    return float(stdtrit(degrees, p))
+    For whole numbers the function is a finite sum (Abramowitz & Stegun, "Handbook of mathematical functions", 1964,
+    26.7.3 and 26.7.4). scipy's import would cost every table a quarter of a second.
+    """
+    if degrees != int(degrees):
+        from scipy.special import stdtrit
+
+        return float(stdtrit(degrees, p))
+    odd = int(degrees) % 2
+    powers = np.arange(odd, int(degrees) - 1, 2)  # of cos(theta)
+    factors = np.cumprod([1.0, *((powers[1:] - 1) / powers[1:])])[: len(powers)]
+    low, high = 0.0, math.pi / 2  # theta = arctan(t / sqrt(degrees))
+    for _ in range(60):
+        theta = (low + high) / 2
+        inside = math.sin(theta) * float(factors @ math.cos(theta) ** powers)
+        if odd:
+            inside = 2 / math.pi * (theta + inside)
+        low, high = (theta, high) if inside < 2 * p - 1 else (low, theta)
+    return math.tan(low) * math.sqrt(degrees)
