@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -274,7 +274,7 @@ def _counts(places: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
 
 @cache
 def _t_quantile(degrees: float, p: float) -> float:
-    """Where Student's distribution function is `p` > 0.5: by halving, or by scipy where the degrees are no whole number.
+    """Where Student's distribution function is `p` > 0.5: by halving, or by scipy if the degrees are no whole number.
 
     For whole numbers the function is a finite sum (Abramowitz & Stegun, "Handbook of mathematical functions", 1964,
     26.7.3 and 26.7.4). scipy's import would cost every table a quarter of a second.

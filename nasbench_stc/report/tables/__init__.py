@@ -1,1 +1,1 @@
-"""Tables, a file each: a pure function from `Inputs` to a `Table`, and in `TABLES` the name by which it is asked for."""
+"""Tables, a file each: a pure function from `Inputs` to a `Table`, and in `TABLES` its name."""

@@ -41,7 +41,7 @@ def build(inputs: Inputs) -> Table:
     rows.append(Row("As printed in the paper: the target network, 50 epochs, a GPU", {**paper, **scores}))
     caption = (
         "Mean ± standard deviation (ddof=0) over n searches; in parentheses half the width of the mean's 95 % "
-        "t-interval (ddof=1). Largest cell: 3x3 convolutions on all edges; a method that ends there has found capacity.",
+        "t-interval (ddof=1). Largest cell: 3x3 convolutions on all edges; who ends there has found capacity.",
         *dict.fromkeys(group.benchmark_line for group in groups),
     )
     more = (
