@@ -64,7 +64,7 @@ class _Refused(Exception):
 
 
 def admit(admitted: Mapping[str, Any], module: str, name: str) -> Any:
-    """What stands for `module.name` here; if nothing does, an error that `refusing` reports."""
+    """What stands here for a module's `name`; if nothing does, an error that `refusing` reports."""
     try:
         return admitted[f"{module}.{name}"]
     except KeyError:

@@ -35,8 +35,10 @@ _Records = NDArray[Any]
 class Form(NamedTuple):
     """What the arrays of a data set look like."""
 
-    train: int  # images
+    train: int
+    """How many images."""
     test: int
+    """How many images."""
     side: int
     classes: int
 

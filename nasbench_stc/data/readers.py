@@ -44,8 +44,10 @@ class Layout(NamedTuple):
     folder: str
     train: tuple[str, ...]
     test: tuple[str, ...]
-    read: Callable[[Path, int], Arrays]  # path, images expected
-    record_bytes: int = 0  # of an image and its labels, where a file's size follows from the number of images
+    read: Callable[[Path, int], Arrays]
+    """Of a file's path and the number of images that is expected in it."""
+    record_bytes: int = 0
+    """Of an image and its labels, where a file's size follows from the number of images."""
 
 
 class _Published(NamedTuple):

@@ -3,7 +3,7 @@
 Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: a next-generation hyperparameter optimization framework", KDD 2019. The
 search space is a categorical parameter an edge, the sampler's arguments are its defaults (but see `_ARGUMENTS`). Optuna
 is imported when a sampler is found, not with this module. The two that try all cells know no way to end a run that goes
-on after the last: it ends with an error (Optuna's, of `Study.stop`).
+on after the last: it ends with an error (Optuna's, of `optuna.Study.stop`).
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from __future__ import annotations
 import warnings
 from functools import cache
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nasbench_stc.errors import BadCallError, choose
 from nasbench_stc.methods.blackbox import BlackBoxMethod, Listing, Query
 from nasbench_stc.space import EDGES, OPS, Cell
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 INSTALL = "pip install 'nasbench_stc[optuna]'"
 
@@ -59,7 +62,7 @@ class OptunaMethod(BlackBoxMethod):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         import optuna
-        from optuna.distributions import BaseDistribution, CategoricalDistribution
+        from optuna.distributions import CategoricalDistribution
 
         self.parameters: dict[str, BaseDistribution] = {edge: CategoricalDistribution(OPS) for edge in _NAMES}
         seed = int(self.generator.integers(2**32))

@@ -43,7 +43,8 @@ OnStep = Callable[[int, int, int, int], None]
 class Plan:
     """One run, everything resolved: what its folder is named by and its record says."""
 
-    method: Method  # first: in a worker its file is imported before its settings are unpickled
+    method: Method
+    """It stands first: in a worker its file is imported before its settings are unpickled."""
     dataset: str
     seed: int
     protocol: str
