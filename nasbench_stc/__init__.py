@@ -1,19 +1,37 @@
 """A benchmarking harness for cell-based neural architecture search on NAS-Bench-201, built around STC-NAS.
 
-What there is from Python, in four names; each has a docstring with its arguments, units and errors:
+These names are imported from the package itself; the docstring of each says its arguments, units and errors:
 
     from nasbench_stc import Cell, open_benchmark, rank_cells, search
 
-    cell = Cell.parse("333133")                                  # by digits, index or official string
-    bench = open_benchmark("auto")                               # what says how good a cell is
-    bench.accuracy([cell], dataset="cifar10", split="test")      # percent, shape (1,)
-    record = search("stc", dataset="digits", seed=0)             # trains a supernet; a record of all that it did
-    record = search("rea", seed=17, benchmark=bench)             # a black-box method, its trainings looked up
-    rank_cells("results/rsps-cifar10-cpu-seed0-38de9aa8", 500)   # what a finished search's supernet says of 500 cells
+    # A cell by its digits, its index or its official string, and how good it is.
+    cell = Cell.parse("333133")
+    bench = open_benchmark("auto")
+    bench.accuracy([cell], dataset="cifar10", split="test")  # percent, shape (1,)
+
+    # A search that trains a supernet, and a black-box one whose trainings are looked up.
+    record = search("stc", dataset="digits", seed=0)
+    record = search("rea", seed=17, benchmark=bench)
+
+    # What the supernet of a finished search says of 500 cells.
+    rank_cells("results/rsps-cifar10-cpu-seed0-38de9aa8", 500)
+
+The other names are in these packages. None of them imports from one that stands below it:
+
+    space       cells, operations, the data sets' names; what a cell costs
+    benchmark   what a cell scores when it is trained alone, and the sources of such numbers
+    data        image sets: fetching, reading and halving them
+    models      the supernet, and one cell's own network
+    methods     the search methods by name
+    engine      the loops that train, simulate and score
+    runs        records of searches, and what launches searches
+    report      tables and figures of records
+    cli         the command line
 
 Tables and figures: `nasbench_stc.report` (`gather`, `make_table`, `make_figure`, `render`). A method of one's own is a
-subclass of `nasbench_stc.methods.base.OneShotMethod` or `nasbench_stc.methods.blackbox.BlackBoxMethod`. The command
-line does all of this, too: `stc-bench -h`.
+subclass of `nasbench_stc.methods.base.OneShotMethod` or `nasbench_stc.methods.blackbox.BlackBoxMethod`. Every error
+that a caller can act on is a `nasbench_stc.errors.StcBenchError`. The command line does all of this, too:
+`stc-bench -h`.
 """
 
 from typing import TYPE_CHECKING, Any
