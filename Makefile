@@ -2,13 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_OUT := .demo
+DOCS_OUT := .docs
 
 BENCH_OUT := .bench
 PEER :=
 # The profiler speaks to stderr, in between the tables.
 BENCH := KINETO_LOG_LEVEL=99 TORCH_CPP_LOG_LEVEL=ERROR $(BIN)/python benchmarks
 
-.PHONY: demo test bench clean
+.PHONY: demo test bench docs clean
 
 demo: .venv/demo
 	$(BIN)/stc-bench search --dataset digits --seeds 3 --out $(DEMO_OUT)
@@ -35,6 +36,11 @@ bench: .venv/test
 	$(BENCH)/table_speed.py --out $(BENCH_OUT)/table_speed-500.json
 	$(BENCH)/blackbox_speed.py --out $(BENCH_OUT)/blackbox_speed.json
 
+# The API reference, HTML.
+docs: .venv/docs
+	$(BIN)/python docs/reference.py $(DOCS_OUT)
+	@echo "The first page: $(DOCS_OUT)/index.html"
+
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 .venv/demo: setup.cfg pyproject.toml constraints.txt
@@ -47,5 +53,9 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint c
 	$(INSTALL) '.[test]'
 	touch $@
 
+.venv/docs: .venv/demo
+	$(INSTALL) '.[docs]'
+	touch $@
+
 clean:
-	rm -rf .venv $(DEMO_OUT) $(BENCH_OUT)
+	rm -rf .venv $(DEMO_OUT) $(BENCH_OUT) $(DOCS_OUT)

@@ -10,6 +10,8 @@ import inspect
 import pkgutil
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -139,3 +141,12 @@ def test_names_in_docstrings_lead_somewhere() -> None:
     pairs = zip(references.modules, references.trees, strict=True)
     found = [line for module, tree in pairs for line in references.broken(tree, [], module)]
     assert not found, "\n".join(found)
+
+
+def test_the_reference_is_built(tmp_path: Path) -> None:
+    """Two of the pages that `make docs` writes: without a warning, and with what pdoc alone would not show."""
+    command = [sys.executable, "-W", "error::UserWarning", ROOT / "docs/reference.py", tmp_path]
+    subprocess.run([*command, "nasbench_stc.methods.stc", "nasbench_stc.benchmark.base"], check=True)
+    settings = (tmp_path / "nasbench_stc/methods/stc.html").read_text()
+    assert "learning rate for alpha" in settings and "Alias for field" not in settings
+    assert "NDArray" in (tmp_path / "nasbench_stc/benchmark/base.html").read_text()
