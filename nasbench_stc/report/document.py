@@ -34,6 +34,7 @@ figcaption { max-width: 60rem; }
 table { border-collapse: collapse; font-size: .8rem; line-height: 1.35; font-variant-numeric: tabular-nums; }
 th, td { padding: .18rem .5rem; text-align: right; white-space: nowrap; vertical-align: top; font-weight: normal; }
 thead th { color: var(--soft); vertical-align: bottom; }
+thead th[colspan] { border-bottom: 1px solid var(--line); text-align: center; }
 thead tr:last-child th { border-bottom: 1px solid var(--ink); }
 .col0 { text-align: left; position: sticky; left: 0; background: var(--paper); padding-left: 0; }
 td.col0:has(.section) { max-width: 1px; overflow: visible; padding-top: .6rem; }
