@@ -35,6 +35,8 @@ TEXTS = (
     *("git_revision", "path"),
 )
 """Columns of `load_runs` that are categories: few different texts in many rows."""
+_WHOLE = dict.fromkeys(("seed", "cell_index", "evaluations", "threads"), np.int64)
+_TYPES: Mapping[str, Any] = {**_WHOLE, "of_ablation": np.bool_, "finished": np.str_}  # the others are numbers
 SECONDS = ("weights", "alpha", "evaluation", "simulated", "scores")
 ALPHA = tuple(f"alpha_{source}-{target}_{op}" for source, target in EDGES for op in OPS)
 """Columns of `load_trajectories` that alpha is in: edge by edge, and there operation by operation."""
@@ -126,10 +128,13 @@ def runs_frame(sources: Mapping[Path, Source]) -> DataFrame:
         columns[name] = (
             _categories(values, lengths)
             if name in TEXTS
-            else np.concatenate([np.broadcast_to(value, length) for value, length in zip(values, lengths, strict=True)])
+            else np.concatenate(
+                [np.broadcast_to(value, length) for value, length in zip(values, lengths, strict=True)]
+            ).astype(_TYPES.get(name, np.float64))
         )
     frame = DataFrame(columns)
-    return _with_cells(frame.assign(finished=to_datetime(frame["finished"], utc=True, format="ISO8601")))
+    finished = to_datetime(frame["finished"], utc=True, format="ISO8601").dt.as_unit("us")
+    return _with_cells(frame.assign(finished=finished))
 
 
 _NO_RUNS = SimulatedRuns(
@@ -296,7 +301,12 @@ def trajectories_frame(sources: Mapping[Path, Source]) -> DataFrame:
         for epoch, entry in enumerate(run.trajectory, 1)
     ]
     frame = DataFrame(lines, columns=[*_WHOSE, "seed", "epoch", "cell_index", *_OF_EPOCH, *ALPHA])
-    return _with_cells(frame.astype(dict.fromkeys(_WHOSE, "category")))
+    types: dict[str, Any] = {
+        **dict.fromkeys(_WHOSE, "category"),
+        **dict.fromkeys(("seed", "epoch", "cell_index"), np.int64),
+        **dict.fromkeys((*_OF_EPOCH, *ALPHA), np.float64),
+    }
+    return _with_cells(frame.astype(types))
 
 
 def incumbents_frame(sources: Mapping[Path, Source]) -> DataFrame:
