@@ -22,9 +22,9 @@ from test_report import make_record
 
 from nasbench_stc.report import Chart, Inputs, MissingRecords, chart, gather, make_figure, style
 from nasbench_stc.report.figures.cells import idle, live
-from nasbench_stc.report.chosen import chosen
+from nasbench_stc.report.groups import Chosen, chosen
 from nasbench_stc.runs import Record
-from nasbench_stc.space import EDGES, Cell
+from nasbench_stc.space import EDGES, NUM_NODES, Cell
 
 RESULTS = [
     folder
@@ -54,15 +54,19 @@ def drawn_edges(axes: Any) -> dict[str, tuple[str, str]]:
 # Which edges take part
 
 
-PATHS = (((0, 3),), ((0, 1), (1, 3)), ((0, 2), (2, 3)), ((0, 1), (1, 2), (2, 3)))
-"""All ways through a cell."""
+def reached(start: int, edges: list[tuple[int, int]]) -> set[int]:
+    """The nodes to which a way leads from one."""
+    nodes = {start}
+    for source, target in sorted(edges) * NUM_NODES:
+        nodes |= {target} if source in nodes else set()
+    return nodes
 
 
 def test_an_edge_is_live_when_it_is_on_a_way_through_the_cell() -> None:
     for ops in itertools.product((0, 3), repeat=len(EDGES)):
         there = [edge for edge, op in zip(EDGES, ops, strict=True) if op]
-        whole = [path for path in PATHS if set(path) <= set(there)]
-        assert live(Cell(ops)) == [edge for edge in there if any(edge in path for path in whole)]
+        fed, needed = reached(0, there), reached(NUM_NODES - 1, [(target, source) for source, target in there])
+        assert live(Cell(ops)) == [edge for edge in there if edge[0] in fed and edge[1] in needed]
         assert sorted(live(Cell(ops)) + idle(Cell(ops))) == sorted(there)
 
 
@@ -84,20 +88,26 @@ def test_idle_edges(digits: str, dead: list[tuple[int, int]]) -> None:
 # Which runs
 
 
+def of_darts(*records: Record) -> tuple[Chosen, list[Record]]:
+    """What is shown, and the records of its runs."""
+    inputs = Inputs.of(records)
+    found = chosen(inputs, inputs.runs, "darts")
+    return found, [records[int(path)] for path in found.runs["path"]]
+
+
 def test_the_group_of_most_seeds_without_changes_is_shown() -> None:
-    few = [run("333333", seed, finished=f"2027-{seed}") for seed in range(2)]
+    few = [run("333333", seed, finished=f"2027-01-0{seed + 1}") for seed in range(2)]
     many = [run("111111", seed, protocol="smoke") for seed in range(3)]
     changed = [run("222222", seed, changes={"alpha_lr": 0.1}) for seed in range(9)]
-    found = chosen(Inputs.of([*few, *many, *changed, make_record(7)]), "darts")
-    assert (found.runs, found.others) == (many, 2)
-    assert found.told == "DARTS (protocol smoke, searched on cifar10; n=3, seeds 0-2)"
+    found, records = of_darts(*few, *many, *changed, make_record(7))
+    assert (records, found.others) == (many, 2)
+    assert found.group.told == "DARTS (protocol smoke, searched on cifar10; n=3, seeds 0-2)"
     digits = [replace(record, search_dataset="digits") for record in many]
-    assert chosen(Inputs.of([*few, *digits]), "darts").runs == few  # of a data set that the benchmark has
-    newer = chosen(Inputs.of([*few, *many[:2], *changed]), "darts")
-    assert newer.runs == few  # of equally many seeds
-    only = chosen(Inputs.of(changed), "darts")
-    assert (only.runs, only.left_out) == (changed, "")
-    assert "searched on cifar10, alpha_lr=0.1; n=9" in only.told
+    assert of_darts(*few, *digits)[1] == few  # of a data set that the benchmark has
+    assert of_darts(*few, *many[:2], *changed)[1] == few  # of equally many seeds the newer
+    only, records = of_darts(*changed)
+    assert (records, only.left_out) == (changed, "")
+    assert "searched on cifar10, alpha_lr=0.1; n=9" in only.group.told
 
 
 def test_the_caption_says_which_runs_and_that_there_are_others() -> None:
@@ -244,8 +254,8 @@ def ours() -> Inputs:
 def test_the_committed_records(ours: Inputs, name: str) -> None:
     method = {"2": "darts", "10": "stc"}[name]
     made = make_figure(name, ours)
-    own = [record for record in ours.records if record.method == method and not record.changes]
-    assert {row["cell"] for row in made.rows} <= {record.cell for record in own}
+    own = ours.runs[(ours.runs["method"] == method) & (ours.runs["changes"] == "{}")]
+    assert {row["cell"] for row in made.rows} <= set(own["cell"])
     assert len(made.rows) >= 3
     for row in made.rows:
         assert Cell.parse(row["cell"]).index == row["index"]
@@ -289,7 +299,7 @@ def test_without_records_one_line_says_how_to_make_them(stc_bench, tmp_path: Pat
 
 @pytest.mark.parametrize("to", ["--format csv", "--out {}.svg"])
 def test_no_figure_imports_torch_and_only_a_picture_matplotlib(to: str, table_path: Path, tmp_path: Path) -> None:
-    banned = ["torch", "pandas", *(["matplotlib"] if "csv" in to else [])]
+    banned = ["torch", *(["matplotlib"] if "csv" in to else [])]
     code = (
         "import sys; from nasbench_stc.cli.main import cli\n"
         "for name in ('2', '3', '8', '9', '10'):\n"

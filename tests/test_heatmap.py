@@ -178,17 +178,15 @@ def test_the_scale_holds_all_weights() -> None:
 
 def test_the_committed_records() -> None:
     """What the paper says: the weights of DARTS are close, those of STC-NAS's results stand out."""
-    inputs = gather(RESULTS)
-    ours = replace(
-        inputs, records=[record for record in inputs.records if record.protocol == "cpu" and "Intel" in record.device]
-    )
+    records = [one for one in gather(RESULTS).sources.values() if isinstance(one, Record)]
+    ours = Inputs.of(record for record in records if record.protocol == "cpu" and "Intel" in record.device)
     margins = {}
     for name, method in METHODS.items():
         made = make_figure(name, ours)
         margins[method] = made.details["margins"].values()
-        records = {record.seed: record for record in ours.records if record.method == method and not record.changes}
+        own = {one.seed: one for one in ours.sources.values() if one.method == method and not one.changes}
         for seed in made.details["seeds"]:
             found = [OPS.index(row["operation"]) for row in made.rows if row["seed"] == seed and row["in_cell"]]
-            assert tuple(found) == Cell.parse(records[seed].cell).ops
+            assert tuple(found) == Cell.parse(own[seed].cell).ops
         assert "largest weight on" not in made.caption
     assert 0.05 < min(margins["darts"]) <= max(margins["darts"]) < 0.2 < 0.3 < min(margins["stc"])

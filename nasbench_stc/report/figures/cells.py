@@ -7,35 +7,36 @@ node sums what its edges bring.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from nasbench_stc import seeds
-from nasbench_stc.report import style
+from nasbench_stc.report import statistics, style
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.groups import chosen
 from nasbench_stc.report.inputs import Inputs
-from nasbench_stc.runs import Record
+from nasbench_stc.report.registry import Maker
 from nasbench_stc.space import EDGES, NONE, NUM_NODES, OPS, Cell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 SCORE = "cifar10-test"
 """The accuracy that stands above a cell."""
 PANELS = 6
 """Cells drawn, at most."""
 
-_COLUMNS = 2
-_ROW = 1.2  # inches
+_COLUMNS, _ROW = 2, 1.2  # of panels; inches of one
 _LONGEST = 24  # characters of a title's line; of more seeds only the number is said
 _PLACES = ((0.0, 0.0), (1.6, 0.75), (1.6, -0.45), (3.2, 0.0))  # of the nodes: no two edges cross
 _BENDS = {(0, 3): 0.6}  # of the edge that passes below; the others are straight
 _VIEW = (-0.2, 3.4), (-1.05, 0.97)  # x and y limits
 _NODE = 11  # points across
 _HEAD = 0.33  # from the middle of a node to the blunt end of the arrows that enter it
+_WAYS = ({(0, 3)}, {(0, 1), (1, 3)}, {(0, 2), (2, 3)}, {(0, 1), (1, 2), (2, 3)})  # from a cell's input to its output
 # The eye-catching look for the operation that costs most.
 _LOOKS = {
     OPS.index(name): style.line_look(number)
@@ -43,134 +44,88 @@ _LOOKS = {
 }
 
 
-class Panel(NamedTuple):
-    """A cell, and the runs that found it or one that computes the same."""
-
-    cell: Cell
-    """The first run's."""
-    runs: Sequence[Record]
-
-    @property
-    def title(self) -> str:
-        """Seeds, the cell's index and, where the benchmark has it, its accuracy."""
-        whose = seeds.told(run.seed for run in self.runs)
-        whose = whose if len(whose) <= _LONGEST else f"{len(self.runs)} seeds"
-        alike = len({run.cell for run in self.runs}) - 1
-        index = f"cell {self.cell.index}{f' (+{alike})' * bool(alike)}"
-        scores = sorted(run.scores[SCORE] for run in self.runs if SCORE in run.scores)
-        if not scores:
-            return f"{whose}\n{index}"
-        # Cells that compute the same were trained each, and score not quite the same.
-        told = [f"{score:.2f}" for score in (scores[0], scores[-1])]
-        return f"{whose}\n{index}: {'–'.join(dict.fromkeys(told))} %"
-
-
 def build(inputs: Inputs, method: str) -> Chart:
-    """The distinct cells that the runs of `method` found.
+    """The distinct cells that the runs of `method` found: what most runs found comes first, then by seed.
 
     Raises:
         MissingRecords: there is no run of it.
     """
-    shown = chosen(inputs, method)
-    panels = _panels(shown.runs)
-    places = {run.seed: place for place, panel in enumerate(panels, 1) for run in panel.runs}
+    shown = chosen(inputs, inputs.runs, method)
+    classes = shown.runs.groupby("isomorphism_class", observed=True, sort=False)
+    panels = sorted((alike for _, alike in classes), key=len, reverse=True)
+    places = {seed: place for place, panel in enumerate(panels, 1) for seed in panel["seed"]}
     rows = tuple(
         {
-            "panel": places[run.seed] if places[run.seed] <= PANELS else None,
-            "seed": run.seed,
-            "index": Cell.parse(run.cell).index,
-            "cell": run.cell,
-            "idle_edges": " ".join(_edges(idle(Cell.parse(run.cell)))),
-            SCORE: run.scores.get(SCORE),
+            "panel": places[seed] if places[seed] <= PANELS else None,
+            "seed": seed,
+            "index": index,
+            "cell": cell,
+            "idle_edges": " ".join(f"{source}-{target}" for source, target in idle(Cell.from_index(index))),
+            SCORE: statistics.known(score),
         }
-        for run in shown.runs
+        for seed, index, cell, score in shown.runs[["seed", "cell_index", "cell", SCORE]].itertuples(index=False)
     )
-    picture = _Picture(panels[:PANELS])
-    caption = f"Cells found by {shown.told}; {_counted(panels)}.{_explained(panels[:PANELS])}{shown.left_out}"
-    return Chart(caption, rows, {**shown.described(), "distinct_cells": len(panels)}, picture.draw)
+    details = {**shown.described(), "distinct_cells": len(panels)}
+    caption = f"Cells found by {shown.group.told}; {len(panels)} distinct cell{'s' * (len(panels) > 1)}"
+    if len(panels) > PANELS:
+        caption += f", of which the {PANELS} that most runs found, then those of the first seeds, are drawn"
+    caption += ". Node 0 is the cell's input, node 3 its output; a node sums what its edges bring; `none` is not drawn."
+    panels = panels[:PANELS]
+    drawn = {_title(panel): Cell.from_index(panel["cell_index"].iloc[0]) for panel in panels}
+    if any(map(idle, drawn.values())):
+        caption += " Grey: edges whose input is all zero, or whose output does not reach node 3."
+    if any(panel["cell_index"].nunique() > 1 for panel in panels):
+        caption += " (+k): k more cells that compute the same."
+    if any(panel[SCORE].notna().any() for panel in panels):
+        name, sha256 = shown.group.benchmark
+        caption += f" Percent: {SCORE} accuracy in {name} (sha256 {sha256[:12]}); nothing is chosen by it."
+    return Chart(caption + shown.left_out, rows, details, partial(_draw, drawn))
 
 
 def live(cell: Cell) -> list[tuple[int, int]]:
-    """The edges that take part in the output: what comes in is not all zero, and a path leads on to the output."""
-    edges = [edge for edge, op in zip(EDGES, cell.ops, strict=True) if op != NONE]
-    fed, needed = {0}, {NUM_NODES - 1}
-    for source, target in edges:  # EDGES go from node to node, so that a node's own inputs come before what it feeds
-        if source in fed:
-            fed.add(target)
-    for source, target in reversed(edges):
-        if target in needed:
-            needed.add(source)
-    return [(source, target) for source, target in edges if source in fed and target in needed]
+    """The edges that take part in the output: those on a way from the cell's input to its output without `none`."""
+    there = {edge for edge, op in zip(EDGES, cell.ops, strict=True) if op != NONE}
+    return [edge for edge in EDGES if any(edge in way and way <= there for way in _WAYS)]
 
 
 def idle(cell: Cell) -> list[tuple[int, int]]:
     """The edges that have an operation and take no part in the output."""
-    used = live(cell)
-    return [edge for edge, op in zip(EDGES, cell.ops, strict=True) if op != NONE and edge not in used]
+    return [edge for edge, op in zip(EDGES, cell.ops, strict=True) if op != NONE and edge not in live(cell)]
 
 
-def _panels(runs: Sequence[Record]) -> list[Panel]:
-    """One for each isomorphism class: what most runs found comes first, then by seed."""
-    classes: dict[str, list[Record]] = {}
-    for run in runs:
-        classes.setdefault(Cell.parse(run.cell).isomorphism_class, []).append(run)
-    panels = [Panel(Cell.parse(alike[0].cell), alike) for alike in classes.values()]
-    return sorted(panels, key=lambda panel: -len(panel.runs))
+def _title(panel: DataFrame) -> str:
+    """Seeds, the first run's cell and, where the benchmark has it, its accuracy."""
+    whose = seeds.told(panel["seed"])
+    whose = whose if len(whose) <= _LONGEST else f"{len(panel)} seeds"
+    alike = panel["cell_index"].nunique() - 1
+    title = f"{whose}\ncell {panel['cell_index'].iloc[0]}{f' (+{alike})' * bool(alike)}"
+    # Cells that compute the same were trained each, and score not quite the same.
+    scores = [f"{score:.2f}" for score in panel[SCORE].agg(["min", "max"]).dropna()]
+    return f"{title}: {'–'.join(dict.fromkeys(scores))} %" if scores else title
 
 
-def _edges(edges: Iterable[tuple[int, int]]) -> list[str]:
-    return [f"{source}-{target}" for source, target in edges]
+def _draw(panels: Mapping[str, Cell]) -> Figure:
+    """By their titles."""
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-
-def _counted(panels: Sequence[Panel]) -> str:
-    number = f"{len(panels)} distinct cell{'s' * (len(panels) > 1)}"
-    if len(panels) <= PANELS:
-        return number
-    return f"{number}, of which the {PANELS} that most runs found, then those of the first seeds, are drawn"
-
-
-def _explained(panels: Sequence[Panel]) -> str:
-    told = " Node 0 is the cell's input, node 3 its output; a node sums what its edges bring; `none` is not drawn."
-    if any(idle(panel.cell) for panel in panels):
-        told += " Grey: edges whose input is all zero, or whose output does not reach node 3."
-    if any(len({run.cell for run in panel.runs}) > 1 for panel in panels):
-        told += " (+k): k more cells that compute the same."
-    scored = [run for panel in panels for run in panel.runs if SCORE in run.scores]
-    if scored:
-        benchmark = scored[0].benchmark
-        source = f"{benchmark['name']} (sha256 {benchmark['sha256'][:12]})"
-        told += f" Percent: {SCORE} accuracy in {source}; nothing is chosen by it."
-    return told
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """What is on the figure."""
-
-    panels: Sequence[Panel]
-
-    def draw(self) -> Figure:
-        """The figure."""
-        from matplotlib.figure import Figure
-        from matplotlib.lines import Line2D
-
-        columns = min(_COLUMNS, len(self.panels))
-        rows = math.ceil(len(self.panels) / columns)
-        with style.context():
-            figure = Figure(layout="constrained")
-            grid = list(figure.subplots(rows, columns, squeeze=False).flat)
-            for axes in grid:
-                axes.set_axis_off()
-            for axes, panel in zip(grid, self.panels, strict=False):
-                axes.set_title(panel.title, fontsize=7)
-                _draw_cell(axes, panel.cell)
-            lines = [
-                Line2D([], [], linestyle=pattern, color=colour, label=style.OP_LABELS[OPS[op]])
-                for op, (pattern, colour) in _LOOKS.items()
-            ]
-            legend = style.legend_below(figure, lines, ())
-            figure.set_size_inches(style.COLUMN_WIDTH, _ROW * rows + style.LEGEND_ROW * legend)
-        return figure
+    columns = min(_COLUMNS, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    with style.context():
+        figure = Figure(layout="constrained")
+        grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+        for axes in grid:
+            axes.set_axis_off()
+        for axes, (title, cell) in zip(grid, panels.items(), strict=False):
+            axes.set_title(title, fontsize=7)
+            _draw_cell(axes, cell)
+        lines = [
+            Line2D([], [], linestyle=pattern, color=colour, label=style.OP_LABELS[OPS[op]])
+            for op, (pattern, colour) in _LOOKS.items()
+        ]
+        legend = style.legend_below(figure, lines, ())
+        figure.set_size_inches(style.COLUMN_WIDTH, _ROW * rows + style.LEGEND_ROW * legend)
+    return figure
 
 
 def _draw_cell(axes: Axes, cell: Cell) -> None:
@@ -183,9 +138,7 @@ def _draw_cell(axes: Axes, cell: Cell) -> None:
     busy = {0, NUM_NODES - 1, *(node for edge in used for node in edge)}
     for node, place in enumerate(_PLACES):
         colour = style.BLACK if node in busy else style.GREY
-        axes.plot(
-            *place, "o", color="white", markersize=_NODE, markeredgecolor=colour, markeredgewidth=0.8, clip_on=False
-        )
+        axes.plot(*place, "o", color="white", ms=_NODE, markeredgecolor=colour, markeredgewidth=0.8, clip_on=False)
         axes.text(*place, str(node), color=colour, fontsize=6.5, ha="center", va="center_baseline")
 
 
@@ -195,31 +148,24 @@ def _draw_edge(axes: Axes, edge: tuple[int, int], pattern: Any, colour: str) -> 
 
     (x, y), (to_x, to_y) = (_PLACES[node] for node in edge)
     bend = _BENDS.get(edge, 0.0)
-    line = FancyArrowPatch(
-        (x, y),
-        (to_x, to_y),
-        connectionstyle=f"arc3,rad={bend}",
-        arrowstyle="-",
-        linestyle=pattern,
-        capstyle="butt",  # round ones, the default of arrows, fill the gaps of a pattern
-        shrinkA=_NODE / 2,
-        shrinkB=_NODE / 2 + 3,
-        linewidth=1.2,
-        color=colour,
-        label=f"{edge[0]}-{edge[1]}",
-    )
+    line = {
+        "arrowstyle": "-",
+        "connectionstyle": f"arc3,rad={bend}",
+        "linestyle": pattern,
+        "capstyle": "butt",  # round ones, the default of arrows, fill the gaps of a pattern
+        "shrinkB": _NODE / 2 + 3,
+        "label": f"{edge[0]}-{edge[1]}",
+    }
     # It arrives from where the curve has its control point.
-    from_x, from_y = (x + to_x) / 2 + bend * (to_y - y), (y + to_y) / 2 - bend * (to_x - x)
-    part = _HEAD / math.hypot(from_x - to_x, from_y - to_y)
-    head = FancyArrowPatch(
-        (to_x + part * (from_x - to_x), to_y + part * (from_y - to_y)),
-        (to_x, to_y),
-        arrowstyle="-|>",
-        mutation_scale=6,
-        shrinkA=0,
-        shrinkB=_NODE / 2,
-        linewidth=1.2,
-        color=colour,
-    )
-    axes.add_patch(line)
-    axes.add_patch(head)
+    across, up = (x - to_x) / 2 + bend * (to_y - y), (y - to_y) / 2 - bend * (to_x - x)
+    part = _HEAD / math.hypot(across, up)
+    blunt = (to_x + part * across, to_y + part * up)
+    head = {"arrowstyle": "-|>", "mutation_scale": 6, "shrinkB": _NODE / 2}
+    for start, shrink, look in (((x, y), _NODE / 2, line), (blunt, 0, head)):
+        axes.add_patch(FancyArrowPatch(start, (to_x, to_y), shrinkA=shrink, linewidth=1.2, color=colour, **look))
+
+
+FIGURES = {
+    "2": Maker("cells that DARTS found", partial(build, method="darts")),
+    "10": Maker("cells that STC-NAS found", partial(build, method="stc")),
+}

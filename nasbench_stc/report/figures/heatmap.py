@@ -7,7 +7,7 @@ an edge stands out, for the cell keeps nothing of the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from nasbench_stc import seeds
 from nasbench_stc.errors import DataError
-from nasbench_stc.report import statistics, style
+from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart
+from nasbench_stc.report.frames import ALPHA
 from nasbench_stc.report.groups import chosen
 from nasbench_stc.report.inputs import Inputs
-from nasbench_stc.runs import Record
+from nasbench_stc.report.registry import Maker
 from nasbench_stc.space import EDGES, OPS, Cell
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
@@ -36,49 +36,27 @@ _DARK = 0.56  # share of the scale below which its colours are darker than white
 _BARE, _PANEL = 0.35, 1.05  # inches: of a figure without panels, and of a panel
 
 
-class Activation(NamedTuple):
-    """What makes alpha weights."""
-
-    name: str
-    of: Callable[[Floats], Floats]
-    scale: str
-    """In which the weights, and so their margins, are; not the same for all."""
-
-
 def softmax(alpha: Floats) -> Floats:
-    """Of each row."""
-    powers = np.exp(alpha - alpha.max(axis=1, keepdims=True))
-    weights: Floats = powers / powers.sum(axis=1, keepdims=True)
+    """Along the last axis."""
+    powers = np.exp(alpha - alpha.max(axis=-1, keepdims=True))
+    weights: Floats = powers / powers.sum(axis=-1, keepdims=True)
     return weights
 
 
-ACTIVATIONS: Mapping[str, Activation] = {
-    "softmax": Activation("softmax(α)", softmax, "those of an edge sum to 1"),
-    "relu": Activation("ReLU(α)", lambda alpha: np.maximum(alpha, 0), "each from 0 to 1"),
-    "sigmoid": Activation("sigmoid(α)", lambda alpha: 1 / (1 + np.exp(-alpha)), "each from 0 to 1"),
+ACTIVATIONS: Mapping[str, tuple[str, Callable[[Floats], Floats], str]] = {
+    "softmax": ("softmax(α)", softmax, "those of an edge sum to 1"),
+    "relu": ("ReLU(α)", lambda alpha: np.maximum(alpha, 0), "each from 0 to 1"),
+    "sigmoid": ("sigmoid(α)", lambda alpha: 1 / (1 + np.exp(-alpha)), "each from 0 to 1"),
 }
-"""By the name that the setting `activation` of STC-NAS has."""
+"""By the setting `activation` of STC-NAS what makes alpha weights: its name, itself, and the scale of the weights."""
 
 
 class Panel(NamedTuple):
-    """The weights at the end of a run."""
-
-    run: Record
-    alpha: Floats
+    seed: int
+    margin: float
     weights: Floats
-    """Rows in the order of `EDGES`, columns in that of `OPS`; so has alpha."""
-
-    @property
-    def margin(self) -> float:
-        """The largest weight minus the second largest, the mean over edges."""
-        ordered = np.sort(self.weights, axis=1)
-        return float((ordered[:, -1] - ordered[:, -2]).mean())
-
-    @property
-    def outweighed(self) -> int:
-        """Edges whose operation in the resulting cell has not the largest weight."""
-        own = self.weights[np.arange(len(EDGES)), Cell.parse(self.run.cell).ops]
-        return int((own < self.weights.max(axis=1)).sum())
+    """Rows in the order of `EDGES`, columns in that of `OPS`; so has `in_cell`."""
+    in_cell: NDArray[np.bool_]
 
 
 def build(inputs: Inputs, method: str) -> Chart:
@@ -86,109 +64,77 @@ def build(inputs: Inputs, method: str) -> Chart:
 
     Raises:
         MissingRecords: there is no run of it.
+        DataError: what makes alpha weights in these runs is not known here.
     """
-    kept = [record for record in inputs.records if record.trajectory and "alpha" in record.trajectory[-1]]
-    shown = chosen(replace(inputs, records=kept), method)
+    ends = inputs.trajectories.groupby(["path", "seed"], observed=True).tail(1)[["path", "seed", *ALPHA]]
+    shown = chosen(inputs, inputs.runs.merge(ends.dropna(), on=["path", "seed"]), method)
+    runs = shown.runs
     usual, equation = _OWN[method]
-    own = str(shown.group.first.settings["method"].get("activation", usual))
+    own = str(shown.group.settings["method"].get("activation", usual))
     if own not in ACTIVATIONS:
         raise DataError(f"runs of {method} whose activation is {own!r}: this version knows {', '.join(ACTIVATIONS)}")
-    activation = ACTIVATIONS[own]
-    source = equation if own == usual else f"in place of {ACTIVATIONS[usual].name} in {equation}"
-    panels = [_panel(run, activation) for run in shown.runs]
-    details = {
-        **shown.described(),
-        "weight": activation.name,
-        "margins": {str(panel.run.seed): round(panel.margin, 6) for panel in panels},
-    }
-    caption = (
-        f"{activation.name}, {source}: the weights of operations ({activation.scale}) at the end of {shown.told}"
-        f"{_drawn(panels)}. {_margins(panels)} Framed: the operation in the resulting cell.{_outweighed(panels)}"
-        f"{shown.left_out}"
-    )
-    picture = _Picture(panels[:PANELS], activation.name)
-    return Chart(caption, tuple(row for panel in panels for row in _rows(panel)), details, picture.draw)
-
-
-def _panel(run: Record, activation: Activation) -> Panel:
-    alpha = np.array(run.trajectory[-1]["alpha"], dtype=np.float64)
-    return Panel(run, alpha, activation.of(alpha))
-
-
-def _rows(panel: Panel) -> list[dict[str, object]]:
-    """One for each operation of each edge."""
-    ops = Cell.parse(panel.run.cell).ops
-    return [
+    weight, activation, scale = ACTIVATIONS[own]
+    alpha = runs[list(ALPHA)].to_numpy().reshape(-1, len(EDGES), len(OPS))
+    weights = activation(alpha)
+    in_cell = np.array([np.equal.outer(Cell.parse(cell).ops, range(len(OPS))) for cell in runs["cell"]])
+    *_, second, first = np.moveaxis(np.sort(weights, axis=2), 2, 0)
+    margins = (first - second).mean(axis=1)
+    outweighed = int((np.where(in_cell, weights, 0).sum(axis=2) < first).sum())
+    rows = tuple(
         {
-            "seed": panel.run.seed,
-            "edge": f"{source}-{target}",
-            "operation": name,
-            "alpha": float(panel.alpha[edge, op]),
-            "weight": round(float(panel.weights[edge, op]), 6),
-            "in_cell": ops[edge] == op,
+            "seed": int(runs["seed"].iloc[run]),
+            "edge": "{}-{}".format(*EDGES[edge]),
+            "operation": OPS[op],
+            "alpha": float(value),
+            "weight": round(float(weights[run, edge, op]), 6),
+            "in_cell": bool(in_cell[run, edge, op]),
         }
-        for edge, (source, target) in enumerate(EDGES)
-        for op, name in enumerate(OPS)
-    ]
+        for (run, edge, op), value in np.ndenumerate(alpha)
+    )
+    source = equation if own == usual else f"in place of {ACTIVATIONS[usual][0]} in {equation}"
+    caption = f"{weight}, {source}: the weights of operations ({scale}) at the end of {shown.group.told}"
+    if len(runs) > PANELS:
+        caption += f", of which {seeds.told(runs['seed'].head(PANELS))} are drawn"
+    caption += f". Margin, the mean over edges of the largest minus the second largest weight: {margins.mean():.3f}"
+    if len(runs) > 1:
+        caption += f" (mean of n={len(runs)}; {margins.min():.3f} to {margins.max():.3f})"
+    caption += ". Framed: the operation in the resulting cell."
+    if outweighed:
+        caption += f" It does not have the largest weight on {outweighed} of {len(runs) * len(EDGES)} edges."
+    told = {str(seed): round(float(margin), 6) for seed, margin in zip(runs["seed"], margins, strict=True)}
+    details = {**shown.described(), "weight": weight, "margins": told}
+    panels = list(map(Panel, runs["seed"], margins, weights, in_cell))[:PANELS]
+    return Chart(caption + shown.left_out, rows, details, partial(_draw, panels, weight))
 
 
-def _drawn(panels: Sequence[Panel]) -> str:
-    if len(panels) <= PANELS:
-        return ""
-    return f", of which {seeds.told(panel.run.seed for panel in panels[:PANELS])} are drawn"
-
-
-def _margins(panels: Sequence[Panel]) -> str:
-    margins = [panel.margin for panel in panels]
-    told = f"Margin, the mean over edges of the largest minus the second largest weight: {statistics.mean(margins):.3f}"
-    return f"{told} (mean of n={len(margins)}; {min(margins):.3f} to {max(margins):.3f})." if panels[1:] else f"{told}."
-
-
-def _outweighed(panels: Sequence[Panel]) -> str:
-    number = sum(panel.outweighed for panel in panels)
-    if not number:
-        return ""
-    return f" It does not have the largest weight on {number} of {len(panels) * len(EDGES)} edges."
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """What is on the figure."""
-
-    panels: Sequence[Panel]
-    weight: str
-
-    def draw(self) -> Figure:
-        """The figure."""
-        from matplotlib.figure import Figure
-
-        height = _BARE + _PANEL * len(self.panels)
-        # From 0 to 1 in both figures, so that one colour is one weight in both.
-        top = max(1.0, *(float(panel.weights.max()) for panel in self.panels))
-        with style.context():
-            figure = Figure(figsize=(style.COLUMN_WIDTH, height), layout="constrained")
-            columns = figure.subplots(len(self.panels), sharex=True, squeeze=False)[:, 0]
-            for axes, panel in zip(columns, self.panels, strict=True):
-                axes.set_title(f"seed {panel.run.seed}, margin {panel.margin:.2f}")
-                image = axes.imshow(panel.weights, cmap="cividis", vmin=0, vmax=top, aspect="auto")
-                _write(axes, panel, top)
-            columns[-1].set_xticks(range(len(OPS)), [style.OP_LABELS[name] for name in OPS], fontsize=6.5)
-            bar = figure.colorbar(image, ax=list(columns), label=self.weight, aspect=15 * len(self.panels), pad=0.02)
-            bar.outline.set_visible(False)
-        return figure
-
-
-def _write(axes: Axes, panel: Panel, top: float) -> None:
-    """The numbers, and a frame around what results."""
+def _draw(panels: Sequence[Panel], weight: str) -> Figure:
+    from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
-    axes.set_yticks(range(len(EDGES)), [f"{source}→{target}" for source, target in EDGES])
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    in_cell = Cell.parse(panel.run.cell).ops
-    for (edge, op), weight in np.ndenumerate(panel.weights):
-        colour = "white" if weight < _DARK * top else style.BLACK
-        axes.text(op, edge, f"{weight:.2f}", color=colour, fontsize=6.5, ha="center", va="center_baseline")
-        if in_cell[edge] == op:
-            frame = Rectangle((op - 0.45, edge - 0.42), 0.9, 0.84, fill=False, edgecolor=colour, linewidth=1)
-            axes.add_patch(frame)
+    # From 0 to 1 in both figures, so that one colour is one weight in both.
+    top = max(1.0, *(float(panel.weights.max()) for panel in panels))
+    with style.context():
+        figure = Figure(figsize=(style.COLUMN_WIDTH, _BARE + _PANEL * len(panels)), layout="constrained")
+        columns = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+        for axes, panel in zip(columns, panels, strict=True):
+            axes.set_title(f"seed {panel.seed}, margin {panel.margin:.2f}")
+            image = axes.imshow(panel.weights, cmap="cividis", vmin=0, vmax=top, aspect="auto")
+            axes.set_yticks(range(len(EDGES)), [f"{source}→{target}" for source, target in EDGES])
+            axes.tick_params(length=0)
+            axes.spines[:].set_visible(False)
+            for (edge, op), value in np.ndenumerate(panel.weights):
+                colour = "white" if value < _DARK * top else style.BLACK
+                axes.text(op, edge, f"{value:.2f}", color=colour, fontsize=6.5, ha="center", va="center_baseline")
+                if panel.in_cell[edge, op]:
+                    frame = Rectangle((op - 0.45, edge - 0.42), 0.9, 0.84, fill=False, edgecolor=colour, linewidth=1)
+                    axes.add_patch(frame)
+        columns[-1].set_xticks(range(len(OPS)), [style.OP_LABELS[name] for name in OPS], fontsize=6.5)
+        bar = figure.colorbar(image, ax=list(columns), label=weight, aspect=15 * len(panels), pad=0.02)
+        bar.outline.set_visible(False)
+    return figure
+
+
+FIGURES = {
+    "3": Maker("weights of operations at the end of DARTS", partial(build, method="darts")),
+    "9": Maker("weights of operations at the end of STC-NAS", partial(build, method="stc")),
+}
