@@ -31,7 +31,6 @@ from nasbench_stc.benchmark.base import QUANTITIES, Benchmark, Key
 from nasbench_stc.benchmark.columnar import Description, column_name, curve_name
 from nasbench_stc.benchmark.import_sources import STATE, Source, open_source
 from nasbench_stc.benchmark.official import CALLS, OfficialBenchmark
-from nasbench_stc.benchmark.table import TableBenchmark
 from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.space import NUM_CELLS, all_cells
 
@@ -126,7 +125,7 @@ def _make(source: Source, target: Path, on_cell: OnCell) -> Description:
         },
     )
     about.write(partial)
-    about = replace(about, verified=_verify(columnar.open_table(partial), source))
+    about = replace(about, verified=_verify(partial, source))
     about.write(partial)
     for name in (_PROGRESS, _IDENTITY):
         (partial / name).unlink()
@@ -281,33 +280,34 @@ class _Writer:
     def _begin(self, path: Path, value: Any) -> None:
         """A column in which nothing was run yet, on disk whole or not at all."""
         shape = (NUM_CELLS, *np.shape(value))
-        content = io.BytesIO()
-        np.save(content, np.full(shape, np.nan, np.float32 if np.ndim(value) else np.float64))
-        files.write_atomic(path, content.getvalue())
+        with files.replacing(path) as file:  # it goes to disk as it is: up to 12.5 MB, no copy beside it
+            np.save(file, np.full(shape, np.nan, np.float32 if np.ndim(value) else np.float64))
 
 
-def _verify(table: TableBenchmark, source: Source) -> dict[str, Any]:
-    """Look some cells up in table and API, everything that either may hold.
+def _verify(folder: Path, source: Source) -> dict[str, Any]:
+    """Look some cells up in the table in `folder` and in the API, everything that either may hold.
 
     Raises:
         RunError: they differ.
     """
     cells, api = source.sample()
     official_one = OfficialBenchmark(source.name, "", source.path, "", api)
-    keys = sorted({*table.holds(), *official_one.holds()}, key=str)
+    keys = sorted({*columnar.open_table(folder).holds(), *official_one.holds()}, key=str)
     compared = 0
-    for index, key, quantity in itertools.product(cells, keys, QUANTITIES):
-        per_epoch = (1, (key.epochs or 2) // 2) if quantity in _CURVES else ()
-        for at_epoch in (None, *per_epoch):
-            ours, theirs = (_answer(bench, index, key, quantity, at_epoch) for bench in (table, official_one))
-            close = np.isclose(ours, theirs, rtol=1e-6, atol=0) if at_epoch else ours == theirs
-            if not (close or np.isnan([ours, theirs]).all()):
-                when = f" after {at_epoch} epochs" if at_epoch else ""
-                raise RunError(
-                    f"{source.path}: of cell {index}, {source.package} has the {quantity} {theirs} of {key}{when}, the "
-                    f"table made of it {ours}. This should not be: please report it"
-                )
-            compared += not np.isnan(ours)
+    for key in keys:
+        table = columnar.open_table(folder)  # anew: it keeps all columns mapped that it was asked for
+        for index, quantity in itertools.product(cells, QUANTITIES):
+            per_epoch = (1, (key.epochs or 2) // 2) if quantity in _CURVES else ()
+            for at_epoch in (None, *per_epoch):
+                ours, theirs = (_answer(bench, index, key, quantity, at_epoch) for bench in (table, official_one))
+                close = np.isclose(ours, theirs, rtol=1e-6, atol=0) if at_epoch else ours == theirs
+                if not (close or np.isnan([ours, theirs]).all()):
+                    when = f" after {at_epoch} epochs" if at_epoch else ""
+                    raise RunError(
+                        f"{source.path}: of cell {index}, {source.package} has the {quantity} {theirs} of {key}{when}, "
+                        f"the table made of it {ours}. This should not be: please report it"
+                    )
+                compared += not np.isnan(ours)
     return {"cells": cells, "numbers": compared, "api": source.package}
 
 
