@@ -20,7 +20,7 @@ from nasbench_stc.engine.simulation import Incumbent, Run
 from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.runs import SimulatedRun, read_all, simulated
 from nasbench_stc.runs import simulate as runner
-from nasbench_stc.runs.simulate import missing, plan, run_many
+from nasbench_stc.runs.simulate import plan, run_many
 from nasbench_stc.space import NUM_CELLS, Cell
 
 BUDGET = {"budget": 3000}
@@ -152,15 +152,18 @@ def test_more_seeds_extend_the_file_and_leave_old_runs_alone(todo, timed, tmp_pa
     first = run_many(todo, timed, range(4, 8), tmp_path)
     seen = []
     monkeypatch.setattr(runner, "simulate", lambda *args, own=runner.simulate: seen.append(args[4]) or own(*args))
-    assert missing(todo, range(10), tmp_path) == [0, 1, 2, 3, 8, 9]
-    both = run_many(todo, timed, range(10), tmp_path)
+    told = []
+    both = run_many(todo, timed, range(10), tmp_path, on_run=lambda *call: told.append(call))
+    assert told[0] == (0, 6, 0)
+    assert told[-1] == (6, 6, 0)
     assert seen == [0, 1, 2, 3, 8, 9]
     assert {seed: both.runs()[seed] for seed in range(4, 8)} == first.runs()
     assert [session["seeds"] for session in both.sessions] == [[4, 5, 6, 7], [0, 1, 2, 3, 8, 9]]
     assert both.sessions[0] == first.sessions[0]
-    assert missing(todo, range(10), tmp_path) == []
+    told.clear()
     before = path_of(tmp_path).read_bytes()
-    assert run_many(todo, timed, range(10), tmp_path) == both
+    assert run_many(todo, timed, range(10), tmp_path, on_run=lambda *call: told.append(call)) == both
+    assert told == [(0, 0, 0)]
     assert len(seen) == 6
     assert path_of(tmp_path).read_bytes() == before
     at_once = run_many(todo, timed, range(10), None)

@@ -19,8 +19,8 @@ _EVERY = 20.0  # seconds between two lines on simulated runs where there is no t
 
 
 @contextmanager
-def runs_bar(console: Console, name: str, kept: int, runs: int) -> Iterator[Callable[[int, int, int], None]]:
-    """A bar over the simulated runs of a method, of which some are kept from before; gives what moves it (`OnRun`)."""
+def runs_bar(console: Console, name: str, runs: int) -> Iterator[Callable[[int, int, int], None]]:
+    """A bar over the simulated runs of a method; gives what moves it (`OnRun`), and says first how many are kept."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -33,16 +33,21 @@ def runs_bar(console: Console, name: str, kept: int, runs: int) -> Iterator[Call
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     left = (TextColumn("left"), TimeRemainingColumn())
     spoken = time.monotonic()
+    kept = -1  # until the first call
     with Progress(*columns, *left, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(name, total=runs, completed=kept)
+        task = progress.add_task(name, total=runs)
 
         def on_run(done: int, of: int, scores: int) -> None:
-            nonlocal spoken
+            nonlocal spoken, kept
+            first, kept = kept < 0, runs - of
+            if first and kept:
+                many = f"{runs} run{'s' * (runs > 1)}"
+                console.print(f"{name}: {kept} of {many} done before and kept (--no-resume runs them again)")
             at = f"{name}, {scores} scores" if scores else name
-            progress.update(task, description=at, completed=kept + done, total=kept + of)
+            progress.update(task, description=at, completed=kept + done)
             if not console.is_terminal and time.monotonic() - spoken > _EVERY:
                 spoken = time.monotonic()
-                console.print(f"{at}: run {kept + done + 1} of {kept + of}", markup=False)
+                console.print(f"{at}: run {kept + done + 1} of {runs}", markup=False)
 
         yield on_run
 

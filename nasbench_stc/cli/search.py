@@ -195,10 +195,7 @@ def _simulate(
     console.print(f"[bold]{name}[/bold] on {todo.dataset}, protocol [bold]{todo.protocol}[/bold]: {about}")
     told = f"told: {todo.oracle.about}" if todo.oracle else f"scores on device {todo.device}"
     console.print(f"{runs} {_budget(todo)}; {told}; benchmark {opened.name}; record in {out / todo.folder_name}/")
-    kept = len(seeds) - len(simulate.missing(todo, seeds, out)) if resume else 0
-    if kept:
-        console.print(f"{name}: {kept} of {runs} done before and kept (--no-resume runs them again)")
-    with runs_bar(console, name, kept, len(seeds)) as on_run:
+    with runs_bar(console, name, len(seeds)) as on_run:
         return simulate.run_many(todo, opened, seeds, out, data_dir, resume, on_run).records(seeds)
 
 

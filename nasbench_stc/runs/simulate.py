@@ -38,7 +38,8 @@ PROTOCOLS = {
 """By kind of method: the protocols that it knows, and what each is. The first is what `auto` means."""
 
 OnRun = Callable[[int, int, int], None]
-"""Called with (runs done, runs, scores in the one that goes on): after each run, and after each training-free score."""
+"""Called with (runs done, runs, scores in the one that goes on): after each run, and after each training-free score.
+The first call, before the first run, has as `runs` how many are not kept from before."""
 _EVERY = 10.0  # seconds between two writes of the record
 
 
@@ -170,13 +171,6 @@ def run_many(
     folder = out / todo.folder_name
     with locked(folder):
         return _run_in(folder, todo, benchmark, seeds, data_dir, resume, on_run)
-
-
-def missing(todo: SimulatedPlan, seeds: Sequence[int], out: Path | None) -> list[int]:
-    """Those of the seeds of which there is no run below `out`."""
-    path = None if out is None else out / todo.folder_name / simulated.FILE_NAME
-    kept = simulated.read(path).seeds if path is not None and path.exists() else []
-    return [seed for seed in seeds if seed not in set(kept)]
 
 
 def _run_in(
