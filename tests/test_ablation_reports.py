@@ -69,7 +69,7 @@ def test_table_7_shows_each_arm_beside_the_printed_one() -> None:
 def test_a_change_below_the_noise_of_retraining_is_marked() -> None:
     records = [run(seed, {"lambda_end": 0.0}, 90.0 + 0.2) for seed in range(3)] + [run(seed, None) for seed in range(3)]
     change = by_arm(make_table(7, Inputs.of(records)))["0"]["change"]
-    assert change.mean == pytest.approx(0.2) and change.indistinct  # every seed alike, but below 0.21
+    assert change.mean == pytest.approx(0.2) and change.indistinct  # every seed alike, but below 0.25
     records = [run(seed, {"lambda_end": 0.0}, 90.0 + 0.3) for seed in range(3)] + [run(seed, None) for seed in range(3)]
     assert not by_arm(make_table(7, Inputs.of(records)))["0"]["change"].indistinct
 
