@@ -14,7 +14,7 @@ BENCH := KINETO_LOG_LEVEL=99 TORCH_CPP_LOG_LEVEL=ERROR $(BIN)/python benchmarks
 demo: .venv/demo
 	$(BIN)/stc-bench search --dataset digits --seeds 3 --out $(DEMO_OUT)
 	$(BIN)/stc-bench search --method rs,rea,ls --seeds 500 --benchmark analog --out $(DEMO_OUT)
-	$(BIN)/stc-bench report --table 6 --results $(DEMO_OUT)
+	$(BIN)/stc-bench report --results $(DEMO_OUT)
 	$(BIN)/stc-bench report --all --results $(DEMO_OUT) --out $(DEMO_OUT)/report.html
 	@echo
 	@echo "Every table and figure of these records, on one page: $(DEMO_OUT)/report.html"
