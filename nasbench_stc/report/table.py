@@ -20,6 +20,10 @@ INDISTINCT = "≈"
 """Marks a difference that cannot be told from none."""
 
 
+MEANS = "mean±standard deviation (ddof=0) over n searches (±half the width of the mean's 95 % t-interval)"
+"""Of captions: what `Spread.over` is shown as."""
+
+
 @dataclass(frozen=True)
 class Spread:
     """A mean over runs and how far they lie apart."""

@@ -267,7 +267,8 @@ def _page(table: Table) -> str:
 def html_part(table: Table) -> str:
     """The table with its caption; notes and what else there is to say are folded below."""
     frame = _texts(table, table.columns, "<sup>{}</sup>", '<span class="section">{}</span>', escape)
-    body = _styled(frame, table.columns).format_index(escape, axis=1).to_html(cell_ids=False)
+    body = _styled(frame, table.columns).format_index(escape, axis=1).to_html()
+    body = re.sub(r' id="T_[^"]*"', "", body)  # drawn at random: the same table would be another text each time
     notes = [f"<p><sup>{mark}</sup> {document.text(note)}</p>" for note, mark in table.marks().items()]
     notes += [f"<p>{document.text(sentence)}</p>" for sentence in table.more]
     folded = f"<details><summary>Notes on rows and sources</summary>{''.join(notes)}</details>" if notes else ""
