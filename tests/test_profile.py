@@ -23,7 +23,8 @@ from nasbench_stc.engine.cost import StepCost
 from nasbench_stc.errors import DataError, RunError
 from nasbench_stc.methods import load as load_method
 from nasbench_stc.methods import of_kind
-from nasbench_stc.report import FORMATS, Inputs, make_table, published, render, table3
+from nasbench_stc.report import FORMATS, Inputs, make_table, published, render
+from nasbench_stc.report.tables import table3
 from nasbench_stc.runs import profile, sweep
 from nasbench_stc.runs.profile import SUBNET, Point, Profile
 from nasbench_stc.space import NONE, OPS, flops
@@ -315,7 +316,8 @@ def test_growth_that_is_not_as_claimed_is_named() -> None:
 
 
 def test_the_caption_says_how_it_was_measured() -> None:
-    caption = " ".join(make_table(3, Inputs.of(profiles=[usual()])).caption)
+    table = make_table(3, Inputs.of(profiles=[usual()]))
+    caption = " ".join((*table.caption, *table.more))
     for phrase in ("EXTRAPOLATED", "profiler", "allocator", "3.65 at L=17, 2.81 at L=5", "1.91 at L=17", "V100"):
         assert phrase in caption
     assert "5.2 times the memory and 5.3 times the days at L=8" in caption
@@ -346,7 +348,7 @@ def test_the_commands_meet(tiny: tuple[Profile, Path]) -> None:
         "import sys; from nasbench_stc.cli.main import cli; cli(sys.argv[1:], standalone_mode=False); "
         "sys.exit('torch' in sys.modules)"
     )
-    args = ["report", "--table", "3", "--results", str(tiny[1].parent)]
+    args = ["report", "--table", "3", "--notes", "--results", str(tiny[1].parent)]
     done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
     assert "Ours, L=5" in done.stdout and "8x8" in done.stdout
     assert any(line.split()[:1] == ["SETN"] and "O(T)+O(nT)" in line for line in done.stdout.splitlines())

@@ -6,25 +6,23 @@ cell under its supernet, on validation images; evaluation: what the benchmark sa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nasbench_stc.report import statistics, style
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.groups import distinct_cells
 from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.published import load_rows
-from nasbench_stc.report.studies import Study, about, missing, required
-from nasbench_stc.runs import Record
+from nasbench_stc.report.registry import Maker
+from nasbench_stc.report.studies import about, missing, required
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_HEIGHT = 2.1  # inches
+    from pandas import DataFrame
 
 
 def build(inputs: Inputs) -> Chart:
@@ -34,111 +32,81 @@ def build(inputs: Inputs) -> Chart:
         MissingRecords: no run in a smaller network is there, or no two in either.
     """
     found = required(inputs, "depth")
-    study = found[0]
-    panels = [panel for arm, records in study.arms if (panel := _panel(study, _network(records), records)) is not None]
+    study, score = found[0], found[0].score
+    panels = [_ranked(runs.dropna(subset=score), score) for _, runs in study.arms if runs[score].count() > 1]
     if not panels:  # a ranking takes two
         raise MissingRecords(*missing(inputs, "depth", found))
+    agreements = [_agreement(panel, score) for panel in panels]
     caption = (
-        f"{about(study, study.score)} Each mark is a search; across: validation accuracy of the cell found under the "
-        f"supernet's weights; up: its {study.score} in the benchmark. tau-b and its two-sided p (exact without ties). "
-        f"{' '.join(_told(panel, study) for panel in panels)} {_as_printed()}"
+        f"{about(study, score)} Each mark is a search; across: validation accuracy of the cell found under the "
+        f"supernet's weights; up: its {score} in the benchmark. tau-b, its two-sided p (exact without ties), and its "
+        "95 % percentile bootstrap interval over the n runs (1,000 resamples). "
+        f"{' '.join(_told(panel, score) for panel in panels)} {_as_printed()}"
     )
-    details = {
-        "study": study.title,
-        "benchmark_sha256": study.setting.benchmark[1],
-        "panels": [{"network": panel.name, **panel.kendall._asdict()} for panel in panels],
-    }
-    rows = tuple(row for panel in panels for row in panel.rows(study.score))
-    return Chart(caption, rows, details, _Picture(study, panels).draw, missing(inputs, "depth", found))
+    shown = ["network", "seed", "cell", "search_rank", "evaluation_rank", "search_accuracy", score]
+    rows = [row for panel in panels for row in panel[shown].to_dict("records")]
+    details = {"study": study.title, "benchmark_sha256": study.setting.sha256, "panels": agreements}
+    draw = partial(_draw, panels, agreements, score)
+    return Chart(caption, tuple(rows), details, draw, missing(inputs, "depth", found))
 
 
-@dataclass(frozen=True)
-class _Panel:
-    """The runs in one network."""
-
-    name: str
-    records: Sequence[Record]
-    search: np.ndarray[Any, np.dtype[np.float64]]
-    evaluation: np.ndarray[Any, np.dtype[np.float64]]
-
-    @cached_property
-    def kendall(self) -> statistics.Kendall:
-        """Of the search's with the evaluation's ranking."""
-        return statistics.kendall(self.search, self.evaluation)
-
-    def rows(self, score: str) -> list[Mapping[str, Any]]:
-        """A row a run, best first by the search; ranks count from 1, the best, equal ones share the mean."""
-        from scipy.stats import rankdata
-
-        ranks = [rankdata(-values) for values in (self.search, self.evaluation)]
-        return [
-            {
-                "network": self.name,
-                "seed": self.records[at].seed,
-                "cell": self.records[at].cell,
-                "search_rank": float(ranks[0][at]),
-                "evaluation_rank": float(ranks[1][at]),
-                "search_accuracy": float(self.search[at]),
-                score: float(self.evaluation[at]),
-            }
-            for at in np.argsort(ranks[0], kind="stable")
-        ]
+def _ranked(runs: DataFrame, score: str) -> DataFrame:
+    """Runs in one network, best first by the search; ranks count from 1, the best, equal ones share the mean."""
+    network = json.loads(runs["settings"].iloc[0])["protocol"]
+    return runs.assign(
+        network=f"N={network['cells_per_stage']}, C={network['channels']}",
+        search_rank=runs["supernet_accuracy"].rank(ascending=False),
+        evaluation_rank=runs[score].rank(ascending=False),
+        search_accuracy=runs["supernet_accuracy"],
+    ).sort_values("search_rank", kind="stable")
 
 
-def _panel(study: Study, name: str, records: Sequence[Record]) -> _Panel | None:
-    kept = [record for record in records if study.score in record.scores]
-    if len(kept) < 2:
-        return None
-    search = np.array([record.supernet["accuracy"] for record in kept])
-    return _Panel(name, kept, search, np.array([record.scores[study.score] for record in kept]))
+def _agreement(panel: DataFrame, score: str) -> dict[str, Any]:
+    """Kendall's tau-b of the search's with the evaluation's ranking, and its interval; None where there is none."""
+    both = panel["search_accuracy"].to_numpy(), panel[score].to_numpy()
+    low, high = statistics.kendall_interval(*both)
+    found = {**statistics.kendall(*both)._asdict(), "low": low, "high": high}
+    return {"network": panel["network"].iloc[0], **{key: statistics.known(value) for key, value in found.items()}}
 
 
-def _network(records: Sequence[Record]) -> str:
-    if not records:
-        return ""
-    engine = records[0].settings["protocol"]
-    return f"N={engine['cells_per_stage']}, C={engine['channels']}"
-
-
-def _told(panel: _Panel, study: Study) -> str:
+def _told(panel: DataFrame, score: str) -> str:
     """Ranks as the paper prints them, mean and best."""
-    ranks = ", ".join(f"{row['evaluation_rank']:g}" for row in panel.rows(study.score))
-    values, cells = panel.evaluation.tolist(), distinct_cells(panel.records)
+    ranks = ", ".join(f"{rank:g}" for rank in panel["evaluation_rank"])
+    values = panel[score]
     return (
-        f"{panel.name}: evaluation ranks in the order of the search {ranks}; mean {statistics.mean(values):.2f}"
-        f"±{statistics.std(values):.2f} (ddof=0, n={len(values)}), best {max(values):.2f}; {cells} distinct cells."
+        f"{panel['network'].iloc[0]}: evaluation ranks in the order of the search {ranks}; mean {values.mean():.2f}"
+        f"±{values.std(ddof=0):.2f} (ddof=0, n={len(panel)}), best {values.max():.2f}; "
+        f"{panel['isomorphism_class'].nunique()} distinct cells."
     )
 
 
 def _as_printed() -> str:
-    published = load_rows("figure5")
     told = []
-    for row in published.rows:
+    for row in load_rows("figure5").rows:
         found = statistics.kendall(np.arange(len(row["ranks"])), np.array(row["ranks"]))
         told.append(f"{row['network']} tau {found.tau:.3f} (printed {row['tau']}), p {found.p:.3f}")
     return f"In the paper, by its printed ranks of eight runs in another space: {'; '.join(told)}."
 
 
-@dataclass(frozen=True)
-class _Picture:
-    """What is on the figure."""
+def _draw(panels: Sequence[DataFrame], agreements: Sequence[Mapping[str, Any]], score: str) -> Figure:
+    """A panel a network, on one scale of the benchmark's accuracy."""
+    from matplotlib.figure import Figure
 
-    study: Study
-    panels: Sequence[_Panel]
+    with style.context():
+        figure = Figure(figsize=(style.COLUMN_WIDTH, 2.3), layout="constrained")
+        (row,) = figure.subplots(1, len(panels), sharey=True, squeeze=False)
+        for number, (axes, panel, found) in enumerate(zip(row, panels, agreements, strict=True)):
+            marker, colour = style.look(number)
+            axes.plot(panel["search_accuracy"], panel[score], marker, color=colour, markeredgecolor="white")
+            lines = [f"{found['network']}, n={found['n']}"]
+            if found["tau"] is not None:
+                lines.append(f"tau-b = {found['tau']:.2f}, p = {found['p']:.2g}")
+                lines.append(f"95 %: {found['low']:.2f} to {found['high']:.2f}")
+            axes.set_title("\n".join(lines))
+            axes.margins(0.12)
+        row[0].set_ylabel(f"{score.replace('-', ' ')} [%]")
+        figure.supxlabel("search: supernet validation accuracy [%]", fontsize=8)
+    return figure
 
-    def draw(self) -> Figure:
-        """The figure: a panel a network, on one scale of the benchmark's accuracy."""
-        from matplotlib.figure import Figure
 
-        with style.context():
-            figure = Figure(figsize=(style.COLUMN_WIDTH, _HEIGHT), layout="constrained")
-            (row,) = figure.subplots(1, len(self.panels), sharey=True, squeeze=False)
-            for number, (axes, panel) in enumerate(zip(row, self.panels, strict=True)):
-                marker, colour = style.look(number)
-                axes.plot(panel.search, panel.evaluation, marker, color=colour, markeredgecolor="white")
-                found = panel.kendall
-                axes.set_title(f"{panel.name}, n={found.n}\ntau-b = {found.tau:.2f}, p = {found.p:.2g}")
-                axes.margins(0.12)
-            row[0].set_ylabel(f"{self.study.score.replace('-', ' ')} [%]")
-            figure.supxlabel("search: supernet validation accuracy [%]", fontsize=8)
-        return figure
+FIGURES = {"5": Maker("the search's ranking of its runs against the benchmark's", build)}

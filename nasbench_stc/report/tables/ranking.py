@@ -8,7 +8,8 @@ convolutions, so that in this space they order cells alike.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,24 +19,14 @@ from nasbench_stc.errors import DataError
 from nasbench_stc.methods import title_of
 from nasbench_stc.report import statistics
 from nasbench_stc.report.inputs import RESULTS, Inputs, Missing, MissingRecords
+from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.table import Column, Row, Table, Value
 from nasbench_stc.runs import Ranking
 from nasbench_stc.space import DATASETS, Cell, params
 
 BEST = 0.1
 """Share of the cells that make up the best slice: over the whole space tau-b is mostly of coarse differences."""
-
-SLICES = (
-    "All: cells that compute the same (isomorphic ones) are counted each, as the benchmark trained each; all, merged: "
-    "they count once, with the mean of their scores and that of their accuracies. Best tenth: the cells, not merged, "
-    "with the best accuracy in the benchmark, those equal to the last of them included."
-)
-"""Of captions."""
-
-Slice = Callable[[statistics.Numbers], statistics.Numbers]
-"""What is left of one number a cell, be it a score or the benchmark's accuracy."""
-
-TAU_COLUMNS = (
+_COLUMNS = (
     Column("score", "cells in order of"),
     Column("slice", "among"),
     Column("tau_b", "tau-b"),
@@ -45,6 +36,18 @@ TAU_COLUMNS = (
     Column("n", "n"),
     Column("ties", "ties"),
     Column("benchmark_ties", "benchmark's\nties"),
+)
+_CAPTION = (
+    "Kendall's tau-b with the benchmark's accuracy that a section ends with; from, to: its 95 % percentile bootstrap "
+    "interval over the n cells or classes, which says nothing of other seeds; p: two-sided, of no association. Merged: "
+    "cells that compute the same count once; best tenth: of the cells, by the benchmark."
+)
+_MORE = (
+    "All: cells that compute the same (isomorphic ones) are counted each, as the benchmark trained each; all, merged: "
+    "with the mean of their scores and that of their accuracies. Best tenth: not merged, those equal to the last of "
+    "them included. Ties: how many cells share their score with another cell; the benchmark's ties: their accuracy "
+    "there. The bootstrap has 1,000 resamples. A data set that the benchmark does not hold is compared with CIFAR-10. "
+    "Parameters and FLOPs order the cells of this space alike."
 )
 
 
@@ -63,92 +66,74 @@ def build(inputs: Inputs) -> Table:
         row
         for ranking in inputs.rankings
         for name in compared_with(ranking.search_dataset, benchmark)
-        for row in _section(ranking, name, benchmark.accuracy(np.array(ranking.cells), *COLUMNS[name]))
+        for row in _section(ranking, name, benchmark)
     ]
-    return Table(
-        None, f"How well supernets rank cells of {benchmark.name}", TAU_COLUMNS, tuple(rows), _caption(benchmark)
-    )
+    return tau_table("supernets", rows, benchmark)
 
 
 def compared_with(dataset: str, benchmark: Benchmark) -> list[str]:
     """The report columns of the searched data set; where the benchmark has none of it, those of CIFAR-10."""
     held = held_columns(benchmark)
     for candidate in (dataset, DATASETS[0]):
-        names = [name for name, which in held.items() if which[0] == candidate]
-        if names:
+        if names := [name for name, which in held.items() if which[0] == candidate]:
             return names
     raise DataError(f"benchmark {benchmark.name} holds neither {dataset} nor {DATASETS[0]}; take another --benchmark")
 
 
-def _section(ranking: Ranking, name: str, truth: NDArray[np.float64]) -> list[Row]:
+def _section(ranking: Ranking, name: str, benchmark: Benchmark) -> list[Row]:
     cells = [Cell.from_index(index) for index in ranking.cells]
     changed = "".join(f", {key}={value}" for key, value in ranking.changes.items())
-    whose = f"{title_of(ranking.method)} on {ranking.search_dataset}"
-    section = f"{whose}, {ranking.protocol}{changed}, seed {ranking.seed}: {name}"
-    classes = [cell.isomorphism_class for cell in cells]
-    note = (
-        f"{len(cells):,} cells of {len(set(classes)):,} isomorphism classes; rated on {ranking.images:,} validation "
-        f"images, {1e3 * ranking.seconds / len(cells):.1f} ms a cell on {ranking.device} (threads: {ranking.threads})."
-    )
+    whose = f"{title_of(ranking.method)} on {ranking.search_dataset}, {ranking.protocol}{changed}, seed {ranking.seed}"
     scores = {
         "supernet accuracy": np.array(ranking.accuracy),
         "supernet -loss": -np.array(ranking.loss),
         "parameters, FLOPs": params(cells),
     }
-    details = {
-        "method": ranking.method,
-        "search_dataset": ranking.search_dataset,
-        "protocol": ranking.protocol,
-        "seed": ranking.seed,
-        "compared_with": name,
-        "supernet_sha256": ranking.supernet_sha256,
-        "images": ranking.images,
-        "isomorphism_classes": len(set(classes)),
-    }
-    return [
-        Row(
-            section,
-            {"score": score, "slice": name_of_slice, **tau_values(left(values), left(truth))},
-            (note,),
-            details,
-        )
-        for name_of_slice, left in slices(classes, truth).items()
-        for score, values in scores.items()
-    ]
+    note = (
+        f"{len(cells):,} cells of {len({cell.isomorphism_class for cell in cells}):,} isomorphism classes; rated on "
+        f"{ranking.images:,} validation images, {1e3 * ranking.seconds / len(cells):.1f} ms a cell on {ranking.device} "
+        f"(threads: {ranking.threads})."
+    )
+    same = ("method", "search_dataset", "protocol", "seed", "supernet_sha256", "images")
+    details = {**{key: getattr(ranking, key) for key in same}, "compared_with": name}
+    truth = benchmark.accuracy(cells, *COLUMNS[name])
+    return tau_rows(f"{whose}: {name}", scores, cells, truth, details, (note,))
 
 
-def slices(classes: Sequence[str], truth: NDArray[np.float64]) -> dict[str, Slice]:
-    """What tau-b is of, by the slice's name: all cells, their isomorphism classes, the cells with the best accuracy."""
-    best = statistics.best(truth, BEST)
-    return {
+def tau_rows(
+    section: str,
+    scores: Mapping[str, statistics.Numbers],
+    cells: Sequence[Cell],
+    truth: NDArray[np.float64],
+    details: Mapping[str, Any],
+    notes: tuple[str, ...] = (),
+) -> list[Row]:
+    """How well each score, one number a cell, orders the cells: all, their classes, and the best by `truth`."""
+    classes, best = [cell.isomorphism_class for cell in cells], statistics.best(truth, BEST)
+    slices: dict[str, Callable[[statistics.Numbers], statistics.Numbers]] = {
         "all": lambda values: values,
         "all, merged": lambda values: statistics.merged(values, classes),
         "best tenth": lambda values: values[best],
     }
+    rows = []
+    for name, left in slices.items():
+        for score, values in scores.items():
+            found = statistics.kendall(left(values), left(truth))
+            low, high = statistics.kendall_interval(left(values), left(truth))
+            numbers = {"tau_b": found.tau, "low": low, "high": high, "p": found.p}
+            shown: dict[str, Value] = {
+                **{"score": score, "slice": name, "n": found.n, "ties": found.ties_x, "benchmark_ties": found.ties_y},
+                **{key: statistics.known(value) for key, value in numbers.items()},
+            }
+            rows.append(Row(section, shown, notes, {**details, "isomorphism_classes": len(set(classes))}))
+    return rows
 
 
-def tau_values(values: statistics.Numbers, truth: statistics.Numbers) -> dict[str, Value]:
-    """What `TAU_COLUMNS` show of a score's order beside the benchmark's."""
-    found = statistics.kendall(values, truth)
-    low, high = statistics.kendall_interval(values, truth)
-    return {
-        "tau_b": statistics.known(found.tau),
-        "low": statistics.known(low),
-        "high": statistics.known(high),
-        "p": statistics.known(found.p),
-        "n": found.n,
-        "ties": found.ties_x,
-        "benchmark_ties": found.ties_y,
-    }
+def tau_table(what: str, rows: Sequence[Row], benchmark: Benchmark, more: tuple[str, ...] = ()) -> Table:
+    """Of `tau_rows`, with what there is to say of the scores besides."""
+    title = f"How well {what} rank cells of {benchmark.name}"
+    source = f"Benchmark {benchmark.name}: {benchmark.about} ({benchmark.path.name}, sha256 {benchmark.sha256[:12]})."
+    return Table(None, title, _COLUMNS, tuple(rows), (_CAPTION,), more=(*more, _MORE, source))
 
 
-def _caption(benchmark: Benchmark) -> tuple[str, ...]:
-    return (
-        "Kendall's tau-b with the benchmark's accuracy that each section ends with; a data set that the benchmark does "
-        "not hold is compared with CIFAR-10. From, to: the 95 % percentile bootstrap interval over cells, or classes "
-        "(1,000 resamples); it says nothing of other supernets. p: two-sided, of no association.",
-        SLICES,
-        "Ties: how many cells share their score with another cell; the benchmark's ties: their accuracy there. "
-        "Parameters and FLOPs order the cells of this space alike.",
-        f"Benchmark {benchmark.name}: {benchmark.about} ({benchmark.path.name}, sha256 {benchmark.sha256[:12]}).",
-    )
+TABLES = {"ranking": Maker("how well supernets rank cells", build)}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+
 from nasbench_stc import seeds
 from nasbench_stc.report.groups import Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
+from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.table import Column, Row, Table
 
 _COLUMNS = (
@@ -20,7 +24,6 @@ _COLUMNS = (
     Column("revisions", "revision", drop=2),
     Column("finished", "finished\n(UTC)", drop=2),
 )
-_SHORT = 7  # characters of a revision
 
 
 def build(inputs: Inputs) -> Table:
@@ -29,42 +32,46 @@ def build(inputs: Inputs) -> Table:
     Raises:
         MissingRecords: there is none.
     """
-    if not inputs.records:
+    groups = grouped(inputs.runs)
+    if not groups:
         raise MissingRecords(Missing("records of searches", inputs.command("search --dataset cifar10 --seeds 3")))
-    groups = grouped(inputs.records)
-    benchmarks = {group.benchmark: group.first.benchmark for group in groups}
-    caption = tuple(
-        f"Looked up in {held['name']}: {held.get('about', '')} ({held['file']}, sha256 {held['sha256']})."
-        for held in benchmarks.values()
-    )
-    total = sum(len(group.records) for group in groups)
-    more = (
-        f"{total:,} runs; older ones of the same seed, left out: {len(inputs.records) - total}.",
+    total = sum(len(group.runs) for group in groups)
+    caption = (
+        *dict.fromkeys(
+            f"Looked up in {one['benchmark']}: {one['benchmark_about']} ({one['benchmark_file']}, sha256 "
+            f"{one['benchmark_sha256']})."
+            for one in groups
+        ),
+        f"{total:,} runs; older ones of the same seed, left out: {len(inputs.runs) - total}.",
         *(f"Not read: {problem}" for problem in inputs.problems),
     )
-    return Table(None, "The runs behind this report", _COLUMNS, tuple(map(_row, groups)), (*caption, *more))
+    return Table(None, "The runs behind this report", _COLUMNS, tuple(map(_row, groups)), caption)
 
 
 def _row(group: Group) -> Row:
-    records = group.records
+    runs = group.runs
     return Row(
-        f"looked up in {group.benchmark[0]}",
+        f"looked up in {group['benchmark']}",
         {
             "method": group.name,
-            "changes": ", ".join(f"{name}={value}" for name, value in group.first.changes.items()) or None,
+            "changes": group.changed.removeprefix(", ") or None,
             "search_dataset": group.searched_on,
-            "protocol": group.first.protocol,
-            "n": group.runs,
-            "seeds": seeds.ranges(record.seed for record in records),
-            "device": _all(record.device for record in records),
-            "threads": _all(str(record.threads) for record in records),
-            "torch": _all(record.versions.get("torch", "") for record in records) or None,
-            "revisions": _all(record.git_revision[:_SHORT] for record in records),
-            "finished": max(record.finished for record in records)[:10],
+            "protocol": group["protocol"],
+            "n": group.n,
+            "seeds": seeds.ranges(runs["seed"]),
+            "device": _all(runs["device"]),
+            "threads": _all(runs["threads"].astype(str)),
+            "torch": _all(json.loads(versions).get("torch", "") for versions in runs["versions"].unique()) or None,
+            "revisions": _all(runs["git_revision"].str[:7]),
+            "finished": f"{group.newest:%Y-%m-%d}",
         },
-        details={"git_revisions": sorted({record.git_revision for record in records})},
+        details={"git_revisions": sorted(set(runs["git_revision"]))},
     )
 
 
-def _all(values: object) -> str:
-    return ", ".join(dict.fromkeys(value for value in values if value))  # type: ignore[attr-defined]
+def _all(texts: Iterable[str]) -> str:
+    """Each different one once, but for empty ones."""
+    return ", ".join(dict.fromkeys(filter(None, texts)))
+
+
+TABLES = {"records": Maker("the runs behind all this", build)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc.benchmark import COLUMNS, Benchmark
-from nasbench_stc.report.tables.ranking import SLICES, TAU_COLUMNS, compared_with, slices, tau_values
-from nasbench_stc.report.table import Column, Row, Table
+from nasbench_stc.report.table import Column, Row, Table, Value
+from nasbench_stc.report.tables.ranking import compared_with, tau_rows, tau_table
 from nasbench_stc.space import Cell
 
 
@@ -45,11 +44,11 @@ class Scores:
         if not self.settings:
             return (what,)
         said = ", ".join(f"{name}={value}" for name, value in self.settings.items())
-        return (
-            what,
+        how = (
             f"Untrained networks and one mini-batch of {self.dataset}, seed {self.seed}; {said}. "
-            f"{1e3 * self.seconds / len(self.cells):.0f} ms a cell on {self.device}.",
+            f"{1e3 * self.seconds / len(self.cells):.0f} ms a cell on {self.device}."
         )
+        return what, how
 
 
 def build_values(scores: Scores) -> Table:
@@ -59,21 +58,16 @@ def build_values(scores: Scores) -> Table:
         Column("digits", "digits", drop=1),
         *(Column(name, name, form=".4g" if name in ("snip", "grad_norm") else ".2f") for name in scores.values),
     )
-    rows = [
-        Row(
-            f"{scores.dataset}, seed {scores.seed}",
-            {
-                "cell": cell.index,
-                "digits": cell.digits,
-                **{name: _finite(float(values[number])) for name, values in scores.values.items()},
-            },
-            details={**scores.details, "string": str(cell)},
-        )
-        for number, cell in enumerate(scores.cells)
-    ]
+    rows = []
+    for place, cell in enumerate(scores.cells):
+        found = {name: float(values[place]) for name, values in scores.values.items() if np.isfinite(values[place])}
+        details = {**scores.details, "string": str(cell)}
+        shown: dict[str, Value] = {"cell": cell.index, "digits": cell.digits, **found}
+        rows.append(Row(f"{scores.dataset}, seed {scores.seed}", shown, details=details))
     lowest = "–: minus infinity, the lowest: what the network computes does not tell the images apart."
     infinite = any(np.isinf(values).any() for values in scores.values.values())
-    return Table(None, "Training-free scores", columns, tuple(rows), (*scores.captions, *[lowest] * infinite))
+    caption = (*scores.captions, *[lowest] * infinite)
+    return Table(None, "Training-free scores", columns, tuple(rows), caption)
 
 
 def build_agreement(scores: Scores, benchmark: Benchmark) -> Table:
@@ -83,30 +77,6 @@ def build_agreement(scores: Scores, benchmark: Benchmark) -> Table:
         DataError: the benchmark holds no accuracy of the data set, nor of CIFAR-10, or lacks cells.
     """
     column = compared_with(scores.dataset, benchmark)[0]
-    truth = benchmark.accuracy(list(scores.cells), *COLUMNS[column])
-    classes = [cell.isomorphism_class for cell in scores.cells]
-    rows = [
-        Row(
-            column,
-            {"score": name, "slice": of_slice, **tau_values(left(values), left(truth))},
-            details={**scores.details, "compared_with": column, "isomorphism_classes": len(set(classes))},
-        )
-        for of_slice, left in slices(classes, truth).items()
-        for name, values in scores.values.items()
-    ]
-    caption = (
-        *scores.captions,
-        f"Kendall's tau-b with {column} in {benchmark.name} over {len(truth):,} cells of {len(set(classes)):,} "
-        "isomorphism classes. From, to: the 95 % percentile bootstrap interval over cells, or classes (1,000 "
-        "resamples); it says nothing of other seeds. p: two-sided, of no association. Ties: how many cells share their "
-        "score, or accuracy, with another.",
-        SLICES,
-        f"Benchmark {benchmark.name}: {benchmark.about} ({benchmark.path.name}, sha256 {benchmark.sha256[:12]}).",
-    )
-    return Table(
-        None, f"How well training-free scores rank cells of {benchmark.name}", TAU_COLUMNS, tuple(rows), caption
-    )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    truth = benchmark.accuracy(scores.cells, *COLUMNS[column])
+    rows = tau_rows(column, scores.values, scores.cells, truth, {**scores.details, "compared_with": column})
+    return tau_table("training-free scores", rows, benchmark, scores.captions)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-from nasbench_stc.benchmark import Benchmark
+import numpy as np
+
 from nasbench_stc.errors import DataError
-from nasbench_stc.report import statistics
 from nasbench_stc.report.inputs import Inputs
-from nasbench_stc.report.table import Column, Row, Spread, Table
+from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.studies import Study, about, missing, required
-from nasbench_stc.runs import Record
+from nasbench_stc.report.table import MEANS, Column, Row, Spread, Table, Value
+from nasbench_stc.report.tables.ablations import difference
 from nasbench_stc.runs.ablation import TUNING_SEEDS, Arm
-from nasbench_stc.space import Cell
 
-CRITERION = ("cifar10", "valid")
-EPOCHS = 12
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+_TITLE = "The study: CIFAR-10 validation accuracy after 12 epochs of the cells found, in percent"
 _COLUMNS = (
     Column("arm", "arm"),
-    Column("criterion", "accuracy", spread=True),
-    Column("change", "change", spread=True),
+    Column("criterion", "accuracy"),
+    Column("change", "change"),
     Column("n", "n"),
     Column("decided", "last change\nof a leader", form=".1f", drop=2),
     Column("cells", "cells"),
@@ -31,91 +32,66 @@ _COLUMNS = (
 def build(inputs: Inputs) -> Table:
     """A row for each arm that ran, in the order in which they were registered; tuning seeds alone."""
     found = required(inputs, "study")
-    rows = [row for study in found for row in _rows(study, _benchmark(study, inputs))]
-    title = "The study: CIFAR-10 validation accuracy after 12 epochs of the cells found, in percent"
-    return Table(None, title, _COLUMNS, tuple(rows), _caption(found), missing(inputs, "study", found))
+    rows = [row for study in found for row in _rows(study, inputs)]
+    caption = (f"{MEANS.capitalize()}, tuning seeds (100 to 104) alone. Change: from the default, over common seeds.",)
+    more = (
+        "Last change of a leader: the epoch (of 20 by protocol cpu) before which the largest alpha of an edge was last "
+        "that of another operation, the mean over edges and searches. Cells by digits, seed by seed.",
+        *(about(study, "validation accuracy after 12 epochs") for study in found),
+    )
+    return Table(None, _TITLE, _COLUMNS, tuple(rows), caption, missing(inputs, "study", found), more)
 
 
-def _benchmark(study: Study, inputs: Inputs) -> Benchmark:
-    opened = inputs.benchmark_of(study.records[0])
-    if opened is None:
+def _rows(study: Study, inputs: Inputs) -> list[Row]:
+    benchmark = inputs.benchmark_of(study.setting.benchmark, study.setting.sha256)
+    if benchmark is None:
         raise DataError(
-            f"the study's criterion is looked up in {study.setting.benchmark[0]}, which is not at hand: "
+            f"the study's criterion is looked up in {study.setting.benchmark}, which is not at hand: "
             "`stc-bench data status` says how to get it"
         )
-    return opened
+    rated = []
+    for arm, runs in study.arms:
+        tuned = runs[runs["seed"].isin(TUNING_SEEDS)].set_index("seed")
+        accuracy = benchmark.accuracy(tuned["cell_index"].to_numpy(), "cifar10", "valid", epochs=12)
+        rated.append((arm, tuned.assign(criterion=accuracy)))
+    usual = next(runs["criterion"] for arm, runs in rated if arm.is_usual)
+    return [_row(study, arm, runs, usual, inputs.trajectories) for arm, runs in rated if len(runs)]
 
 
-def _rows(study: Study, benchmark: Benchmark) -> list[Row]:
-    usual = _criterion(_tuned(study.usual), benchmark)
-    return [
-        Row(
-            study.title,
-            {"arm": arm.label, **_values(arm, tuned, _criterion(tuned, benchmark), usual)},
-            details=_details(arm, tuned),
-        )
-        for arm, records in study.arms
-        if (tuned := _tuned(records))
-    ]
-
-
-def _tuned(records: Sequence[Record]) -> list[Record]:
-    """Those of tuning seeds."""
-    return [record for record in records if record.seed in TUNING_SEEDS]
-
-
-def _criterion(records: Sequence[Record], benchmark: Benchmark) -> dict[int, float]:
-    """Percent by seed."""
-    cells = [Cell.parse(record.cell) for record in records]
-    accuracy = benchmark.accuracy(cells, *CRITERION, epochs=EPOCHS).tolist() if cells else []
-    return {record.seed: value for record, value in zip(records, accuracy, strict=True)}
-
-
-def _values(arm: Arm, records: Sequence[Record], own: dict[int, float], usual: dict[int, float]) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "criterion": Spread.over(list(own.values())),
-        "n": len(own),
-        "decided": _decided(records),
-        "cells": ", ".join(Cell.parse(record.cell).digits for record in records),
-        "seconds": statistics.mean([sum(record.seconds.values()) for record in records]),
+def _row(study: Study, arm: Arm, runs: DataFrame, usual: Series, trajectories: DataFrame) -> Row:
+    """Of an arm's runs, indexed by seed, with their `criterion`."""
+    values: dict[str, Value] = {
+        "arm": arm.label,
+        "criterion": Spread.over(runs["criterion"].tolist()),
+        "change": None if arm.is_usual else difference(runs["criterion"], usual),
+        "n": len(runs),
+        "decided": _decided(runs, trajectories),
+        "cells": ", ".join(runs["digits"]),
+        "seconds": float(runs["seconds"].mean()),
     }
-    if not arm.is_usual and own.keys() & usual.keys():
-        change = statistics.paired_difference(own, usual)
-        shown["change"] = Spread(
-            change.mean, None, statistics.known(change.half_width), f"over {change.n} common seeds", signed=True
-        )
-    return shown
+    details = {
+        "method": arm.method,
+        "changes": dict(arm.changes),
+        "seeds": runs.index.tolist(),
+        "git_revisions": sorted(set(runs["git_revision"])),
+    }
+    return Row(study.title, values, details=details)
 
 
-def _decided(records: Sequence[Record]) -> float | None:
+def _decided(runs: DataFrame, trajectories: DataFrame) -> float | None:
     """The epoch, from 1, after which an edge's leader does not change any more, the mean over edges and searches.
 
     None where a search has no leaders before its end.
     """
-    last: list[int] = []
-    for record in records:
-        cells = [entry["cell"] for entry in record.trajectory]
-        if None in cells or not cells:
+    last = []
+    for path in runs["path"]:  # of such runs there is one in a file
+        epochs = trajectories.loc[trajectories["path"] == path, "digits"]
+        if epochs.empty or (epochs == "").any():
             return None
-        for ops in zip(*(Cell.parse(cell).ops for cell in cells), strict=True):
-            last.append(max((epoch for epoch in range(1, len(ops)) if ops[epoch] != ops[epoch - 1]), default=0) + 1)
-    return statistics.mean(last)
+        leaders = np.array([list(digits) for digits in epochs])
+        changed = leaders[1:] != leaders[:-1]
+        last.append((changed * np.arange(2, len(leaders) + 1)[:, None]).max(axis=0, initial=1))
+    return float(np.mean(last))
 
 
-def _details(arm: Arm, records: Sequence[Record]) -> dict[str, object]:
-    return {
-        "method": arm.method,
-        "changes": dict(arm.changes),
-        "seeds": [record.seed for record in records],
-        "git_revisions": sorted({record.git_revision for record in records}),
-    }
-
-
-def _caption(found: Sequence[Study]) -> tuple[str, ...]:
-    return (
-        "Mean ± standard deviation (ddof=0) over n searches with tuning seeds (100 to 104); below, after 95 %: half "
-        "the width of the 95 % t-interval of the mean (ddof=1). Change: the mean difference from the default over "
-        "common seeds. Last change of a leader: the epoch (of 20 by protocol cpu) before which the largest alpha of an "
-        "edge was last that of another operation, the mean over edges and searches. Cells by digits, seed by seed.",
-        *(about(study, "validation accuracy after 12 epochs") for study in found),
-    )
+TABLES = {"study": Maker("arms of the study, by its criterion", build)}

@@ -6,88 +6,79 @@ with the resulting cell, under the same weights. Both on all images of alpha's h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from nasbench_stc.report.groups import Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing
-from nasbench_stc.report.published import PublishedRows, load_rows
-from nasbench_stc.report.table import Column, Row, Spread, Table
+from nasbench_stc.report.published import load_rows
+from nasbench_stc.report.registry import Maker
+from nasbench_stc.report.statistics import Numbers
+from nasbench_stc.report.table import MEANS, Column, Row, Spread, Table, Value
 
+_TITLE = "What discretization costs: accuracy of the supernet, in percent"
 _COLUMNS = (
     Column("method", "method"),
-    Column("before", "super-cell", group="validation", spread=True),
-    Column("after", "cell", group="validation", spread=True),
-    Column("change", "change", spread=True),
+    Column("before", "super-cell", group="validation"),
+    Column("after", "cell", group="validation"),
+    Column("change", "change"),
     Column("n", "n"),
     Column("search_dataset", "searched\non", drop=2),
     Column("protocol", "protocol", drop=1),
 )
-_BEFORE = "super_cell_accuracy"
 
 
 def build(inputs: Inputs) -> Table:
     """The printed row, and a row for each group of searches that has both accuracies."""
-    published = load_rows("table1")
-    groups = [group for group in grouped(inputs.searches) if all(_BEFORE in r.supernet for r in group.records)]
-    rows = [*_printed(published), *(_row(group) for group in groups)]
+    published, searches = load_rows("table1"), inputs.searches
+    groups = [group for group in grouped(searches) if group.runs["super_cell_accuracy"].notna().all()]
+    rows = [*map(_printed, published.rows), *map(_row, groups)]
     missing: tuple[Missing, ...] = ()
-    if not any(group.first.method == "darts" for group in groups):
-        older = any(record.method == "darts" for record in inputs.searches)  # of a version that did not look
+    if not any(group["method"] == "darts" for group in groups):
+        older = bool((searches["method"] == "darts").any())  # of a version that did not look
         call = f"search --method darts,stc{inputs.like_ours} --seeds 3{' --no-resume' * older}"
         missing = (Missing("searches of DARTS that say what their super-cell scored", inputs.command(call)),)
-    title = "What discretization costs: accuracy of the supernet, in percent"
-    return Table(1, title, _COLUMNS, tuple(rows), _caption(groups, published), missing)
-
-
-def _printed(published: PublishedRows) -> list[Row]:
-    return [
-        Row(
-            "STC-NAS paper",
-            {
-                "method": row["method"],
-                "before": Spread(row["before"], source=row["source"]),
-                "after": Spread(row["after"], source=row["source"]),
-                "change": Spread(row["after"] - row["before"], source=row["source"], signed=True),
-            },
-            (row["note"],),
+    caption = [f"Paper: {published.about}; not to be compared with ours."]
+    more = [f"Paper: as printed in {published.reference}."]
+    if groups:
+        caption.append(
+            f"Ours: {MEANS}. Super-cell: all operations on every edge; cell: the one found, under the same weights."
         )
-        for row in published.rows
-    ]
+        more.append(
+            "Change: of the differences run by run. DARTS: softmax(alpha) weighs all operations, which is what was "
+            "trained. STC-NAS: ReLU(alpha) weighs all of them (Eq. 3), while its search trained one sampled operation "
+            "an edge. Batch norm takes statistics of the batch, before and after."
+        )
+    return Table(1, _TITLE, _COLUMNS, tuple(rows), tuple(caption), missing, tuple(more))
+
+
+def _printed(row: Mapping[str, Any]) -> Row:
+    values = _values(row["method"], np.array([row["before"]]), np.array([row["after"]]))
+    return Row("STC-NAS paper", values, (row["note"],), {"source": row["source"]})
 
 
 def _row(group: Group) -> Row:
-    before, after = ([record.supernet[key] for record in group.records] for key in (_BEFORE, "accuracy"))
-    change = Spread.over([late - early for early, late in zip(before, after, strict=True)])
-    first = group.first
-    return Row(
-        "Ours",
-        {
-            "method": group.name,
-            "before": Spread.over(before),
-            "after": Spread.over(after),
-            "change": Spread(change.mean, None, change.interval, signed=True),
-            "n": group.runs,
-            "search_dataset": group.searched_on,
-            "protocol": first.protocol,
-        },
-        details={
-            "source": f"{len(group.records)} record(s)",
-            "seeds": [record.seed for record in group.records],
-            "changes": first.changes,
-            "device": first.device,
-            "git_revisions": sorted({record.git_revision for record in group.records}),
-        },
-    )
+    runs = group.runs
+    values = _values(group.name, runs["super_cell_accuracy"].to_numpy(), runs["supernet_accuracy"].to_numpy())
+    own = {"n": group.n, "search_dataset": group.searched_on, "protocol": group["protocol"]}
+    details = {
+        "source": f"{len(runs)} record(s)",
+        "seeds": runs["seed"].tolist(),
+        "changes": group.changes,
+        "device": group["device"],
+        "git_revisions": sorted(set(runs["git_revision"])),
+    }
+    return Row("Ours", {**values, **own}, details=details)
 
 
-def _caption(groups: Sequence[Group], published: PublishedRows) -> tuple[str, ...]:
-    lines = [f"Paper: as printed in {published.reference}: {published.about}."]
-    if groups:
-        lines.append(
-            "Ours: mean ± standard deviation (ddof=0) over n searches of the supernet's accuracy on the validation "
-            "images, before and after; below, after 95 %: half the width of the 95 % t-interval (ddof=1), of the "
-            "change of that of the differences run by run. DARTS: softmax(alpha) weighs all operations, which is what "
-            "was trained. STC-NAS: ReLU(alpha) weighs all of them (Eq. 3), while its search trained one sampled "
-            "operation an edge. Batch norm takes statistics of the batch, before and after."
-        )
-    return tuple(lines)
+def _values(method: str, before: Numbers, after: Numbers) -> dict[str, Value]:
+    """Of one number a run."""
+    spreads = {"before": Spread.over(before.tolist()), "after": Spread.over(after.tolist())}
+    change = replace(Spread.over((after - before).tolist()), std=None, signed=True)
+    return {"method": method, **spreads, "change": change}
+
+
+TABLES = {"1": Maker("what discretization costs", build)}

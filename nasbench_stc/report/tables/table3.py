@@ -7,12 +7,13 @@ target subnet at the same depth and batch size, which is what O(M) and O(T) are 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from nasbench_stc.methods import title_of
 from nasbench_stc.report.inputs import Inputs, Missing
 from nasbench_stc.report.published import PublishedCost, PublishedCosts, load_costs
-from nasbench_stc.report.table import Column, Row, Table
+from nasbench_stc.report.registry import Maker
+from nasbench_stc.report.table import Column, Row, Table, Value
 from nasbench_stc.runs.profile import SUBNET, Point, Profile
 from nasbench_stc.space import EDGES, OPS, Cell, flops
 
@@ -39,93 +40,95 @@ _DAY = 86_400  # seconds
 _MIXED = len(OPS) - 1  # operations on an edge that cost anything: all but `none`
 
 
-def build(inputs: Inputs, published: PublishedCosts | None = None) -> Table:
-    """The table of `published` (None: as the paper printed it) and of the points of the profiles."""
-    profiles = inputs.profiles
-    published = published or load_costs(3)
+def build(inputs: Inputs) -> Table:
+    """The rows that the paper printed, and those of the points of the profiles."""
+    published = load_costs(3)
     claims = {row.method: (row.memory_complexity, row.time_complexity) for row in published.rows}
-    rows = [_published_row(row) for row in published.rows]
-    for profile in profiles:
-        points = sorted(profile.points, key=lambda point: -point.cells_per_stage)  # sorting keeps the sweep's order
-        rows += [_own_row(point, profile, claims) for point in points]
-    missing = (
-        () if profiles else (Missing("a profile of ours, measured with nothing else running", inputs.command(_CALL)),)
-    )
-    return Table(3, _TITLE, _COLUMNS, tuple(rows), _caption(profiles, published), missing)
+    points = [
+        (point, profile)
+        for profile in inputs.profiles
+        for point in sorted(profile.points, key=lambda point: -point.cells_per_stage)  # keeps the sweep's order
+    ]
+    rows = [*map(_published_row, published.rows), *(_own_row(*found, claims) for found in points)]
+    caption = [
+        f"The paper's rows are of {published.about}: not to be compared with ours in gigabytes or days, only in how "
+        "they grow."
+    ]
+    more = [f"Paper: as printed in {published.reference}. {_printed_growth(published)}"]
+    missing: tuple[Missing, ...] = ()
+    if points:
+        devices = " and ".join(dict.fromkeys(profile.device for _, profile in points))
+        caption.append(
+            f"Ours: steps of a search on random images, on {devices}. Search days are EXTRAPOLATED, no search was run: "
+            "50 epochs of 25,000 images times the seconds of a step."
+        )
+        more += _notes({point.cells_per_stage for point, _ in points})
+    else:
+        missing = (Missing("a profile of ours, measured with nothing else running", inputs.command(_CALL)),)
+    return Table(3, _TITLE, _COLUMNS, tuple(rows), tuple(caption), missing, tuple(more))
 
 
 def _published_row(row: PublishedCost) -> Row:
-    figures = [figure for figure in (row.memory_gb, row.gpu_days) if figure]
+    printed = {"memory": row.memory_gb, "search_days": row.gpu_days}
+    found = {key: number for key, number in printed.items() if number}
+    same = ("method", "cells", "batch_size", "memory_complexity", "time_complexity")
     return Row(
-        section="Paper" if row.cells is None else f"Paper, L={row.cells}",
-        values={
-            "method": row.method,
-            "cells": row.cells,
-            "batch_size": row.batch_size,
-            "memory": row.memory_gb.value if row.memory_gb else None,
-            "search_days": row.gpu_days.value if row.gpu_days else None,
-            "memory_complexity": row.memory_complexity,
-            "time_complexity": row.time_complexity,
-        },
-        notes=tuple(figure.note for figure in figures if figure.note),
-        details={"source": "; ".join(dict.fromkeys(figure.source for figure in figures)) or row.source},
+        "Paper" if row.cells is None else f"Paper, L={row.cells}",
+        {**{key: getattr(row, key) for key in same}, **{key: number.value for key, number in found.items()}},
+        tuple(number.note for number in found.values() if number.note),
+        {"source": "; ".join(dict.fromkeys(number.source for number in found.values())) or row.source},
     )
 
 
 def _own_row(point: Point, profile: Profile, claims: Mapping[str, tuple[str, str]]) -> Row:
-    subnet = next((other for other in profile.points if _beside(other, point)), None)
     name = "Subnet" if point.method == SUBNET else title_of(point.method)
     memory, time = claims.get(name) or _by_what_runs(point)
-    ratios = {} if subnet is None else _ratios(point, subnet)
-    # The last step of an epoch stands in for the alpha step where there is no other.
-    alpha = point.costs.get("alpha", point.costs.get("closing"))
-    seconds = point.search_seconds
-    return Row(
-        section=f"Ours, L={point.cells}",
-        values={
-            "method": name,
-            "cells": point.cells,
-            "batch_size": point.batch_size,
-            "memory": point.peak_mib / _GIB,
-            "highest": point.highest_mib / _GIB,
-            "weights_seconds": point.costs["weights"].typical_seconds,
-            "alpha_seconds": alpha.typical_seconds if alpha else None,
-            "search_days": None if seconds is None else seconds / _DAY,
-            **{f"{kind}_ratio": ratio for kind, ratio in ratios.items()},
-            "memory_complexity": memory,
-            "time_complexity": time,
-            "agrees": _agrees(point, ratios, memory, time) if ratios and point.method != SUBNET else None,
-        },
-        notes=(_note(point, profile),),
-        details={
-            "source": "measured here; search_days extrapolated from the seconds of a step",
-            "search_seconds_extrapolated": seconds,
-            "steps_a_search": point.steps,
-            "settings": point.settings,
-            "protocol": profile.protocol,
-            "costs": {kind: {"seconds": cost.seconds, "mib": cost.mib} for kind, cost in point.costs.items()},
-            "operations_an_edge": {kind: cost.operations for kind, cost in point.costs.items()},
-            "device": profile.device,
-            "threads": profile.threads,
-            "versions": profile.versions,
-            "git_revision": point.git_revision,
-            "measured": point.measured,
-        },
+    seconds, ratios = point.search_seconds, _ratios(point, profile)
+    values: dict[str, Value] = {
+        "method": name,
+        "cells": point.cells,
+        "batch_size": point.batch_size,
+        "memory": point.peak_mib / _GIB,
+        "highest": point.highest_mib / _GIB,
+        "search_days": None if seconds is None else seconds / _DAY,
+        "memory_complexity": memory,
+        "time_complexity": time,
+        "agrees": _agrees(point, ratios, memory, time) if ratios and point.method != SUBNET else None,
+        **{f"{kind}_seconds": value for kind, value in _seconds(point).items()},
+        **{f"{kind}_ratio": value for kind, value in ratios.items()},
+    }
+    own, side = profile.protocol, profile.protocol["resolution"] or 32
+    note = (
+        f"N={point.cells_per_stage}, C={own['channels']}, {side}x{side}, {own['precision']}, on {profile.device}, "
+        f"{profile.threads} thread{'s' * (profile.threads > 1)}, torch {profile.versions.get('torch', 'unknown')}."
     )
+    details = {
+        "source": "measured here; search_days extrapolated from the seconds of a step",
+        "search_seconds_extrapolated": seconds,
+        "steps_a_search": point.steps,
+        "costs": {kind: {"seconds": cost.seconds, "mib": cost.mib} for kind, cost in point.costs.items()},
+        "operations_an_edge": {kind: cost.operations for kind, cost in point.costs.items()},
+        **{key: getattr(point, key) for key in ("settings", "git_revision", "measured")},
+        **{key: getattr(profile, key) for key in ("protocol", "device", "threads", "versions")},
+    }
+    return Row(f"Ours, L={point.cells}", values, (note,), details)
 
 
-def _beside(subnet: Point, point: Point) -> bool:
-    sizes = (point.cells_per_stage, point.batch_size)
-    return subnet.method == SUBNET and (subnet.cells_per_stage, subnet.batch_size) == sizes
+def _seconds(point: Point) -> dict[str, float]:
+    """Of a step, by kind; the last one of an epoch stands in for the alpha step where there is no other."""
+    costs = {"weights": point.costs["weights"], "alpha": point.costs.get("alpha", point.costs.get("closing"))}
+    return {kind: cost.typical_seconds for kind, cost in costs.items() if cost}
 
 
-def _ratios(point: Point, subnet: Point) -> dict[str, float]:
-    """Of memory, of the weight step and of the alpha step to the subnet's; a closing step counts as an alpha step."""
-    ratios = {"memory": point.peak_mib / subnet.peak_mib}
-    for kind, name in (("weights", "weights"), ("closing", "alpha"), ("alpha", "alpha")):
-        if kind in point.costs:
-            ratios[name] = point.costs[kind].typical_seconds / subnet.costs[name].typical_seconds
-    return ratios
+def _ratios(point: Point, profile: Profile) -> dict[str, float]:
+    """Of memory and of steps to those of the subnet at the same depth and batch size; empty where it is missing."""
+    sizes = SUBNET, point.cells_per_stage, point.batch_size
+    for other in profile.points:
+        if (other.method, other.cells_per_stage, other.batch_size) == sizes:
+            of_subnet = _seconds(other)
+            steps = {kind: seconds / of_subnet[kind] for kind, seconds in _seconds(point).items()}
+            return {"memory": point.peak_mib / other.peak_mib, **steps}
+    return {}
 
 
 def _by_what_runs(point: Point) -> tuple[str, str]:
@@ -155,46 +158,27 @@ def counted_ratio(cells_per_stage: int) -> float:
     return (none + all_operations) / (none + all_operations / _MIXED)
 
 
-def _note(point: Point, profile: Profile) -> str:
-    side = profile.protocol["resolution"] or 32
+def _notes(depths: Iterable[int]) -> tuple[str, ...]:
+    ratios = {f"L={3 * depth + 2}": counted_ratio(depth) for depth in sorted(depths, reverse=True)}
+    counted = ", ".join(f"{ratio:.2f} at {cells}" for cells, ratio in ratios.items())
+    edges = ", ".join(f"{math.sqrt(ratio):.2f} at {cells}" for cells, ratio in ratios.items())
     return (
-        f"N={point.cells_per_stage}, C={profile.protocol['channels']}, {side}x{side}, {profile.protocol['precision']}, "
-        f"on {profile.device}, {profile.threads} thread{'s' * (profile.threads > 1)}, "
-        f"torch {profile.versions.get('torch', 'unknown')}."
-    )
-
-
-def _caption(profiles: Sequence[Profile], published: PublishedCosts) -> tuple[str, ...]:
-    lines = [
-        f"The paper's rows are as printed in: {published.reference}. They are of {published.about}: not to be compared "
-        f"with ours in gigabytes or days, only in how they grow. {_printed_growth(published)}",
-    ]
-    points = [point for profile in profiles for point in profile.points]
-    if not points:
-        return tuple(lines)
-    depths = sorted({point.cells_per_stage for point in points}, reverse=True)
-    counted = ", ".join(f"{counted_ratio(depth):.2f} at L={3 * depth + 2}" for depth in depths)
-    edges = ", ".join(f"{math.sqrt(counted_ratio(depth)):.2f} at L={3 * depth + 2}" for depth in depths)
-    return (
-        *lines,
-        "Ours: steps of a search by protocol paper, in the first epoch in which alpha learns, on random images; "
-        "L = 3 N + 2 counts the two reductions. Subnet: stand-alone networks of 8 cells without `none`, in which each "
-        "edge has each operation equally often; their mean is M and T.",
-        "Memory: weights, momentum, gradients and whatever a step allocates, at its peak, in 2^30 bytes; of the kind "
+        "Ours: steps by protocol paper, in the first epoch in which alpha learns; L = 3 N + 2 counts the two "
+        "reductions. Subnet: stand-alone networks of 8 cells without `none`, in which each edge has each operation "
+        "equally often; their mean is M and T.",
+        "Memory: weights, momentum, gradients and whatever a step allocates, at its peak, in 2^30 bytes: of the kind "
         "of step that needs most the mean over its steps, and the highest of all steps. On a CPU it is the sum of "
         "torch's tensors by its profiler's record, on CUDA the allocator's counter; images and the process itself are "
         "not in it.",
         "Seconds: where steps draw paths the mean over steps, where all run the same the median. Weights: beside a "
         "training step of the subnet. Alpha: beside the subnet's forward pass and the way back through it without "
-        "weight gradients; of ENAS it is a sample of its controller's, a forward pass alone.",
-        "Search days of ours are EXTRAPOLATED, no search was run: 50 epochs of 25,000 images times the seconds of a "
-        "step, without the evaluation at the end; days of the device named, not GPU-days.",
+        "weight gradients; of ENAS it is a sample of its controller's, a forward pass alone. Search days: of the "
+        "device named, not GPU-days, and without the evaluation at the end.",
         "Claimed: by the paper; where it claims nothing of a method, by how many operations run on an edge (two terms: "
         "in the weight step and in the alpha step). Of the five, `none` costs nothing, and an edge of the subnet has "
         "the mean of the other four, so n is four on the edges, and with stem, reductions and head, counted in "
         f"multiply-adds, {counted}. Measured agrees: a ratio is nearer, as a factor, to 1 where O(M) or O(T) is "
-        "claimed, and to that number, or above it, for O(nM) and O(nT); the border is its square root, "
-        f"{edges}.",
+        f"claimed, and to that number, or above it, for O(nM) and O(nT); the border is its square root, {edges}.",
     )
 
 
@@ -209,3 +193,6 @@ def _printed_growth(published: PublishedCosts) -> str:
             time = row.gpu_days.value / other.gpu_days.value
             told.append(f"{memory:.1f} times the memory and {time:.1f} times the days at L={row.cells}")
     return f"There DARTS takes, at the same batch size as STC-NAS, {', '.join(told)}."
+
+
+TABLES = {"3": Maker("what a search costs", build)}
