@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,14 @@ def test_figures_6_and_7_show_every_run(number: int, name: str, labels: list[str
     assert {row["cifar10-test"] for row in made.rows} <= set(shown)
     low, high = axes.get_ylim()
     assert low < min(shown) and max(shown) < high
+    assert "95 % t-interval" in made.caption
+
+
+def test_an_interval_that_goes_on_beyond_the_axis_has_an_arrow() -> None:
+    records = [run(seed, {"noise": 0.0}, score) for seed, score in enumerate((80.0, 81.0, 90.0))]
+    (axes,) = make_figure(7, Inputs.of([*records, *(run(seed) for seed in range(3))])).draw().axes
+    arrows = [float(one.get_offsets()[0][1]) for one in axes.collections if len(one.get_offsets()) == 1]
+    assert set(axes.get_ylim()) <= set(arrows)
 
 
 def test_a_figure_of_half_an_ablation_says_what_it_lacks() -> None:
@@ -207,7 +216,11 @@ def test_figure_5_of_the_papers_own_ranks(network: str, tau: float, p: float) ->
     assert [row["evaluation_rank"] for row in made.rows] == 2 * ranks
     assert [row["search_rank"] for row in made.rows] == 2 * list(range(1, 9))
     assert f"{network} tau {tau} (printed {PRINTED[network]['tau']}), p {p}" in made.caption
+    for panel in made.details["panels"]:
+        assert -1 <= panel["low"] < panel["tau"] < panel["high"] <= 1
     left, right = made.draw().axes
+    low, high = made.details["panels"][0]["low"], made.details["panels"][0]["high"]
+    assert f"95 %: {low:.2f} to {high:.2f}" in left.get_title(loc="left")
     assert f"tau-b = {tau:.2f}" in left.get_title(loc="left") and "C=16, n=8" in right.get_title(loc="left")
 
 
@@ -228,6 +241,15 @@ def test_table_1_is_before_and_after() -> None:
     assert ours.values["change"].mean == pytest.approx(-49.0)
     assert ours.values["change"].interval == pytest.approx(4.303 * 1.0 / np.sqrt(3), rel=1e-3)  # of -50, -49, -48
     assert not table.missing
+
+
+def test_captions_are_short_and_the_rest_is_in_the_notes() -> None:
+    records = [*arms("lambda"), *arms("consistency"), *(with_super_cell("darts", 70.0, 20.0, s) for s in range(2))]
+    for name in ("1", "7", "8", "records"):
+        table = make_table(name, Inputs.of(records))
+        assert sum(len(textwrap.wrap(sentence, 100)) for sentence in table.caption) <= 4
+        whole = " ".join(render(table, "text", 100, notes=True).split())
+        assert all(" ".join(sentence.split()) in whole for sentence in (*table.caption, *table.more))
 
 
 def test_table_1_says_what_older_records_lack() -> None:

@@ -48,7 +48,7 @@ def build(inputs: Inputs, number: int) -> Table:
         f"Paper: as printed in {published.reference}; mean ± standard deviation, and the difference from the best row."
     ]
     if found:
-        caption.append(f"Ours: {MEANS}. Change: over common seeds; ≈: cannot be told from none.")
+        caption.append(f"Ours: {MEANS}. Change: from the row that has none, over common seeds; ≈: not told from 0.")
         more += [NOT_TOLD_APART, *(about(study, study.score) for study in found)]
     title = f"{what[0].upper()}{what[1:]}: what cells found score, in percent"
     lack = missing(inputs, name, found)
