@@ -4,14 +4,16 @@ import csv
 import gzip
 import io
 import pickle
+import warnings
 from collections import defaultdict
 
 import numpy as np
 import pytest
 
 from nasbench_stc import Cell, open_benchmark
-from nasbench_stc.benchmark import COLUMNS, analog, extremes
-from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.benchmark import COLUMNS, analog, extremes, find_metrics
+from nasbench_stc.benchmark.base import Key, column_of
+from nasbench_stc.errors import BadCallError, DataError, OfficialPickleWarning
 from nasbench_stc.report.statistics import RETRAINING_NOISE
 from nasbench_stc.space import all_cells
 
@@ -250,3 +252,72 @@ def test_cells_at_one_end():
         found = extremes(values, number, highest)
         assert (found.cells.tolist(), found.equal, found.left_out) == (index, equal, 2)
     assert extremes(np.full(3, np.nan), 2, True).cells.tolist() == []
+
+
+# All cells in a frame
+
+
+def test_a_frame_has_every_cell_and_every_accuracy(nb201):
+    frame = nb201.frame(metrics=False)
+    assert frame.index.name == "cell_index"
+    assert frame.index.tolist() == list(range(15_625))
+    assert [Cell.parse(text) for text in frame["cell"]] == list(all_cells())
+    assert (frame["digits"][9930], frame["isomorphism_class"].nunique()) == ("333133", 6_466)
+    best = {name: (index, round(frame[name][index], 2)) for name, index in frame[list(COLUMNS)].idxmax().items()}
+    assert best["cifar10-test"] == (6111, 94.37)
+    assert best["cifar100-test"] == (9930, 73.51)
+    assert best["ImageNet16-120-test"] == (857, 47.31)
+    held = nb201.holds()
+    assert len({column_of(key, held) for key in held}) == len(held)
+    assert set(frame.columns) == {
+        *("cell", "digits", "isomorphism_class", *(column_of(key, held) for key in held)),
+        *(f"{dataset}-{cost}" for dataset in GDAS for cost in ("params", "mflops")),
+    }
+    for key in held:
+        values = frame[column_of(key, held)]
+        there = np.flatnonzero(values.notna())
+        np.testing.assert_array_equal(values[there], nb201.accuracy(there, *key))
+        assert len(there) == 15_625 or key.seed == 999  # with which not all cells were run
+    for dataset in GDAS:
+        for name, values in nb201.cost(EVERY, dataset).items():
+            np.testing.assert_array_equal(frame[f"{dataset}-{name}"], values)
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        (("cifar10", "test", 200, None), "cifar10-test"),
+        (("cifar10", "valid", 12, None), "cifar10-valid@12"),
+        (("cifar10", "valid", 200, 777), "cifar10-valid seed 777"),
+        (("cifar10", "valid", 12, 111), "cifar10-valid@12 seed 111"),
+        (("cifar100", "test", None, None), "cifar100-test"),
+    ],
+)
+def test_names_of_a_frames_accuracies(key, name):
+    assert column_of(Key(*key), [Key("cifar10", "valid", 200, None), Key(*key)]) == name
+
+
+def test_a_frame_has_the_metrics_at_hand(nb201, metrics_dir):
+    frame = nb201.frame(data_dir=metrics_dir)
+    assert frame.columns.is_unique
+    own = set(frame.columns) - set(nb201.frame(metrics=False).columns)
+    found = {dataset: find_metrics(nb201, metrics_dir, dataset) for dataset in GDAS}
+    names = {
+        name if metric.dataset is None else f"{dataset}-{name}": metric
+        for dataset, metrics in found.items()
+        for name, metric in metrics.items()
+        if name not in ("params", "mflops")  # which are there without them
+    }
+    assert own == names.keys()
+    sample = [0, 857, 6111, 9930]
+    for name in ("cifar10-train-seconds-valid", "ImageNet16-120-edgegpu-latency", "help-pixel2-latency"):
+        np.testing.assert_array_equal(frame[name][sample], names[name].values(sample))
+
+
+def test_what_does_not_have_the_whole_space_makes_no_frame(nats_folder, nats_table):
+    for place in (nats_folder, nats_table):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OfficialPickleWarning)
+            opened = open_benchmark(place)
+        with pytest.raises(DataError, match=r"does not have the whole space at hand.*`stc-bench data import`"):
+            opened.frame()

@@ -12,14 +12,18 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_stc.errors import BadCallError, choose
+from nasbench_stc import files
+from nasbench_stc.errors import BadCallError, DataError, choose
 from nasbench_stc.seeds import told
-from nasbench_stc.space import DATASETS, NUM_CELLS, Cell, check_dataset, flops, params
+from nasbench_stc.space import DATASETS, NUM_CELLS, Cell, all_cells, check_dataset, flops, params
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SPLITS = {
     "valid": "the validation images; on CIFAR-10, of the network trained on the other 25,000",
@@ -38,6 +42,7 @@ QUANTITIES = {
     "params": "trainable parameters of the network, in millions, as the source has them",
     "mflops": "multiply-adds of one image's forward pass, in millions, as the source has them",
 }
+_NAMES = ("digits", "isomorphism_class")  # of a cell, besides its official string and its index
 Cells = Iterable[Cell | int] | NDArray[np.integer]
 """Cells, or their official indices."""
 
@@ -187,6 +192,53 @@ class Benchmark(Protocol):
     def whole(self, key: Key) -> NDArray[np.float64]:
         """`lookup` for all cells, in index order."""
         return self.lookup(np.arange(NUM_CELLS), key)
+
+    def known(self, key: Key) -> NDArray[np.float64]:
+        """`whole`, with NaN for cells that were not run: not all were with every seed."""
+        return self.whole(key)
+
+    def frame(self, metrics: bool = True, data_dir: str | Path | None = None) -> DataFrame:
+        """All cells of the space, a row each in index order; the index is named `cell_index`.
+
+        `cell` is the official string; `digits` and `isomorphism_class` are as of `Cell`. Every accuracy that is held is
+        a column, in percent, NaN for cells that were not run. `cifar10-test` is of the full budget and the mean over
+        seeds; other names say what differs, like `cifar10-valid@12` (epochs) and `cifar10-valid seed 777`. By data set,
+        `cifar10-params` and `cifar10-mflops` are what `cost` says, in millions.
+
+            bench.frame(metrics=False).nlargest(10, "cifar10-test")
+
+        Args:
+            metrics: with all of `find_metrics`, which takes some seconds; in their own units, by name, after the data
+                set if they are of one (`cifar10-train-seconds-valid`, `help-pixel2-latency`).
+            data_dir: as for `find_metrics`.
+
+        Raises:
+            DataError: not the whole space is at hand, or a file of metrics is damaged.
+        """
+        from pandas import DataFrame, RangeIndex
+
+        from nasbench_stc.benchmark.metrics import at_hand  # which imports this module
+
+        if not self.in_memory:
+            raise DataError(
+                f"benchmark {self.name} ({self.about}) does not have the whole space at hand, of which a frame is. "
+                "`stc-bench data import` makes a table of an official file that has it"
+            )
+        every, cells, keys = np.arange(NUM_CELLS), all_cells(), self.holds()
+        columns: dict[str, Any] = {name: [getattr(cell, name) for cell in cells] for name in _NAMES}
+        columns |= {column_of(key, keys): self.known(key) for key in keys}
+        for dataset in DATASETS:
+            columns |= {f"{dataset}-{name}": values for name, values in self.cost(every, dataset).items()}
+        for metric in at_hand(self, files.data_dir(data_dir)) if metrics else ():
+            columns["-".join(filter(None, (metric.dataset, metric.name)))] = metric.values(every)
+        return DataFrame({"cell": list(map(str, cells)), **columns}, RangeIndex(NUM_CELLS, name="cell_index"))
+
+
+def column_of(key: Key, keys: Sequence[Key]) -> str:
+    """The name of a key's column in a frame of all those `keys`: what differs from full budget and mean stands last."""
+    full = max(other.epochs or 0 for other in keys if other[:2] == key[:2])
+    budget = "" if (key.epochs or 0) == full else f"@{key.epochs}"
+    return column(key.dataset, key.split) + budget + ("" if key.seed is None else f" seed {key.seed}")
 
 
 def held_columns(benchmark: Benchmark) -> dict[str, tuple[str, str]]:

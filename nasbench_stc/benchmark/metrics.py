@@ -68,7 +68,7 @@ def find_metrics(
         DataError: a file is damaged.
     """
     check_dataset(dataset)
-    return {one.name: one for one in _at_hand(benchmark, files.data_dir(data_dir)) if one.dataset in (None, dataset)}
+    return {one.name: one for one in at_hand(benchmark, files.data_dir(data_dir)) if one.dataset in (None, dataset)}
 
 
 def find_metric(
@@ -84,7 +84,7 @@ def find_metric(
     if name in found:
         return found[name]
     folder = files.data_dir(data_dir)
-    elsewhere = [str(one.dataset) for one in _at_hand(benchmark, folder) if one.name == name]
+    elsewhere = [str(one.dataset) for one in at_hand(benchmark, folder) if one.name == name]
     if elsewhere:
         raise BadCallError(f"metric {name!r} is there for {', '.join(elsewhere)}, not for {dataset}")
     for file, columns in FILES.items():
@@ -107,8 +107,12 @@ def how_to_get(name: str) -> str:
     return f"optional, and cannot be fetched: put {name} (see docs/benchmarks.md) below --data-dir, if you have it"
 
 
-def _at_hand(benchmark: Benchmark, folder: Path) -> Iterator[Metric]:
-    """Every metric, once for each data set that it is of."""
+def at_hand(benchmark: Benchmark, folder: Path) -> Iterator[Metric]:
+    """Every metric, once for each data set that it is of; `folder` is the data folder.
+
+    Raises:
+        DataError: a file is damaged.
+    """
     yield from _by_formula(benchmark)
     yield from _measured(benchmark)
     yield from _of_analog()

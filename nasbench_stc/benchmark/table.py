@@ -134,6 +134,10 @@ class TableBenchmark(Benchmark):
         """The array's rows; see `Benchmark.lookup_curve`."""
         return self._of_curves(index, key, quantity, slice(None), " per epoch")
 
+    def known(self, key: Key) -> NDArray[np.float64]:
+        """The array; see `Benchmark.known`."""
+        return self._columns[key, "accuracy"]
+
     def _of_curves(
         self, index: NDArray[np.int64], key: Key, quantity: str, epochs: slice, when: str
     ) -> NDArray[np.float64]:
