@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from html import escape
+from typing import TYPE_CHECKING
 
-from nasbench_stc.report.inputs import Missing
+if TYPE_CHECKING:
+    from nasbench_stc.report.inputs import Missing
+
 
 _STYLE = """
 :root { --paper: #fff; --ink: #1a1a1a; --soft: #5c5c5c; --line: #d4d4d4; --band: #f5f5f2; --link: #0072b2;

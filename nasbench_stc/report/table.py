@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_stc.report import statistics
-from nasbench_stc.report.inputs import Missing
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
+    from nasbench_stc.report.inputs import Missing
 
 INDISTINCT = "≈"
 """Marks a difference that cannot be told from none."""
