@@ -73,7 +73,7 @@ def test_weight_sharing_methods_are_compared_by_seed() -> None:
     assert difference.std == pytest.approx(np.std(np.subtract(THEIRS, OURS)))
     assert difference.signed
     assert estimate(row).value == statistics.improvement([*THEIRS, 70.0], OURS)  # of all runs
-    assert row.section == f"{OUR_SECTION}; against STC-NAS (cpu, searched on cifar10, n=3), by common seeds"
+    assert row.section == f"{OUR_SECTION}; against STC-NAS (cpu, on cifar10, n=3), by common seeds"
     assert row.details["paired"] is True
 
 
@@ -91,7 +91,7 @@ def test_methods_of_different_kinds_have_no_pairs_though_seeds_are_the_same() ->
     (row,) = rows([*found(OURS), *black_box(THEIRS, "cifar10")])
     theirs = stats.ttest_ind(THEIRS, OURS, equal_var=False).confidence_interval(0.95)
     assert spread(row).mean - (spread(row).interval or 0) == pytest.approx(theirs.low)
-    assert row.section.startswith("Ours, black-box, searched on cifar10 by protocol nats-bench: nb201; against STC-NAS")
+    assert row.section.startswith("Ours, black-box, on cifar10 by protocol nats-bench: nb201; against STC-NAS")
     assert row.section.endswith("without pairs")
     (row,) = rows([*black_box(THEIRS, "cifar10"), *black_box(OURS, "cifar10", "rs")], "rs")
     assert row.section.endswith("by common seeds")
@@ -134,9 +134,9 @@ def test_the_reference_is_that_of_the_same_protocol_and_data_set() -> None:
         for row in table
     }
     assert against == {
-        ("DARTS", "cpu", 3): "cpu, searched on cifar10, n=3",
-        ("GDAS", "digits", 3): "cpu, noise=0.2, searched on cifar10, n=6",  # none of its protocol: that of most runs
-        ("STC-NAS", "cpu", 6): "cpu, searched on cifar10, n=3",
+        ("DARTS", "cpu", 3): "cpu, on cifar10, n=3",
+        ("GDAS", "digits", 3): "cpu, noise=0.2, on cifar10, n=6",  # none of its protocol: that of most runs
+        ("STC-NAS", "cpu", 6): "cpu, on cifar10, n=3",
     }  # the one of the other protocol is compared with nothing
     assert "noise=0.2" in next(row for row in table if row.values["method"].startswith("STC-NAS")).notes[0]
     sections = [row.section for row in table]

@@ -86,8 +86,7 @@ class Group:
     @property
     def section(self) -> str:
         """What it has in common with the rows around it: kind, data set, protocol and benchmark."""
-        searched = f"searched on {self.searched_on} by protocol {self['protocol']}"
-        return f"Ours, {KINDS[self.kind]}, {searched}: {self['benchmark']}"
+        return f"Ours, {KINDS[self.kind]}, on {self.searched_on} by protocol {self['protocol']}: {self['benchmark']}"
 
     @property
     def searched_on(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -167,8 +168,11 @@ class Table:
                 else:
                     line[column.key] = value
             lines.append({**line, **{key: row.details.get(key) for key in details}, "notes": row.notes})
+        frame = DataFrame(lines)
         # Whole numbers stay whole where one is missing.
-        return DataFrame(lines).convert_dtypes(convert_string=False, convert_boolean=False, convert_floating=False)
+        gaps = [name for name in frame if frame[name].dtype == float]
+        whole = [name for name in gaps if all(isinstance(line[name], (int, NoneType)) for line in lines)]
+        return frame.astype(dict.fromkeys(whole, "Int64"))
 
     def marks(self) -> dict[str, str]:
         """A letter for each different note, in the order of the rows."""

@@ -116,8 +116,10 @@ def _text(table: Table, width: int, notes: bool) -> str:
             break
     console(file=out, width=needed, color_system=None, highlight=False).print(grid)
     sections = (line[0] for line in body(columns=columns) if len(line) == 1)
-    printed = (next(sections) if line.startswith(_SECTION) else line.rstrip() for line in out.getvalue().splitlines())
-    lines = [*_wrap(table.name, width), "", *printed, ""]
+    lines = [*_wrap(table.name, width), ""]
+    for line in out.getvalue().splitlines():
+        lines += _wrap(next(sections), width) if line.startswith(_SECTION) else [line.rstrip()]
+    lines.append("")
     if notes:
         for note, letters in table.marks().items():
             lines += _wrap(note, width, f"({letters}) ")

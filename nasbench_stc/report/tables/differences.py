@@ -72,7 +72,7 @@ class _Pair:
         """What its row has in common with those around it."""
         reference = self.reference
         how = "by common seeds" if self.paired else "without pairs"
-        against = f"{reference['protocol']}{reference.changed}, searched on {reference.searched_on}, n={reference.n}"
+        against = f"{reference['protocol']}{reference.changed}, on {reference.searched_on}, n={reference.n}"
         return f"{self.group.section}; against {reference.name} ({against}), {how}"
 
 

@@ -52,8 +52,7 @@ def build(inputs: Inputs) -> Table:
 
 
 def _section(group: Group) -> str:
-    searched = f"searched on {group.searched_on} by protocol {group['protocol']}"
-    return f"{KINDS[group.kind].capitalize()}, {searched}: {group['benchmark']}"
+    return group.section.removeprefix("Ours, ").capitalize()
 
 
 def _row(section: str, group: Group, label: str) -> Row:
