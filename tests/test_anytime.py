@@ -9,6 +9,7 @@ import math
 import subprocess
 import sys
 from dataclasses import fields, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib import rc_context
+from matplotlib.collections import LineCollection
+from matplotlib.style import context as style_context
+from matplotlib.text import Text
 from PIL import Image
 from scipy import stats
 from test_report import make_record
@@ -24,6 +29,7 @@ from nasbench_stc.benchmark import Benchmark, open_benchmark
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.report import Chart, Inputs, MissingRecords, make_figure, statistics, style
 from nasbench_stc.report.figures.incumbents import POINTS, at, grid
+from nasbench_stc.report.figures.labels import spread
 from nasbench_stc.runs import Record, SimulatedRun
 from nasbench_stc.space import Cell
 
@@ -88,12 +94,11 @@ changes = st.lists(st.tuples(moments, st.floats(-100, 100)), min_size=1, max_siz
 
 @given(st.lists(changes.map(lambda run: sorted(run, key=lambda change: change[0])), min_size=1, max_size=6))
 def test_what_runs_hold_is_the_definitions(runs: list[list[tuple[float, float]]]) -> None:
-    times = [np.array([time for time, _ in run]) for run in runs]
-    held = np.array([worth for run in runs for _, worth in run])
-    every = np.concatenate(times)
+    every, held = np.array([change for run in runs for change in run]).T
+    own = np.repeat(np.arange(len(runs)), [len(run) for run in runs])
     x = grid(every, max(run[0][0] for run in runs), every.max() + 1)
     expected = [[held_plainly(run, moment) for moment in x] for run in runs]
-    np.testing.assert_array_equal(at(x, times, held), expected)
+    np.testing.assert_array_equal(at(x, own, every, held), expected)
 
 
 @given(st.lists(moments, min_size=1, max_size=60), st.integers(5, 20))
@@ -200,12 +205,15 @@ def test_points_and_lines(bench: Benchmark) -> None:
     assert "Left of the dotted line: a_score (0.25 s)" in made.caption
     figure = made.draw()
     (axes,) = figure.axes
-    assert figure.get_size_inches()[0] == style.COLUMN_WIDTH
+    assert figure.get_size_inches()[0] == style.PAGE_WIDTH
     assert axes.get_title(loc="left") == "analog, lines n=2, points n=1–3"
     assert axes.get_xticklabels()[0].get_text().startswith("<")
     assert axes.get_ylim()[0] < min(row["mean"] for row in made.rows if row["kind"] == "point")
-    shown = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert [text for text in shown if text.strip()] == [made.rows[0]["label"], "best cell", "STC-NAS", "a_score"]
+    names = [text.get_text().strip() for text in axes.texts]
+    assert names == [made.rows[0]["label"], "best cell", "STC-NAS", "a_score"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        *("black-box", "one-shot", "training-free", "band, bar: 95 % interval of the mean")
+    ]
 
 
 def test_the_first_seconds_do_not_flatten_the_rest(bench: Benchmark) -> None:
@@ -268,6 +276,61 @@ def test_what_cannot_be_shown_is_counted(bench: Benchmark) -> None:
         drawn(bench, [simulated(bench, (1, 5.0, GOOD))], split="valid")
 
 
+def test_bars_and_names_stay_on_the_page(bench: Benchmark) -> None:
+    cells = [0, GOOD, GOOD]  # far apart, so that the interval leaves the axes
+    records: list[Record] = [trained(bench, seed, cell) for seed, cell in enumerate(cells)]
+    records += [trained(bench, method=f"way_{n}", seconds={"weights": 300 * 1.2**n}) for n in range(12)]
+    records += [simulated(bench, (1, 60.0, BAD), (2, 400.0, GOOD), method=f"own_{number}") for number in range(9)]
+    made = drawn(bench, records)
+    assert "a caret where a bar goes on" in made.caption
+    figure = made.draw()
+    (axes,) = figure.axes
+    bottom, top = axes.get_ylim()
+    (bar,) = (bars.get_segments()[0] for bars in axes.collections if isinstance(bars, LineCollection))
+    assert bar[:, 1].tolist() == [bottom, bench.optimal()[1]]
+    assert [line.get_marker() for line in axes.lines].count(7) == 1
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in axes.texts]  # without the leader
+    assert len(boxes) == 9 + 1 + 13
+    assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    assert not [pair for pair in combinations(boxes, 2) if pair[0].padded(-1).overlaps(pair[1].padded(-1))]
+
+
+def test_too_many_points_are_named_in_the_legend(bench: Benchmark) -> None:
+    made = drawn(bench, [trained(bench, method=f"method_{number:02d}") for number in range(25)])
+    figure = made.draw()
+    assert [text.get_text().strip() for text in figure.axes[0].texts] == ["best cell"]
+    shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert [text for text in shown if text.strip()] == ["one-shot", *(row["label"] for row in made.rows)]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_names_at_the_ends_of_lines_are_apart(heights: list[float]) -> None:
+    found = spread(np.array(heights), 0.08)
+    order = np.argsort(heights, kind="stable")
+    assert (np.diff(found[order]) > 0.08 - 1e-9).all()
+    assert found.min() >= 0 and found.max() <= 1 + 1e-9
+    if (np.diff(np.sort(heights)) >= 0.08).all():
+        np.testing.assert_allclose(found, heights, atol=1e-9)
+
+
+def test_kinds_look_different() -> None:
+    found = {kind: list(style.looks([kind] * 8)) for kind in style.KIND_COLOURS}
+    assert all(len(set(looks)) == 8 for looks in found.values())
+    for one, other in combinations(found.values(), 2):
+        assert not {marker for marker, _ in one} & {marker for marker, _ in other}
+        assert not {colour for _, colour in one} & {colour for _, colour in other}
+
+
+def test_pictures_are_opaque_and_black_on_white_whatever_the_users_style(bench: Benchmark) -> None:
+    made = drawn(bench, [trained(bench)])
+    plain = style.save(made.draw(), Path("a.png"))
+    with style_context("dark_background"), rc_context({"savefig.transparent": True}):
+        assert style.save(made.draw(), Path("a.png")) == plain
+    with Image.open(io.BytesIO(plain)) as picture:
+        assert picture.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
+
+
 def test_series_look_different() -> None:
     assert len({style.look(number) for number in range(49)}) == 49
     assert len({str(style.line_look(number)) for number in range(35)}) == 35
@@ -299,7 +362,7 @@ def test_report_writes_the_figure(stc_bench, results: Path, tmp_path: Path, opti
     assert b"/Type3" not in (tmp_path / "anytime.pdf").read_bytes()
     if not options:
         with Image.open(tmp_path / "anytime.png") as picture:
-            assert picture.size[0] == pytest.approx(3.3 * 300, abs=1)
+            assert picture.size[0] == pytest.approx(7 * 300, abs=1)
     status, said, _ = stc_bench(*common, "--format", "csv")
     lines = list(csv.DictReader(io.StringIO(said)))
     assert status == 0
@@ -353,7 +416,7 @@ def test_bad_figures_end_in_one_line(stc_bench, monkeypatch, tmp_path: Path, arg
 
 @pytest.mark.parametrize("to", [["--format", "csv"], ["--out", "a.pdf"]])
 def test_no_figure_imports_torch_and_only_a_picture_matplotlib(results: Path, tmp_path: Path, to: list[str]) -> None:
-    banned = ["torch", "pandas", *(["matplotlib"] if "csv" in to else [])]
+    banned = ["torch", *(["matplotlib"] if "csv" in to else [])]
     code = (
         "import sys; from nasbench_stc.cli.main import cli; cli(sys.argv[1:], standalone_mode=False); "
         f"sys.exit(bool(sys.modules.keys() & set({banned})))"

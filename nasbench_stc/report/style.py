@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 ENDINGS = (".pdf", ".svg", ".png")
 COLUMN_WIDTH = 3.3
 """Of a figure, inches: a column of a two-column page."""
+PAGE_WIDTH = 7.0
+"""Of a figure, inches: both columns."""
 BLACK, GREY = "#000000", "#bbbbbb"
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 """Okabe & Ito, "Color universal design" (2008), the darker ones first; black is for lines and text."""
@@ -54,11 +57,51 @@ def line_look(number: int) -> tuple[Any, str]:
     return PATTERNS[number % len(PATTERNS)], LINE_COLOURS[number % len(LINE_COLOURS)]
 
 
+KIND_COLOURS = {
+    "one-shot": ("#D55E00", "#E69F00", "#7F3300"),
+    "black-box": ("#0072B2", "#56B4E9", BLACK),
+    "training-free": ("#009E73", "#005C43"),
+}
+"""Of the kinds of methods: warm, blue and black, green; those of `COLOURS` and darker shades of two.
+
+Simulated after Machado et al. (TVCG 2009), colours of two kinds differ by 16 and more in CIELAB for every kind of
+colour blindness; the markers tell them apart, too.
+"""
+KIND_MARKERS = {
+    "one-shot": ("o", "s", "D", "p"),
+    "black-box": ("P", "X", "*", (4, 1, 0)),
+    "training-free": ("^", "v", "<", ">"),
+}
+"""Likewise: round and square, crosses and stars, triangles. (4, 1, 0) is a star of four points."""
+EDGE: Mapping[str, Any] = {"markeredgecolor": BLACK, "markeredgewidth": 0.4}
+"""Of such marks."""
+
+
+def looks(kinds: Iterable[str]) -> Iterator[tuple[Any, str]]:
+    """Marker and colour of each of several series by the kind of its method; in a kind the first eight differ."""
+    numbers: Counter[str] = Counter()
+    for kind in kinds:
+        number, markers, colours = numbers[kind], KIND_MARKERS[kind], KIND_COLOURS[kind]
+        yield markers[number % len(markers)], colours[(number + number // len(markers)) % len(colours)]
+        numbers[kind] += 1
+
+
+def curve_look(number: int) -> tuple[Any, str]:
+    """As `line_look`, of black-box methods among others: in their colours, the first 15 differ."""
+    colours = KIND_COLOURS["black-box"]
+    return PATTERNS[number % len(PATTERNS)], colours[number % len(colours)]
+
+
 LEGEND_ROW = 0.14
 """Inches that a row of `legend_below` takes."""
 _LEGEND_COLUMNS = {11: 4, 17: 3, 30: 2}  # by the length of the longest label
+_CHARACTER, _HANDLE = 0.048, 0.32  # inches, of a legend's text and of the rest of its column
 
 _SETTINGS: Any = {  # matplotlib types its settings by name
+    # Black on opaque white, whatever the reader's page and own settings: a picture looks the same on a dark page.
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "white"),
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), BLACK),
+    "savefig.transparent": False,
     "font.size": 8,
     "axes.labelsize": 8,
     "axes.titlesize": 8,
@@ -116,6 +159,45 @@ def legend_below(figure: Figure, lines: Sequence[Any], points: Sequence[Any]) ->
         borderaxespad=0.1,
     )
     return rows
+
+
+def legend_by_kind(figure: Figure, blocks: Mapping[str, Sequence[Any]]) -> int:
+    """A legend below the axes, across both columns of a page: each block of handles in columns under its name.
+
+    Returns:
+        As `legend_below`.
+    """
+    from matplotlib.lines import Line2D
+
+    def columns(rows: int) -> list[list[Any]]:
+        """Of so many rows and the name, or a blank in a block's further columns."""
+        return [
+            [Line2D([], [], linestyle="none", label=" " if start else name), *handles[start : start + rows]]
+            for name, handles in blocks.items()
+            for start in range(0, len(handles), rows)
+        ]
+
+    def width(rows: int) -> float:
+        longest = (max(len(handle.get_label()) for handle in column) for column in columns(rows))
+        return sum(_HANDLE + _CHARACTER * length for length in longest)
+
+    most = max(map(len, blocks.values()))
+    rows = next((rows for rows in range(1, most) if width(rows) <= PAGE_WIDTH), most)
+    blank = Line2D([], [], linestyle="none", label=" ")
+    shown = [handle for column in columns(rows) for handle in (*column, *[blank] * (rows + 1 - len(column)))]
+    legend = figure.legend(
+        handles=shown,
+        loc="outside lower center",
+        ncols=len(shown) // (rows + 1),
+        fontsize=6.5,
+        handlelength=1.5,
+        columnspacing=1.0,
+        borderaxespad=0.1,
+    )
+    for text in legend.get_texts():
+        if text.get_text() in blocks:
+            text.set_fontweight("bold")
+    return rows + 1
 
 
 def save(figure: Figure, path: Path) -> bytes:

@@ -9,18 +9,22 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nasbench_stc.benchmark import column
-from nasbench_stc.report import incumbents
 from nasbench_stc.report.chart import Chart
+from nasbench_stc.report.figures import incumbents
 from nasbench_stc.report.figures.incumbents import Series
-from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.figures.timeline import Picture
-from nasbench_stc.runs import Record
-from nasbench_stc.space import Cell
+from nasbench_stc.report.groups import Group, grouped
+from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
+from nasbench_stc.report.registry import Maker
+from nasbench_stc.space import NUM_CELLS
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _OTHER_BENCHMARK, _OTHER_DATA, _OTHER_CLOCK, _OLDER, _SHORTER = (
     "looked up in another benchmark",
@@ -32,7 +36,7 @@ _OTHER_BENCHMARK, _OTHER_DATA, _OTHER_CLOCK, _OLDER, _SHORTER = (
 
 
 def build(inputs: Inputs) -> Chart:
-    """The curves and points of the records that are of `inputs.benchmark` and `inputs.dataset`.
+    """The curves and points of the runs that are of `inputs.benchmark` and `inputs.dataset`.
 
     Raises:
         BadCallError: the benchmark does not hold the accuracy.
@@ -41,19 +45,15 @@ def build(inputs: Inputs) -> Chart:
     """
     benchmark = inputs.benchmark
     shown, clock, left_out = _chosen(inputs)
-    if not shown:
+    if shown.empty:
         what = f"runs of {benchmark.name} and {inputs.dataset}{_counted(left_out, ' (', ')')}"
         raise MissingRecords(Missing(what, _command(inputs)))
     best = benchmark.optimal(inputs.dataset, inputs.split) if inputs.regret or benchmark.in_memory else None
-    values = _values(shown, inputs, best[1] if best else 0.0)
-    shown, left_out[_SHORTER] = incumbents.longest(shown)
-    curves = incumbents.labelled([record for record in shown if incumbents.is_timed(record)])
-    points = incumbents.labelled([record for record in shown if not incumbents.is_timed(record)])
-    left_out[_OLDER] = len(shown) - sum(map(len, (*curves.values(), *points.values())))
-    series = [
-        *(incumbents.curve(label, runs, clock, values) for label, runs in curves.items()),
-        *(incumbents.point(label, runs, values) for label, runs in points.items()),
-    ]
+    kept = incumbents.longest(shown)
+    groups = grouped(kept)
+    left_out[_SHORTER] = len(shown) - len(kept)
+    left_out[_OLDER] = len(kept) - sum(len(group.runs) for group in groups)
+    series = _series(inputs, groups, clock, best[1] if best else 0.0)
     picture = _picture(inputs, series, clock, best[1] if best else None)
     details = {
         "quantity": "regret" if inputs.regret else "accuracy",
@@ -68,55 +68,58 @@ def build(inputs: Inputs) -> Chart:
     return Chart(caption, tuple(_rows(series, clock)), details, picture.draw)
 
 
-def _chosen(inputs: Inputs) -> tuple[list[Record], str, Counter[str]]:
-    """The records to be shown, their clock, and how many others there are, by reason.
+def _chosen(inputs: Inputs) -> tuple[DataFrame, str, Counter[str]]:
+    """The runs to be shown, their clock, and how many others there are, by reason.
 
     Seconds and evaluations have no common axis: the clock is that of most runs that have one.
     """
-    mine = (inputs.benchmark.name, inputs.benchmark.sha256)
-    here = [record for record in inputs.searches if record.looked_up_in == mine]
-    same = [record for record in here if record.search_dataset == inputs.dataset]
-    clocks = Counter(incumbents.clock_of(record) for record in same if incumbents.is_timed(record))
-    clock = clocks.most_common(1)[0][0] if clocks else "seconds"
-    shown = [record for record in same if incumbents.clock_of(record) == clock]
-    left_out = Counter(
-        {
-            _OTHER_BENCHMARK: len(inputs.searches) - len(here),
-            _OTHER_DATA: len(here) - len(same),
-            _OTHER_CLOCK: len(same) - len(shown),
-        }
-    )
-    return shown, clock, left_out
+    runs, benchmark = inputs.searches, inputs.benchmark
+    here = runs[(runs["benchmark"] == benchmark.name) & (runs["benchmark_sha256"] == benchmark.sha256)]
+    same = here[here["search_dataset"] == inputs.dataset]
+    clocks = same["clock"].astype(str).replace("", "seconds")
+    most = Counter(clocks[same["kind"] == "black-box"]).most_common(1)
+    clock = most[0][0] if most else "seconds"
+    shown = same[clocks == clock]
+    left_out = {
+        _OTHER_BENCHMARK: len(runs) - len(here),
+        _OTHER_DATA: len(here) - len(same),
+        _OTHER_CLOCK: len(same) - len(shown),
+    }
+    return shown, clock, Counter(left_out)
 
 
-def _values(records: Sequence[Record], inputs: Inputs, best: float) -> incumbents.Values:
-    """Accuracy, or regret, looked up once for all cells that occur."""
-    cells = {record.cell for record in records}
-    cells |= {entry["cell"] for record in records if incumbents.is_timed(record) for entry in record.trajectory}
-    ordered = sorted(cells)
-    accuracy = inputs.benchmark.accuracy([Cell.parse(cell) for cell in ordered], inputs.dataset, inputs.split)
-    worth = dict(zip(ordered, best - accuracy if inputs.regret else accuracy, strict=True))
-    return lambda wanted: np.array([worth[cell] for cell in wanted])
+def _series(inputs: Inputs, groups: Sequence[Group], clock: str, best: float) -> list[Series]:
+    """Curves, then points, of accuracy or regret; it is looked up once for all cells that occur."""
+    timed = {path for group in groups if group.kind == "black-box" for path in group.runs["path"].unique()}
+    changes = inputs.incumbents[inputs.incumbents["path"].isin(timed)]
+    cells = np.unique(np.concatenate([changes["cell_index"], *(group.runs["cell_index"] for group in groups)]))
+    accuracy = inputs.benchmark.accuracy(cells, inputs.dataset, inputs.split)
+    worth = np.full(NUM_CELLS, np.nan)
+    worth[cells] = best - accuracy if inputs.regret else accuracy
+    made = [
+        incumbents.curve(label, group, changes, clock, worth)
+        if group.kind == "black-box"
+        else incumbents.point(label, group, worth)
+        for label, group in zip(incumbents.labels(groups), groups, strict=True)
+    ]
+    return sorted(made, key=lambda one: not one.is_curve)
 
 
 def _rows(series: Iterable[Series], clock: str) -> Iterator[dict[str, Any]]:
     """One for each change of a curve (of many changes for some), and one for each point."""
     for one in series:
-        first = one.runs[0]
+        common = {
+            "kind": "curve" if one.is_curve else "point",
+            "method": one.group["method"],
+            "label": one.label,
+            "protocol": one.group["protocol"],
+            "n": one.n,
+            "clock": clock,
+            "device": one.group["device"],
+        }
         for x, mean, low, high in zip(*(part.tolist() for part in (one.x, one.mean, one.low, one.high)), strict=True):
-            yield {
-                "kind": "curve" if one.is_curve else "point",
-                "method": first.method,
-                "label": one.label,
-                "protocol": first.protocol,
-                "n": len(one.runs),
-                "clock": clock,
-                "device": first.device,
-                "x": float(f"{x:.9g}"),
-                "mean": round(mean, 6),
-                "low": None if math.isnan(low) else round(low, 6),
-                "high": None if math.isnan(high) else round(high, 6),
-            }
+            ends = {"low": None, "high": None} if math.isnan(low) else {"low": round(low, 6), "high": round(high, 6)}
+            yield {**common, "x": float(f"{x:.9g}"), "mean": round(mean, 6), **ends}
 
 
 def _picture(inputs: Inputs, series: Sequence[Series], clock: str, best: float | None) -> Picture:
@@ -142,7 +145,7 @@ def _caption(inputs: Inputs, picture: Picture, clock: str, left_out: Counter[str
     quantity = f"regret, percentage points below the best cell's {picture.best:.2f} %," if regret else "accuracy"
     yield f"{what} {quantity} of the cells that runs found, {looked_up}."
     if curves:
-        told = "; ".join(dict.fromkeys(one.told for one in curves))
+        told = "; ".join(dict.fromkeys(one.group["told"] for one in curves))
         yield (
             f"Lines: the mean over {_runs(curves)} runs of the best cell so far, best by what the method was told "
             f"({told}), from where all runs have a cell to the budget; a run that ended before keeps its cell."
@@ -153,18 +156,19 @@ def _caption(inputs: Inputs, picture: Picture, clock: str, left_out: Counter[str
             else f"Seconds of lines are simulated, by the clock of {name}."
         )
     if points:
-        devices = ", ".join(dict.fromkeys(one.runs[0].device for one in points))
+        devices = ", ".join(dict.fromkeys(one.group["device"] for one in points))
         yield (
             f"Points: weight-sharing and training-free methods, the mean over {_runs(points)} runs at their mean "
             f"seconds, measured on {devices}" + (", not by that clock." if curves else ".")
         )
-    if any(len(one.runs) > 1 for one in (*curves, *points)):
+    if any(one.n > 1 for one in (*curves, *points)):
         cut = "" if picture.best is None else ", cut at the best cell"
-        yield f"Bands and bars: 95 % t-interval of the mean (ddof=1){cut}; not how far single runs lie apart."
+        carets = ", a caret where a bar goes on" if picture.cut else ""
+        yield f"Bands and bars: 95 % t-interval of the mean (ddof=1){cut}{carets}; not how far single runs lie apart."
     if not curves:
         yield f"No black-box run is here: `{_command(inputs)}` adds lines."
     yield from _unseen(picture)
-    scored = [one for one in curves if "scores" in one.runs[0].settings]
+    scored = [one for one in curves if "scores" in one.group.settings]
     if scored:
         counted = "count as evaluations, too" if clock == "evaluations" else "are not on the clock"
         yield f"Scores of untrained networks {counted}: {', '.join(one.label for one in scored)}."
@@ -188,14 +192,14 @@ def _unseen(picture: Picture) -> Iterator[str]:
 
 
 def _range(group: Sequence[Series]) -> str:
-    numbers = sorted(len(one.runs) for one in group)
+    numbers = sorted(one.n for one in group)
     return f"{numbers[0]}" if numbers[0] == numbers[-1] else f"{numbers[0]}–{numbers[-1]}"
 
 
 def _runs(group: Sequence[Series]) -> str:
     """Of most how many, and which have others."""
-    usual = Counter(len(one.runs) for one in group).most_common(1)[0][0]
-    others = [f"{one.label} {len(one.runs)}" for one in group if len(one.runs) != usual]
+    usual = Counter(one.n for one in group).most_common(1)[0][0]
+    others = [f"{one.label} {one.n}" for one in group if one.n != usual]
     return f"n={usual} (but {', '.join(others)})" if others else f"n={usual}"
 
 
@@ -207,3 +211,6 @@ def _counted(left_out: Counter[str], before: str = "", after: str = "") -> str:
 def _command(inputs: Inputs) -> str:
     dataset = "" if inputs.dataset == "cifar10" else f"--dataset {inputs.dataset} "
     return inputs.command(f"search --method black-box {dataset}--seeds 500")
+
+
+FIGURES = {"anytime": Maker("the best cell so far over the search's seconds", build)}

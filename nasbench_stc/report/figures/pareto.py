@@ -6,22 +6,23 @@ equal in both stand on the front together, or not at all.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_stc.benchmark import Benchmark, Metric, column
+from nasbench_stc.benchmark import column
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.report import style
+from nasbench_stc.report import statistics, style
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.groups import MANY, grouped
-from nasbench_stc.report.figures.incumbents import longest
+from nasbench_stc.report.figures.incumbents import Floats, longest
+from nasbench_stc.report.groups import KINDS, MANY, grouped
 from nasbench_stc.report.inputs import Inputs
-from nasbench_stc.runs import Record
+from nasbench_stc.report.registry import Maker
 from nasbench_stc.space import NUM_CELLS, Cell
 
 if TYPE_CHECKING:
@@ -29,13 +30,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDE = 1e3  # largest over median, from which on an axis is logarithmic
-_HEIGHT = 2.6  # inches, without a legend below
+_HEIGHT, _WIDE_HEIGHT = 2.6, 3.0  # inches, of one column and of both, without a legend below
 _INSIDE = 4  # groups that the legend names inside the axes, at most
 _TICKS = 3  # or one more, on each side of zero of such an axis
 _SHOWN_FROM = 5  # percentile of accuracy: below it are cells that hardly learn, which would flatten the rest
 
 
-def pareto_front(accuracy: NDArray[np.float64], values: NDArray[np.float64], better: str) -> NDArray[np.int64]:
+def pareto_front(accuracy: Floats, values: Floats, better: str) -> NDArray[np.int64]:
     """The positions of the front's cells, by rising metric; cells without a finite metric are left out."""
     known = np.flatnonzero(np.isfinite(values))
     cost = values[known] if better == "low" else -values[known]
@@ -47,8 +48,19 @@ def pareto_front(accuracy: NDArray[np.float64], values: NDArray[np.float64], bet
     return front[np.argsort(values[front], kind="stable")]
 
 
+class _Marks(NamedTuple):
+    """The cells that one way of searching found, or of many their mean."""
+
+    label: str
+    kind: str
+    x: Floats
+    y: Floats
+    half: tuple[float, float] | None
+    """Half the widths of the mean's 95 % t-intervals in x and y; None: single cells."""
+
+
 def build(inputs: Inputs) -> Chart:
-    """The chart of `inputs.metric`, which has to be there.
+    """All cells by `inputs.metric`, which has to be there, their front, and the cells that runs found.
 
     Raises:
         BadCallError: no metric, or the benchmark does not hold the accuracy.
@@ -56,48 +68,28 @@ def build(inputs: Inputs) -> Chart:
     """
     if inputs.metric is None:
         raise BadCallError("figure pareto: --metric is missing; `stc-bench metrics` lists what there is")
-    values = inputs.metric.values(np.arange(NUM_CELLS))
-    return chart(inputs.benchmark, values, inputs.metric, inputs.searches, inputs.dataset, inputs.split)
-
-
-def chart(
-    benchmark: Benchmark,
-    values: NDArray[np.float64],
-    metric: Metric,
-    records: Sequence[Record],
-    dataset: str = "cifar10",
-    split: str = "test",
-) -> Chart:
-    """All cells, their front, and the cells that `records` found.
-
-    Args:
-        benchmark: gives the accuracies, at its full budget.
-        values: the metric of all cells, in index order.
-        metric: what they are.
-        records: runs whose cells are marked.
-        dataset, split: of the accuracy.
-    """
-    accuracy = benchmark.accuracy(np.arange(NUM_CELLS), dataset, split)
+    benchmark, metric, dataset, split = inputs.benchmark, inputs.metric, inputs.dataset, inputs.split
+    every = np.arange(NUM_CELLS)
+    values, accuracy = metric.values(every), benchmark.accuracy(every, dataset, split)
     known = np.isfinite(values)
     if not known.any():
         raise DataError(f"metric {metric.name} has no finite number for any cell ({metric.source})")
     front = pareto_front(accuracy, values, metric.better)
-    groups = _groups(records, dataset)
-    found = np.array([index for group in groups.values() for index in group], dtype=np.int64)
-    marked = {_label(name, known[index]): _marked(values, accuracy, index) for name, index in groups.items()}
-    lowest = min([np.percentile(accuracy[known], _SHOWN_FROM), *(y for points in marked.values() for y in points.y)])
-    room = 0.04 * float(accuracy[known].max() - lowest)
-    bottom, top = float(lowest) - room, float(accuracy[known].max()) + room
-    hidden = f"{(accuracy[known] < bottom).sum():,}"
+    found = _found(inputs)
+    marks = [_marks(*which, values[cells], accuracy[cells]) for which, cells in found.items()]
+    lowest = float(min([np.percentile(accuracy[known], _SHOWN_FROM), *(y for mark in marks for y in mark.y)]))
+    highest = float(accuracy[known].max())
+    room = 0.04 * (highest - lowest)
+    hidden = f"{(accuracy[known] < lowest - room).sum():,}"
     picture = _Picture(
         title=f"{benchmark.name}, n={known.sum():,} cells, {hidden} below the axis",
         x_label=f"{metric.name} [{metric.unit}]" if metric.unit else metric.name,
         y_label=f"{dataset} {split} accuracy [%]",
         better=metric.better,
-        y_limits=(bottom, top),
-        cells=_Points(values[known], accuracy[known]),
-        front=_Points(values[front], accuracy[front]),
-        found=marked,
+        y_limits=(lowest - room, highest + room),
+        cells=(values[known], accuracy[known]),
+        front=(values[front], accuracy[front]),
+        found=marks,
     )
     details = {
         "metric": metric.described(),
@@ -118,41 +110,44 @@ def chart(
     caption = (
         f"{column(dataset, split)} of {benchmark.name} against {metric.name} ({metric.about}; {metric.source}). "
         f"Of {NUM_CELLS:,} cells the {known.sum():,} that have a finite number; {len(front)} of them on the front of "
-        f"high accuracy and {metric.better} {metric.name}; {hidden} cells below {bottom:.1f} % are not shown."
+        f"high accuracy and {metric.better} {metric.name}; {hidden} cells below {lowest - room:.1f} % are not shown."
     )
-    if any(len(index) >= MANY for index in groups.values()):
-        caption += f" Of methods with {MANY} runs and more the mean is marked."
-    if not known[found].all():
-        caption += f" Cells found without a finite number, not marked: {(~known[found]).sum()}."
+    if any(mark.half for mark in marks):
+        caption += (
+            f" Of methods with {MANY} runs and more the mean is marked, with bars of its 95 % t-interval (ddof=1) in "
+            "both directions, which may be shorter than the mark; of others every run."
+        )
+    elif marks:
+        caption += " Every run is marked."
+    unknown = sum(int((~known[cells]).sum()) for cells in found.values())
+    if unknown:
+        caption += f" Cells found without a finite number, not marked: {unknown}."
     return Chart(caption, rows, details, picture.draw)
 
 
-def _groups(records: Sequence[Record], dataset: str) -> dict[str, NDArray[np.int64]]:
-    """The cells that each way of searching found, by name."""
-    groups: dict[str, list[int]] = {}
-    for group in grouped(longest(records)[0]):
-        for record in group.of(dataset):
-            where = "" if record.search_dataset == dataset else f" on {record.search_dataset}"
-            name = f"{group.name}, {record.protocol}{where}"
-            groups.setdefault(name, []).append(Cell.parse(record.cell).index)
-    return {name: np.array(index) for name, index in groups.items()}
+def _found(inputs: Inputs) -> dict[tuple[str, str], NDArray[np.int64]]:
+    """The cells that each way of searching found, by its name and kind."""
+    found: dict[tuple[str, str], NDArray[np.int64]] = {}
+    for group in grouped(longest(inputs.searches)):
+        runs = group.of(inputs.dataset)
+        if runs.empty:
+            continue
+        searched = runs["search_dataset"].iloc[0]
+        name = f"{group.name}, {group['protocol']}{'' if searched == inputs.dataset else f' on {searched}'}"
+        cells = runs["cell_index"].to_numpy()
+        found[name, group.kind] = np.concatenate([found.get((name, group.kind), cells[:0]), cells])
+    return found
 
 
-def _marked(values: NDArray[np.float64], accuracy: NDArray[np.float64], index: NDArray[np.int64]) -> _Points:
-    """The cells that have a finite metric, or of many their mean."""
-    index = index[np.isfinite(values[index])]
-    if len(index) < MANY:
-        return _Points(values[index], accuracy[index])
-    return _Points(values[index].mean(keepdims=True), accuracy[index].mean(keepdims=True))
-
-
-def _label(name: str, marked: NDArray[np.bool_]) -> str:
-    return f"{name} (n={len(marked)})" if marked.all() else f"{name} ({marked.sum()} of {len(marked)})"
-
-
-class _Points(NamedTuple):
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
+def _marks(name: str, kind: str, values: Floats, accuracy: Floats) -> _Marks:
+    known = np.isfinite(values)
+    n = f"n={len(known)}" if known.all() else f"{known.sum()} of {len(known)}"
+    x, y = values[known], accuracy[known]
+    half = None
+    if len(x) >= MANY:
+        half = float(statistics.t_half_widths(x)), float(statistics.t_half_widths(y))
+        x, y = x.mean(keepdims=True), y.mean(keepdims=True)
+    return _Marks(f"{name} ({n})", kind, x, y, half)
 
 
 @dataclass(frozen=True)
@@ -164,12 +159,12 @@ class _Picture:
     y_label: str
     better: str
     y_limits: tuple[float, float]
-    cells: _Points
-    front: _Points
-    found: Mapping[str, _Points]
+    cells: tuple[Floats, Floats]
+    front: tuple[Floats, Floats]
+    found: Sequence[_Marks]
 
     def draw(self) -> Figure:
-        """The figure."""
+        """The figure: a column wide, or both where more groups are named than the axes have room for."""
         from matplotlib.figure import Figure
 
         with style.context():
@@ -178,38 +173,41 @@ class _Picture:
             axes.plot(*self.cells, ".", color=style.GREY, markersize=1.5, markeredgewidth=0, rasterized=True)
             # The best accuracy that is to be had at each value of the metric.
             steps = "steps-post" if self.better == "low" else "steps-pre"
-            axes.plot(
-                *self.front,
-                ".-",
-                markersize=3,
-                drawstyle=steps,
-                color=style.BLACK,
-                label=f"front ({len(self.front.x)} cells)",
-            )
-            for number, (name, points) in enumerate(self.found.items()):
-                marker, colour = style.look(number)
-                axes.plot(*points, marker, color=colour, markeredgecolor="white", zorder=3, label=name)
-            self._scale(axes)
-            if len(self.found) <= _INSIDE:
-                axes.legend(loc="lower right" if self.better == "low" else "lower left")
-            else:
-                rows = style.legend_below(figure, (), axes.lines[1:])
-                figure.set_size_inches(style.COLUMN_WIDTH, _HEIGHT + style.LEGEND_ROW * rows)
+            label = f"front ({len(self.front[0])} cells)"
+            (front,) = axes.plot(*self.front, ".-", markersize=3, drawstyle=steps, color=style.BLACK, label=label)
+            handles: dict[str, list[Any]] = {kind: [] for kind in KINDS}
+            for one, (marker, colour) in zip(self.found, style.looks(one.kind for one in self.found), strict=True):
+                look = {"marker": marker, "color": colour, "linestyle": "none", **style.EDGE}
+                handles[one.kind] += axes.plot(one.x, one.y, zorder=3, label=one.label, **look)
+                if one.half:
+                    across, up = one.half
+                    axes.hlines(one.y, one.x - across, one.x + across, color=style.BLACK, linewidth=0.6, zorder=2.5)
+                    axes.vlines(one.x, one.y - up, one.y + up, color=style.BLACK, linewidth=0.6, zorder=2.5)
+            _scale(axes, self.cells[0])
+            inside = len(self.found) <= _INSIDE
+            corner: Any = "lower right" if self.better == "low" else "lower left"
+            axes.legend(handles=[front, *(itertools.chain(*handles.values()) if inside else ())], loc=corner)
+            if not inside:
+                rows = style.legend_by_kind(figure, handles)
+                figure.set_size_inches(style.PAGE_WIDTH, _WIDE_HEIGHT + style.LEGEND_ROW * rows)
         return figure
 
-    def _scale(self, axes: Axes) -> None:
-        """A logarithmic axis for a metric that spans many orders of magnitude."""
-        x = self.cells.x
-        size = np.abs(x)
-        if size.max() <= _WIDE * np.median(size):
-            return
-        if (x > 0).all():
-            axes.set_xscale("log")
-            return
-        # Zero and negative numbers have a place only on an axis that is linear about zero.
-        linear = float(np.median(size) if (x < 0).any() else size[size > 0].min())
-        axes.set_xscale("symlog", linthresh=linear, linscale=0.3)
-        first, last = math.floor(math.log10(linear)) + 2, math.floor(math.log10(size.max()))
-        decades = [10.0**power for power in range(last, first, -math.ceil(max(1, (last - first) / _TICKS)))]
-        axes.set_xticks([0, *(tick for size in decades for tick in (-size, size) if x.min() <= tick <= x.max())])
-        axes.minorticks_off()
+
+def _scale(axes: Axes, x: Floats) -> None:
+    """A logarithmic axis for a metric that spans many orders of magnitude."""
+    size = np.abs(x)
+    if size.max() <= _WIDE * np.median(size):
+        return
+    if (x > 0).all():
+        axes.set_xscale("log")
+        return
+    # Zero and negative numbers have a place only on an axis that is linear about zero.
+    linear = float(np.median(size) if (x < 0).any() else size[size > 0].min())
+    axes.set_xscale("symlog", linthresh=linear, linscale=0.3)
+    first, last = math.floor(math.log10(linear)) + 2, math.floor(math.log10(size.max()))
+    decades = [10.0**power for power in range(last, first, -math.ceil(max(1, (last - first) / _TICKS)))]
+    axes.set_xticks([0, *(tick for size in decades for tick in (-size, size) if x.min() <= tick <= x.max())])
+    axes.minorticks_off()
+
+
+FIGURES = {"pareto": Maker("accuracy against a metric, and what was found", build)}

@@ -1,4 +1,7 @@
-"""How anytime curves are drawn: a logarithmic clock, lines with bands, points with bars, the legend below them."""
+"""How anytime curves are drawn: a logarithmic clock, lines with bands, points with bars, names beside both.
+
+The figure is as wide as both columns of a page: one has no room for the names.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nasbench_stc.report import style
-from nasbench_stc.report.figures.incumbents import Series
+from nasbench_stc.report.figures import labels
+from nasbench_stc.report.figures.incumbents import Floats, Series
+from nasbench_stc.report.groups import KINDS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
 _EARLY = 0.05  # of a curve's length: what it was before may lie outside the axis, which it would flatten
 _LEFT = 0.05  # of the x at which curves begin: points that cost less have a strip of their own, left of the axis
 _STRIP = 1.7  # its width, as a factor
+_HEIGHT = 3.2  # inches, without the legend
+_NAMED = 24  # points, at most, that have their names beside them: more are named in the legend
+_CARETS = 7, 6  # matplotlib's CARETDOWN and CARETUP, their tips where they are put
 
 
 @dataclass(frozen=True)
@@ -67,21 +74,32 @@ class Picture:
         """The points that stand left of the axis."""
         return [one for one in self.points if one.x[0] < self.x_limits[0]]
 
+    @property
+    def cut(self) -> Sequence[Series]:
+        """The points of which bars go on outside the axes: to zero regret, for one."""
+        bottom, top = self.y_limits
+        ends = [(one, *self._interval(one)) for one in self.points]
+        return [one for one, low, high in ends if low[0] < bottom or high[0] > top]
+
     def draw(self) -> Figure:
         """The figure."""
         from matplotlib.figure import Figure
 
         with style.context():
-            figure = Figure(layout="constrained")
+            figure = Figure(figsize=(style.PAGE_WIDTH, _HEIGHT), layout="constrained")
             axes = figure.add_subplot(title=self.title, xlabel=self.x_label, ylabel=self.y_label)
             self._scale(axes)
-            lines = [self._line(axes, number, one) for number, one in enumerate(self.curves)]
+            ends = [self._line(axes, number, one) for number, one in enumerate(self.curves)]
             if self.best is not None and not self.regret:
-                best = axes.axhline(self.best, color=style.GREY, linewidth=0.8, zorder=1, label="best cell")
-                lines.append(best)
-            points = [self._point(axes, number, one) for number, one in enumerate(self.points)]
-            rows = style.legend_below(figure, lines, points)
-            figure.set_size_inches(style.COLUMN_WIDTH, 2.5 + style.LEGEND_ROW * rows)
+                axes.axhline(self.best, color=style.GREY, linewidth=0.8, zorder=1)
+                ends.append(labels.End("best cell", self.x_limits[1], self.best, {"color": style.GREY}))
+            looks = style.looks(one.group.kind for one in self.points)
+            marks = [self._point(axes, one, *look) for one, look in zip(self.points, looks, strict=True)]
+            rows = self._legend(figure, marks)
+            figure.set_size_inches(style.PAGE_WIDTH, max(_HEIGHT, len(ends) / 8) + style.LEGEND_ROW * rows)
+            labels.beside(axes, ends)
+            if marks and len(marks) <= _NAMED:
+                self._name(axes)
         return figure
 
     def _scale(self, axes: Axes) -> None:
@@ -103,34 +121,63 @@ class Picture:
             _ticks(axes.yaxis, bottom, top, (1, 2, 5) if top / bottom > 10 else (1, 2, 3, 4, 6, 8))
         axes.set_ylim(*self.y_limits)
 
-    def _line(self, axes: Axes, number: int, one: Series) -> Any:
-        pattern, colour = style.line_look(number)
+    def _line(self, axes: Axes, number: int, one: Series) -> labels.End:
+        pattern, colour = style.curve_look(number)
         low, high = self._interval(one)
         axes.fill_between(one.x, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
-        (line,) = axes.plot(
-            one.x, one.mean, linestyle=pattern, color=colour, drawstyle="steps-post", linewidth=1, label=one.label
-        )
-        return line
+        axes.plot(one.x, one.mean, linestyle=pattern, color=colour, drawstyle="steps-post", linewidth=1)
+        last = max(float(one.mean[-1]), self.y_limits[0])
+        return labels.End(one.label, float(one.x[-1]), last, {"color": colour, "linestyle": pattern})
 
-    def _point(self, axes: Axes, number: int, one: Series) -> Any:
-        marker, colour = style.look(number)
+    def _place(self, one: Series) -> tuple[float, float]:
+        """Where a point stands: one that costs less than the axis has, in the strip on its left."""
         left = self.x_limits[0]
-        x = one.x if one.x[0] >= left else np.array([left / math.sqrt(_STRIP)])
-        axes.vlines(x, *self._interval(one), color=colour, linewidth=0.6, alpha=0.6, zorder=2.5)
-        (point,) = axes.plot(
-            x,
-            one.mean,
-            marker,
-            color=colour,
-            markersize=4.5,
-            markeredgecolor=style.BLACK,
-            markeredgewidth=0.4,
-            zorder=3,
-            label=one.label,
-        )
-        return point
+        return float(one.x[0]) if one.x[0] >= left else left / math.sqrt(_STRIP), float(one.mean[0])
 
-    def _interval(self, one: Series) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _point(self, axes: Axes, one: Series, marker: Any, colour: str) -> Any:
+        x, y = self._place(one)
+        low, high = (float(end[0]) for end in self._interval(one))
+        bottom, top = self.y_limits
+        if one.n > 1:
+            axes.vlines(x, max(low, bottom), min(high, top), color=colour, linewidth=0.8, alpha=0.7, zorder=2.5)
+        for limit, caret in [(bottom, _CARETS[0])] * (low < bottom) + [(top, _CARETS[1])] * (high > top):
+            axes.plot(x, limit, marker=caret, color=colour, markersize=4, zorder=2.5)
+        (mark,) = axes.plot(x, y, marker=marker, linestyle="none", color=colour, markersize=5, zorder=3, **style.EDGE)
+        mark.set_label(one.label)
+        return mark
+
+    def _legend(self, figure: Figure, marks: Sequence[Any]) -> int:
+        """How kinds look, and which point is which where there are too many to name them beside it; returns rows."""
+        from matplotlib.lines import Line2D
+
+        kinds = [one.group.kind for one in self.points]
+        blocks = {kind: [mark for mark, own in zip(marks, kinds, strict=True) if own == kind] for kind in KINDS}
+        if len(marks) > _NAMED:
+            return style.legend_by_kind(figure, blocks)
+        keys = [Line2D([], [], color=style.curve_look(0)[1], linewidth=1, label="black-box")] if self.curves else []
+        for kind, own in blocks.items():
+            if own:
+                keys.append(Line2D([], []))
+                keys[-1].update_from(own[0])
+                keys[-1].set_label(kind)
+        if any(one.n > 1 for one in (*self.curves, *self.points)):
+            going_on = ", a caret: it goes on" if self.cut else ""
+            label = f"band, bar: 95 % interval of the mean{going_on}"
+            keys.append(Line2D([], [], color=style.GREY, linewidth=4, label=label))
+        figure.legend(
+            handles=keys, loc="outside lower center", ncols=len(keys), fontsize=labels.SIZE, borderaxespad=0.1
+        )
+        return 1
+
+    def _name(self, axes: Axes) -> None:
+        """Write the points' names around them."""
+        places = [self._place(one) for one in self.points]
+        ends = [(x, *self._interval(one)) for (x, _), one in zip(places, self.points, strict=True) if one.n > 1]
+        bars = [np.array([(x, low[0]), (x, high[0])]) for x, low, high in ends]
+        curves = [np.column_stack([one.x, one.mean]) for one in self.curves]
+        labels.around(axes, [one.label for one in self.points], np.array(places), [*bars, *curves])
+
+    def _interval(self, one: Series) -> tuple[Floats, Floats]:
         """It, without what is better than the best cell; NaN where there is none."""
         if self.regret:
             return np.maximum(one.low, 0), one.high
