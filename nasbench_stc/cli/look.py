@@ -125,13 +125,13 @@ def _all(inputs: Inputs, form: str) -> str:
     """Every table and figure, while a terminal is told what is being made."""
     from rich.console import Console
 
-    from nasbench_stc.report import make_all, overview
+    from nasbench_stc.report import make_all, page
 
-    if form not in overview.FORMATS:
-        raise choose("format of all tables and figures", form, overview.FORMATS)
+    if form not in page.FORMATS:
+        raise choose("format of all tables and figures", form, page.FORMATS)
     with Console(stderr=True).status("tables and figures") as status:
         entries = make_all(inputs, status.update)
-        return overview.render_all(entries, inputs, form, tick=status.update)
+        return page.render_all(entries, inputs, form, tick=status.update)
 
 
 def _known(method: str, there: Iterable[str]) -> str:

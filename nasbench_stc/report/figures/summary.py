@@ -49,8 +49,8 @@ def build(inputs: Inputs) -> Chart:
     ]
     caption = (
         f"Test accuracy of the cells found, by method; looked up in {name} (sha256 {sha256[:12]}). Marks and bars: "
-        "the mean over n searches and its 95 % t-interval (ddof=1, cut at the axis); dots: single searches, of fewer than "
-        f"{MANY}. {_searched(shown)}"
+        "the mean over n searches and its 95 % t-interval (ddof=1, cut at the axis); dots: single searches, of fewer "
+        f"than {MANY}. {_searched(shown)}"
     )
     return Chart(caption, tuple(rows), {"benchmark": {"name": name, "sha256": sha256}}, picture.draw)
 

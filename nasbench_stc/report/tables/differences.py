@@ -90,7 +90,7 @@ def build(inputs: Inputs) -> Table:
     pairs = [_Pair(group, reference) for group, reference in found if reference and reference is not group]
     if not pairs:
         raise MissingRecords(_missing(inputs, "rs" if inputs.against != "rs" else "rea"))
-    rows = []
+    rows: list[Row] = []
     for section in dict.fromkeys(pair.section for pair in pairs):
         members = [pair for pair in pairs if pair.section == section]
         rows += map(_row, members, labels([pair.group for pair in members]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nasbench_stc.benchmark import column
-from nasbench_stc.report.groups import COLUMN_GROUPS, KINDS, Group, grouped, labels, leading
+from nasbench_stc.report.groups import COLUMN_GROUPS, Group, grouped, labels, leading
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.published import load
 from nasbench_stc.report.registry import Maker
