@@ -50,13 +50,20 @@ def load_runs(folders: Folders = "results") -> DataFrame:
 
     What was searched: `method`, its `title` in tables and `kind` (one-shot, black-box or training-free),
     `search_dataset`, `protocol`, `seed`, `changes` (settings that differ from the protocol's and the method's own) and
-    all `settings`, both as JSON. What was found: `cell` (official string), `cell_index` (official), `digits`,
-    `isomorphism_class`, and by report column (`cifar10-valid` to `ImageNet16-120-test`) what `benchmark` says of it, at
-    its full budget. What it cost: `seconds` in all and by part (`weights_seconds`, `alpha_seconds`,
-    `evaluation_seconds`; `simulated_seconds` by the benchmark's clock, `scores_seconds` of training-free scores),
-    `evaluations` of black-box methods, `memory_mib` at the peak. What the supernet said of the cell: `supernet_loss`,
-    `supernet_accuracy` (and of the super-cell before it: `super_cell_loss`, `super_cell_accuracy`). Where it comes
-    from: `device`, `threads`, `versions` (JSON), `git_revision`, `finished` (UTC), `path` of the file.
+    all `settings`, both as JSON; `of_ablation`: whether it is of an arm that changes a setting. What was found: `cell`
+    (official string), `cell_index` (official), `digits`, `isomorphism_class`, and by report column (`cifar10-valid` to
+    `ImageNet16-120-test`) what `benchmark` says of it, in percent, at its full budget; `benchmark_sha256`,
+    `benchmark_file` and `benchmark_about` say which one that is. What a black-box method was `told` of a cell, and in
+    what its budget was (`clock`: seconds or evaluations). What it cost: `seconds` in all and by part
+    (`weights_seconds`, `alpha_seconds`, `evaluation_seconds`; `simulated_seconds` by the benchmark's clock,
+    `scores_seconds` of training-free scores), `evaluations` of black-box methods, `memory_mib` at the peak (of what:
+    `memory_of`). What the supernet said of the cell: `supernet_loss`, `supernet_accuracy` (and of the super-cell before
+    it: `super_cell_loss`, `super_cell_accuracy`). Where it comes from: `device`, `threads`, `origin` (of a method that
+    is not ours its package or file), `order` (the method's among the rows of tables; infinite: after all others),
+    `versions` (JSON), `git_revision`, `finished` (UTC), `path` of the file.
+
+    `seed`, `cell_index`, `evaluations` and `threads` are int64, `of_ablation` is bool, `finished` a time; other numbers
+    are float64, and all texts categories.
 
         runs = load_runs("results")
         runs.groupby(["title", "protocol"], observed=True)["cifar10-test"].agg(["mean", "std", "count"])
@@ -74,9 +81,11 @@ def load_trajectories(folders: Folders = "results") -> DataFrame:
     """All epochs of the weight-sharing runs below folders, a row each.
 
     `path` and `seed` name the run as in `load_runs`, and `method`, `search_dataset`, `protocol` are its own. `epoch`
-    counts from 1; `cell`, `cell_index` and `digits` are of the cell that would have resulted after it (of methods that
-    have none before the end: empty, -1); `train_loss`, `valid_loss` and `seconds` are of the epoch. `alpha_0-1_none` to
-    `alpha_2-3_avg_pool_3x3` are the architecture parameters after it, edge by edge.
+    counts from 1; `cell`, `cell_index`, `digits` and `isomorphism_class` are of the cell that would have resulted after
+    it (of methods that have none before the end: empty, -1); `train_loss`, `valid_loss` and `seconds` are of the epoch.
+    `alpha_0-1_none` to `alpha_2-3_avg_pool_3x3` are the architecture parameters after it, edge by edge.
+
+    `seed`, `epoch` and `cell_index` are int64, other numbers float64, and all texts categories.
 
     Args:
         folders: as of `load_runs`.
@@ -92,7 +101,7 @@ def load_incumbents(folders: Folders = "results") -> DataFrame:
 
     `path` and `seed` name the run as in `load_runs`, and `method`, `search_dataset`, `protocol` are its own.
     `evaluation`: after which answer, from 1; `seconds`: simulated, since the run began; `cell_index`: the best cell
-    from then on, by what the method was told.
+    from then on, by what the method was told. `seconds` are float64, other numbers int64, and all texts categories.
 
     Args:
         folders: as of `load_runs`.
@@ -133,7 +142,8 @@ def runs_frame(sources: Mapping[Path, Source]) -> DataFrame:
             ).astype(_TYPES.get(name, np.float64))
         )
     frame = DataFrame(columns)
-    finished = to_datetime(frame["finished"], utc=True, format="ISO8601").dt.as_unit("us")
+    # A file may say what looks like a time and is none, like the 30th of February.
+    finished = to_datetime(frame["finished"], utc=True, format="ISO8601", errors="coerce").dt.as_unit("us")
     return _with_cells(frame.assign(finished=finished))
 
 
