@@ -3,6 +3,7 @@
 These names are imported from the package itself; the docstring of each says its arguments, units and errors:
 
     from nasbench_stc import Cell, open_benchmark, rank_cells, search
+    from nasbench_stc import load_incumbents, load_runs, load_trajectories
 
     # A cell by its digits, its index or its official string, and how good it is.
     cell = Cell.parse("333133")
@@ -15,6 +16,15 @@ These names are imported from the package itself; the docstring of each says its
 
     # What the supernet of a finished search says of 500 cells.
     rank_cells("results/rsps-cifar10-cpu-seed0-38de9aa8", 500)
+
+    # Records as pandas frames, for tables and plots of one's own: a row a run, an epoch, or a best cell so far.
+    runs = load_runs("results")
+    runs.groupby("title", observed=True)["cifar10-test"].agg(["mean", "std", "count"])
+    load_trajectories("results")
+    load_incumbents("results")
+
+    # The whole space in one: a row a cell, with accuracies, parameters, FLOPs and metrics.
+    bench.frame().nlargest(10, "cifar10-test")
 
 The other names are in these packages. None of them imports from one that stands below it:
 
@@ -34,29 +44,40 @@ that a caller can act on is a `nasbench_stc.errors.StcBenchError`. The command l
 `stc-bench -h`.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from nasbench_stc.benchmark import open_benchmark
 from nasbench_stc.space import Cell
 
 if TYPE_CHECKING:
+    from nasbench_stc.report.frames import load_incumbents, load_runs, load_trajectories
     from nasbench_stc.runs.rank import rank_cells
     from nasbench_stc.runs.search import search
 
-__all__ = ["Cell", "open_benchmark", "rank_cells", "search"]
+__all__ = [
+    "Cell",
+    "load_incumbents",
+    "load_runs",
+    "load_trajectories",
+    "open_benchmark",
+    "rank_cells",
+    "search",
+]
 __version__ = "0.1.0"
+
+# Imported when they are asked for: the runs' import torch, which queries and reports do without, and the report's all
+# of its tables and figures.
+_LAZY = {
+    **dict.fromkeys(("load_incumbents", "load_runs", "load_trajectories"), "nasbench_stc.report.frames"),
+    "rank_cells": "nasbench_stc.runs.rank",
+    "search": "nasbench_stc.runs.search",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # These import torch, which queries and reports do without.
-    if name == "search":
-        from nasbench_stc.runs.search import search
-
-        return search
-    if name == "rank_cells":
-        from nasbench_stc.runs.rank import rank_cells
-
-        return rank_cells
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
