@@ -95,7 +95,7 @@ def curve_look(number: int) -> tuple[Any, str]:
 LEGEND_ROW = 0.14
 """Inches that a row of `legend_below` takes."""
 _LEGEND_COLUMNS = {11: 4, 17: 3, 30: 2}  # by the length of the longest label
-_CHARACTER, _HANDLE = 0.048, 0.32  # inches, of a legend's text and of the rest of its column
+_KIND_ROWS = 12  # of a column, at most
 
 _SETTINGS: Any = {  # matplotlib types its settings by name
     # Black on opaque white, whatever the reader's page and own settings: a picture looks the same on a dark page.
@@ -169,22 +169,15 @@ def legend_by_kind(figure: Figure, blocks: Mapping[str, Sequence[Any]]) -> int:
     """
     from matplotlib.lines import Line2D
 
-    def columns(rows: int) -> list[list[Any]]:
-        """Of so many rows and the name, or a blank in a block's further columns."""
-        return [
-            [Line2D([], [], linestyle="none", label=" " if start else name), *handles[start : start + rows]]
-            for name, handles in blocks.items()
-            for start in range(0, len(handles), rows)
-        ]
+    def line(text: str = " ") -> Line2D:
+        return Line2D([], [], linestyle="none", label=text)
 
-    def width(rows: int) -> float:
-        longest = (max(len(handle.get_label()) for handle in column) for column in columns(rows))
-        return sum(_HANDLE + _CHARACTER * length for length in longest)
-
-    most = max(map(len, blocks.values()))
-    rows = next((rows for rows in range(1, most) if width(rows) <= PAGE_WIDTH), most)
-    blank = Line2D([], [], linestyle="none", label=" ")
-    shown = [handle for column in columns(rows) for handle in (*column, *[blank] * (rows + 1 - len(column)))]
+    rows = min(_KIND_ROWS, max(map(len, blocks.values())))
+    shown: list[Any] = []
+    for name, handles in blocks.items():
+        for start in range(0, len(handles), rows):
+            column = [line(" " if start else name), *handles[start : start + rows]]
+            shown += column + [line()] * (rows + 1 - len(column))
     legend = figure.legend(
         handles=shown,
         loc="outside lower center",

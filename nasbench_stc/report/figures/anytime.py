@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,14 +26,6 @@ from nasbench_stc.space import NUM_CELLS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-_OTHER_BENCHMARK, _OTHER_DATA, _OTHER_CLOCK, _OLDER, _SHORTER = (
-    "looked up in another benchmark",
-    "searched on another data set",
-    "counted by another clock",
-    "older than another one of the same seed",
-    "the beginnings of longer runs that are shown",
-)
 
 
 def build(inputs: Inputs) -> Chart:
@@ -51,10 +44,10 @@ def build(inputs: Inputs) -> Chart:
     best = benchmark.optimal(inputs.dataset, inputs.split) if inputs.regret or benchmark.in_memory else None
     kept = incumbents.longest(shown)
     groups = grouped(kept)
-    left_out[_SHORTER] = len(shown) - len(kept)
-    left_out[_OLDER] = len(kept) - sum(len(group.runs) for group in groups)
+    left_out["the beginnings of longer runs that are shown"] = len(shown) - len(kept)
+    left_out["older than another one of the same seed"] = len(kept) - sum(len(group.runs) for group in groups)
     series = _series(inputs, groups, clock, best[1] if best else 0.0)
-    picture = _picture(inputs, series, clock, best[1] if best else None)
+    picture = Picture(series, best[1] if best else None, inputs.regret)
     details = {
         "quantity": "regret" if inputs.regret else "accuracy",
         "clock": clock,
@@ -65,7 +58,7 @@ def build(inputs: Inputs) -> Chart:
         "series": [one.described() for one in series],
     }
     caption = " ".join(_caption(inputs, picture, clock, left_out))
-    return Chart(caption, tuple(_rows(series, clock)), details, picture.draw)
+    return Chart(caption, tuple(_rows(series, clock)), details, partial(picture.draw, *_axes(inputs, picture, clock)))
 
 
 def _chosen(inputs: Inputs) -> tuple[DataFrame, str, Counter[str]]:
@@ -81,9 +74,9 @@ def _chosen(inputs: Inputs) -> tuple[DataFrame, str, Counter[str]]:
     clock = most[0][0] if most else "seconds"
     shown = same[clocks == clock]
     left_out = {
-        _OTHER_BENCHMARK: len(runs) - len(here),
-        _OTHER_DATA: len(here) - len(same),
-        _OTHER_CLOCK: len(same) - len(shown),
+        "looked up in another benchmark": len(runs) - len(here),
+        "searched on another data set": len(here) - len(same),
+        "counted by another clock": len(same) - len(shown),
     }
     return shown, clock, Counter(left_out)
 
@@ -96,12 +89,8 @@ def _series(inputs: Inputs, groups: Sequence[Group], clock: str, best: float) ->
     accuracy = inputs.benchmark.accuracy(cells, inputs.dataset, inputs.split)
     worth = np.full(NUM_CELLS, np.nan)
     worth[cells] = best - accuracy if inputs.regret else accuracy
-    made = [
-        incumbents.curve(label, group, changes, clock, worth)
-        if group.kind == "black-box"
-        else incumbents.point(label, group, worth)
-        for label, group in zip(incumbents.labels(groups), groups, strict=True)
-    ]
+    named = zip(incumbents.labels(groups), groups, strict=True)
+    made = [incumbents.series(label, group, changes, clock, worth) for label, group in named]
     return sorted(made, key=lambda one: not one.is_curve)
 
 
@@ -117,24 +106,20 @@ def _rows(series: Iterable[Series], clock: str) -> Iterator[dict[str, Any]]:
             "clock": clock,
             "device": one.group["device"],
         }
-        for x, mean, low, high in zip(*(part.tolist() for part in (one.x, one.mean, one.low, one.high)), strict=True):
-            ends = {"low": None, "high": None} if math.isnan(low) else {"low": round(low, 6), "high": round(high, 6)}
-            yield {**common, "x": float(f"{x:.9g}"), "mean": round(mean, 6), **ends}
+        for x, mean, half in zip(*(part.tolist() for part in (one.x, one.mean, one.half)), strict=True):
+            low, high = (None, None) if math.isnan(half) else (round(mean - half, 6), round(mean + half, 6))
+            yield {**common, "x": float(f"{x:.9g}"), "mean": round(mean, 6), "low": low, "high": high}
 
 
-def _picture(inputs: Inputs, series: Sequence[Series], clock: str, best: float | None) -> Picture:
-    curves = [one for one in series if one.is_curve]
-    points = [one for one in series if not one.is_curve]
+def _axes(inputs: Inputs, picture: Picture, clock: str) -> tuple[str, str, str]:
+    """Title and the axes' labels."""
+    curves, points = picture.curves, picture.points
     shown = [f"{what} n={_range(group)}" for what, group in (("lines", curves), ("points", points)) if group]
     whose = ": lines simulated, points measured" if curves and points else ", simulated" if curves else ", measured"
-    return Picture(
-        title=f"{inputs.benchmark.name}, {', '.join(shown)}",
-        x_label="evaluations" if clock == "evaluations" else f"search seconds{whose}",
-        y_label=f"{inputs.dataset} {inputs.split} {'regret [points]' if inputs.regret else 'accuracy [%]'}",
-        curves=curves,
-        points=points,
-        best=best,
-        regret=inputs.regret,
+    return (
+        f"{inputs.benchmark.name}, {', '.join(shown)}",
+        "evaluations" if clock == "evaluations" else f"search seconds{whose}",
+        f"{inputs.dataset} {inputs.split} {'regret [points]' if inputs.regret else 'accuracy [%]'}",
     )
 
 
@@ -161,7 +146,7 @@ def _caption(inputs: Inputs, picture: Picture, clock: str, left_out: Counter[str
             f"Points: weight-sharing and training-free methods, the mean over {_runs(points)} runs at their mean "
             f"seconds, measured on {devices}" + (", not by that clock." if curves else ".")
         )
-    if any(one.n > 1 for one in (*curves, *points)):
+    if any(one.n > 1 for one in picture.series):
         cut = "" if picture.best is None else ", cut at the best cell"
         carets = ", a caret where a bar goes on" if picture.cut else ""
         yield f"Bands and bars: 95 % t-interval of the mean (ddof=1){cut}{carets}; not how far single runs lie apart."
@@ -184,7 +169,7 @@ def _unseen(picture: Picture) -> Iterator[str]:
         yield f"Above the axis, early: up to {max(means):.2f}."
     if not picture.regret and min(means, default=bottom) < bottom:
         yield f"Below the axis, early: down to {min(means):.2f} %."
-    if picture.regret and (zeros := [one.label for one in (*picture.curves, *picture.points) if (one.mean <= 0).any()]):
+    if picture.regret and (zeros := [one.label for one in picture.series if (one.mean <= 0).any()]):
         yield f"A mean of 0, the best cell in every run, is below the axis: {', '.join(zeros)}."
     if picture.cheaper:
         cheaper = ", ".join(f"{one.label} ({float(one.x[0]):.2g} s)" for one in picture.cheaper)
@@ -192,8 +177,7 @@ def _unseen(picture: Picture) -> Iterator[str]:
 
 
 def _range(group: Sequence[Series]) -> str:
-    numbers = sorted(one.n for one in group)
-    return f"{numbers[0]}" if numbers[0] == numbers[-1] else f"{numbers[0]}–{numbers[-1]}"
+    return "–".join(map(str, sorted({min(one.n for one in group), max(one.n for one in group)})))
 
 
 def _runs(group: Sequence[Series]) -> str:

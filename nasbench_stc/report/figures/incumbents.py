@@ -50,16 +50,6 @@ class Series:
         """How many runs."""
         return len(self.group.runs)
 
-    @property
-    def low(self) -> Floats:
-        """The lower end of the interval."""
-        return self.mean - self.half
-
-    @property
-    def high(self) -> Floats:
-        """The upper end of the interval."""
-        return self.mean + self.half
-
     def described(self) -> dict[str, Any]:
         """Where it comes from, in plain values."""
         return {
@@ -104,34 +94,34 @@ def labels(groups: Sequence[Group]) -> list[str]:
     return found
 
 
-def curve(label: str, group: Group, incumbents: DataFrame, clock: str, worth: Floats) -> Series:
-    """The mean over runs from where the last of them gets its first cell to the budget, or to the last one's end.
+def series(label: str, group: Group, incumbents: DataFrame, clock: str, worth: Floats) -> Series:
+    """Of black-box runs the curve of their best cells so far, of others the point of the cells found, at the mean cost.
 
-    A run that has ended keeps its cell.
+    A curve goes from where the last run gets its first cell to the budget, or to the last one's end. A run that has
+    ended keeps its cell.
 
     Args:
         label: of the group.
-        group: of black-box runs.
+        group: its runs.
         incumbents: as `load_incumbents` has them, of these runs and others.
         clock: `seconds` or `evaluations`.
         worth: what cells are worth, by index.
     """
     runs = group.runs
-    changes = incumbents[incumbents["path"].isin(runs["path"].unique())]
-    numbered = runs[["path", "seed"]].assign(run=np.arange(len(runs)))
-    changes = changes.merge(numbered, on=["path", "seed"]).sort_values("run", kind="stable")
-    times = changes["seconds" if clock == "seconds" else "evaluation"].to_numpy(dtype=np.float64)
-    own = changes["run"].to_numpy()
-    lengths = runs["simulated_seconds"].fillna(runs["seconds"]) if clock == "seconds" else runs["evaluations"]
-    end = max(_budget(group.settings, "budget" if clock == "seconds" else "evaluations"), float(lengths.max()))
-    x = grid(times, times[np.unique(own, return_index=True)[1]].max(), end)
-    return Series(label, group, x, *_summary(at(x, own, times, worth[changes["cell_index"]])))
-
-
-def point(label: str, group: Group, worth: Floats) -> Series:
-    """The mean over runs of the cell found, at their mean cost."""
-    cost = np.array([group.runs["seconds"].mean()])
-    return Series(label, group, cost, *_summary(worth[group.runs["cell_index"], None]))
+    if group.kind == "black-box":
+        numbered = runs[["path", "seed"]].assign(run=np.arange(len(runs)))
+        changes = incumbents[incumbents["path"].isin(runs["path"].unique())].merge(numbered, on=["path", "seed"])
+        changes = changes.sort_values("run", kind="stable")
+        run = changes["run"].to_numpy()
+        times = changes["seconds" if clock == "seconds" else "evaluation"].to_numpy(dtype=np.float64)
+        lengths = runs["simulated_seconds"] if clock == "seconds" else runs["evaluations"]
+        end = max(_budget(group.settings, "budget" if clock == "seconds" else "evaluations"), float(lengths.max()))
+        x = grid(times, times[np.unique(run, return_index=True)[1]].max(), end)
+        values = at(x, run, times, worth[changes["cell_index"]])
+    else:
+        x, values = np.array([runs["seconds"].mean()]), worth[runs["cell_index"], None]
+    half = statistics.t_half_widths(values) if len(runs) > 1 else np.full(len(x), np.nan)
+    return Series(label, group, x, values.mean(axis=0), half)
 
 
 def grid(changes: Floats, begin: float, end: float, points: int = POINTS) -> Floats:
@@ -164,9 +154,3 @@ def at(x: Floats, run: NDArray[np.int64], times: Floats, held: Floats) -> Floats
     np.maximum.at(place, (run, np.searchsorted(x, times)), np.arange(len(held)))
     result: Floats = held[np.maximum.accumulate(place[:, :-1], axis=1)]
     return result
-
-
-def _summary(values: Floats) -> tuple[Floats, Floats]:
-    """Mean and half the interval's width of each column."""
-    mean: Floats = values.mean(axis=0)
-    return mean, statistics.t_half_widths(values) if len(values) > 1 else np.full(len(mean), np.nan)

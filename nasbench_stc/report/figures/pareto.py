@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_stc.benchmark import column
+from nasbench_stc.benchmark import Metric, column
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.report import statistics, style
 from nasbench_stc.report.chart import Chart
@@ -81,16 +81,11 @@ def build(inputs: Inputs) -> Chart:
     highest = float(accuracy[known].max())
     room = 0.04 * (highest - lowest)
     hidden = f"{(accuracy[known] < lowest - room).sum():,}"
-    picture = _Picture(
-        title=f"{benchmark.name}, n={known.sum():,} cells, {hidden} below the axis",
-        x_label=f"{metric.name} [{metric.unit}]" if metric.unit else metric.name,
-        y_label=f"{dataset} {split} accuracy [%]",
-        better=metric.better,
-        y_limits=(lowest - room, highest + room),
-        cells=(values[known], accuracy[known]),
-        front=(values[front], accuracy[front]),
-        found=marks,
-    )
+    title = f"{benchmark.name}, n={known.sum():,} cells, {hidden} below the axis"
+    y_label = f"{dataset} {split} accuracy [%]"
+    limits = (lowest - room, highest + room)
+    both = np.stack([values, accuracy])
+    draw = partial(_draw, metric, title, y_label, limits, both[:, known], both[:, front], marks)
     details = {
         "metric": metric.described(),
         "benchmark": {"name": benchmark.name, "about": benchmark.about, "sha256": benchmark.sha256},
@@ -122,7 +117,7 @@ def build(inputs: Inputs) -> Chart:
     unknown = sum(int((~known[cells]).sum()) for cells in found.values())
     if unknown:
         caption += f" Cells found without a finite number, not marked: {unknown}."
-    return Chart(caption, rows, details, picture.draw)
+    return Chart(caption, rows, details, draw)
 
 
 def _found(inputs: Inputs) -> dict[tuple[str, str], NDArray[np.int64]]:
@@ -150,47 +145,46 @@ def _marks(name: str, kind: str, values: Floats, accuracy: Floats) -> _Marks:
     return _Marks(f"{name} ({n})", kind, x, y, half)
 
 
-@dataclass(frozen=True)
-class _Picture:
-    """What is on the figure."""
+def _draw(
+    metric: Metric,
+    title: str,
+    y_label: str,
+    limits: tuple[float, float],
+    cells: Floats,
+    front: Floats,
+    marks: Sequence[_Marks],
+) -> Figure:
+    """The figure: a column wide, or both where more groups are named than the axes have room for.
 
-    title: str
-    x_label: str
-    y_label: str
-    better: str
-    y_limits: tuple[float, float]
-    cells: tuple[Floats, Floats]
-    front: tuple[Floats, Floats]
-    found: Sequence[_Marks]
+    `cells` and `front` have the metric and the accuracy of each cell, shape (2, cells).
+    """
+    from matplotlib.figure import Figure
 
-    def draw(self) -> Figure:
-        """The figure: a column wide, or both where more groups are named than the axes have room for."""
-        from matplotlib.figure import Figure
-
-        with style.context():
-            figure = Figure(figsize=(style.COLUMN_WIDTH, _HEIGHT), layout="constrained")
-            axes = figure.add_subplot(title=self.title, xlabel=self.x_label, ylabel=self.y_label, ylim=self.y_limits)
-            axes.plot(*self.cells, ".", color=style.GREY, markersize=1.5, markeredgewidth=0, rasterized=True)
-            # The best accuracy that is to be had at each value of the metric.
-            steps = "steps-post" if self.better == "low" else "steps-pre"
-            label = f"front ({len(self.front[0])} cells)"
-            (front,) = axes.plot(*self.front, ".-", markersize=3, drawstyle=steps, color=style.BLACK, label=label)
-            handles: dict[str, list[Any]] = {kind: [] for kind in KINDS}
-            for one, (marker, colour) in zip(self.found, style.looks(one.kind for one in self.found), strict=True):
-                look = {"marker": marker, "color": colour, "linestyle": "none", **style.EDGE}
-                handles[one.kind] += axes.plot(one.x, one.y, zorder=3, label=one.label, **look)
-                if one.half:
-                    across, up = one.half
-                    axes.hlines(one.y, one.x - across, one.x + across, color=style.BLACK, linewidth=0.6, zorder=2.5)
-                    axes.vlines(one.x, one.y - up, one.y + up, color=style.BLACK, linewidth=0.6, zorder=2.5)
-            _scale(axes, self.cells[0])
-            inside = len(self.found) <= _INSIDE
-            corner: Any = "lower right" if self.better == "low" else "lower left"
-            axes.legend(handles=[front, *(itertools.chain(*handles.values()) if inside else ())], loc=corner)
-            if not inside:
-                rows = style.legend_by_kind(figure, handles)
-                figure.set_size_inches(style.PAGE_WIDTH, _WIDE_HEIGHT + style.LEGEND_ROW * rows)
-        return figure
+    x_label = f"{metric.name} [{metric.unit}]" if metric.unit else metric.name
+    with style.context():
+        figure = Figure(figsize=(style.COLUMN_WIDTH, _HEIGHT), layout="constrained")
+        axes = figure.add_subplot(title=title, xlabel=x_label, ylabel=y_label, ylim=limits)
+        axes.plot(*cells, ".", color=style.GREY, markersize=1.5, markeredgewidth=0, rasterized=True)
+        # The best accuracy that is to be had at each value of the metric.
+        steps = "steps-post" if metric.better == "low" else "steps-pre"
+        label = f"front ({len(front[0])} cells)"
+        (line,) = axes.plot(*front, ".-", markersize=3, drawstyle=steps, color=style.BLACK, label=label)
+        handles: dict[str, list[Any]] = {kind: [] for kind in KINDS}
+        for one, (marker, colour) in zip(marks, style.looks(one.kind for one in marks), strict=True):
+            look = {"marker": marker, "color": colour, "linestyle": "none", **style.EDGE}
+            handles[one.kind] += axes.plot(one.x, one.y, zorder=3, label=one.label, **look)
+            if one.half:
+                across, up = one.half
+                axes.hlines(one.y, one.x - across, one.x + across, color=style.BLACK, linewidth=0.6, zorder=2.5)
+                axes.vlines(one.x, one.y - up, one.y + up, color=style.BLACK, linewidth=0.6, zorder=2.5)
+        _scale(axes, cells[0])
+        inside = len(marks) <= _INSIDE
+        corner: Any = "lower right" if metric.better == "low" else "lower left"
+        axes.legend(handles=[line, *(itertools.chain(*handles.values()) if inside else ())], loc=corner)
+        if not inside:
+            rows = style.legend_by_kind(figure, handles)
+            figure.set_size_inches(style.PAGE_WIDTH, _WIDE_HEIGHT + style.LEGEND_ROW * rows)
+    return figure
 
 
 def _scale(axes: Axes, x: Floats) -> None:

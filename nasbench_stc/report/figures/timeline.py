@@ -6,8 +6,9 @@ The figure is as wide as both columns of a page: one has no room for the names.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,17 +35,23 @@ _CARETS = 7, 6  # matplotlib's CARETDOWN and CARETUP, their tips where they are 
 class Picture:
     """What is on the figure."""
 
-    title: str
-    x_label: str
-    y_label: str
-    curves: Sequence[Series]
-    points: Sequence[Series]
+    series: Sequence[Series]
     best: float | None
     """What no cell is better than, where it is known."""
     regret: bool
     """Whether low is good, on a logarithmic axis."""
 
-    @property
+    @cached_property
+    def curves(self) -> Sequence[Series]:
+        """Those of black-box methods."""
+        return [one for one in self.series if one.is_curve]
+
+    @cached_property
+    def points(self) -> Sequence[Series]:
+        """Those of the other methods."""
+        return [one for one in self.series if not one.is_curve]
+
+    @cached_property
     def y_limits(self) -> tuple[float, float]:
         """All points, and the curves but for their first seconds."""
         late = [one.mean[max(0, np.searchsorted(one.x, _EARLY * one.x[-1], "right") - 1) :] for one in self.curves]
@@ -56,7 +63,7 @@ class Picture:
         room = 0.05 * (high - low) or 1.0
         return low - room, high + room
 
-    @property
+    @cached_property
     def x_limits(self) -> tuple[float, float]:
         """From where the first curve comes into view, or the first point."""
         bottom, top = self.y_limits
@@ -69,7 +76,7 @@ class Picture:
         left = min([left, *begins]) if begins or shown else 1.0
         return left, max([right, *ends, 1.5 * left])
 
-    @property
+    @cached_property
     def cheaper(self) -> Sequence[Series]:
         """The points that stand left of the axis."""
         return [one for one in self.points if one.x[0] < self.x_limits[0]]
@@ -81,18 +88,18 @@ class Picture:
         ends = [(one, *self._interval(one)) for one in self.points]
         return [one for one, low, high in ends if low[0] < bottom or high[0] > top]
 
-    def draw(self) -> Figure:
+    def draw(self, title: str, x_label: str, y_label: str) -> Figure:
         """The figure."""
         from matplotlib.figure import Figure
 
         with style.context():
             figure = Figure(figsize=(style.PAGE_WIDTH, _HEIGHT), layout="constrained")
-            axes = figure.add_subplot(title=self.title, xlabel=self.x_label, ylabel=self.y_label)
+            axes = figure.add_subplot(title=title, xlabel=x_label, ylabel=y_label)
             self._scale(axes)
             ends = [self._line(axes, number, one) for number, one in enumerate(self.curves)]
             if self.best is not None and not self.regret:
                 axes.axhline(self.best, color=style.GREY, linewidth=0.8, zorder=1)
-                ends.append(labels.End("best cell", self.x_limits[1], self.best, {"color": style.GREY}))
+                ends.append(("best cell", self.x_limits[1], self.best, {"color": style.GREY}))
             looks = style.looks(one.group.kind for one in self.points)
             marks = [self._point(axes, one, *look) for one, look in zip(self.points, looks, strict=True)]
             rows = self._legend(figure, marks)
@@ -121,13 +128,13 @@ class Picture:
             _ticks(axes.yaxis, bottom, top, (1, 2, 5) if top / bottom > 10 else (1, 2, 3, 4, 6, 8))
         axes.set_ylim(*self.y_limits)
 
-    def _line(self, axes: Axes, number: int, one: Series) -> labels.End:
+    def _line(self, axes: Axes, number: int, one: Series) -> tuple[str, float, float, Mapping[str, Any]]:
         pattern, colour = style.curve_look(number)
         low, high = self._interval(one)
         axes.fill_between(one.x, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
         axes.plot(one.x, one.mean, linestyle=pattern, color=colour, drawstyle="steps-post", linewidth=1)
         last = max(float(one.mean[-1]), self.y_limits[0])
-        return labels.End(one.label, float(one.x[-1]), last, {"color": colour, "linestyle": pattern})
+        return one.label, float(one.x[-1]), last, {"color": colour, "linestyle": pattern}
 
     def _place(self, one: Series) -> tuple[float, float]:
         """Where a point stands: one that costs less than the axis has, in the strip on its left."""
@@ -150,50 +157,44 @@ class Picture:
         """How kinds look, and which point is which where there are too many to name them beside it; returns rows."""
         from matplotlib.lines import Line2D
 
-        kinds = [one.group.kind for one in self.points]
-        blocks = {kind: [mark for mark, own in zip(marks, kinds, strict=True) if own == kind] for kind in KINDS}
+        blocks: dict[str, list[Any]] = {kind: [] for kind in KINDS}
+        for mark, one in zip(marks, self.points, strict=True):
+            blocks[one.group.kind].append(mark)
         if len(marks) > _NAMED:
             return style.legend_by_kind(figure, blocks)
         keys = [Line2D([], [], color=style.curve_look(0)[1], linewidth=1, label="black-box")] if self.curves else []
         for kind, own in blocks.items():
-            if own:
+            for mark in own[:1]:
                 keys.append(Line2D([], []))
-                keys[-1].update_from(own[0])
+                keys[-1].update_from(mark)
                 keys[-1].set_label(kind)
-        if any(one.n > 1 for one in (*self.curves, *self.points)):
-            going_on = ", a caret: it goes on" if self.cut else ""
-            label = f"band, bar: 95 % interval of the mean{going_on}"
+        if any(one.n > 1 for one in self.series):
+            label = f"band, bar: 95 % interval of the mean{', a caret: it goes on' if self.cut else ''}"
             keys.append(Line2D([], [], color=style.GREY, linewidth=4, label=label))
-        figure.legend(
-            handles=keys, loc="outside lower center", ncols=len(keys), fontsize=labels.SIZE, borderaxespad=0.1
-        )
+        place: dict[str, Any] = {"loc": "outside lower center", "ncols": len(keys), "borderaxespad": 0.1}
+        figure.legend(handles=keys, fontsize=labels.SIZE, **place)
         return 1
 
     def _name(self, axes: Axes) -> None:
         """Write the points' names around them."""
-        places = [self._place(one) for one in self.points]
-        ends = [(x, *self._interval(one)) for (x, _), one in zip(places, self.points, strict=True) if one.n > 1]
-        bars = [np.array([(x, low[0]), (x, high[0])]) for x, low, high in ends]
-        curves = [np.column_stack([one.x, one.mean]) for one in self.curves]
-        labels.around(axes, [one.label for one in self.points], np.array(places), [*bars, *curves])
+        shown = [(one.label, *self._place(one)) for one in self.points if one.mean[0] >= self.y_limits[0]]
+        lines = [np.column_stack([one.x, one.mean]) for one in self.curves]
+        for one in self.points:
+            if one.n > 1:
+                lines.append(np.array([(self._place(one)[0], end[0]) for end in self._interval(one)]))
+        labels.around(axes, shown, lines)
 
     def _interval(self, one: Series) -> tuple[Floats, Floats]:
         """It, without what is better than the best cell; NaN where there is none."""
-        if self.regret:
-            return np.maximum(one.low, 0), one.high
-        return one.low, one.high if self.best is None else np.minimum(one.high, self.best)
+        least, most = (0, None) if self.regret else (None, self.best)
+        return np.clip(one.mean - one.half, least, None), np.clip(one.mean + one.half, None, most)
 
 
 def _ticks(axis: Axis, low: float, high: float, steps: Sequence[int]) -> None:
     """Those `steps` of each decade, written out (0.2, 5, 10,000), and the others without a number."""
-    axis.set_ticks(list(_within(low, high, steps)))
-    axis.set_ticks(list(_within(low, high, range(1, 10))), minor=True)
+    for some, minor in ((steps, False), (range(1, 10), True)):
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        ticks = [float(f"{step}e{power}") for power in powers for step in some]
+        axis.set_ticks([tick for tick in ticks if low <= tick <= high], minor=minor)
     axis.set_major_formatter(lambda value, _: f"{value:,g}")
     axis.set_minor_formatter(lambda *_: "")
-
-
-def _within(low: float, high: float, steps: Sequence[int]) -> Iterator[float]:
-    for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1):
-        for step in steps:
-            if low <= (tick := float(f"{step}e{power}")) <= high:
-                yield tick
