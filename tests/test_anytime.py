@@ -169,11 +169,20 @@ def test_regret_is_what_lacks_to_the_best_cell(bench: Benchmark) -> None:
     assert 0 < axes.get_ylim()[0] < made.rows[-1]["mean"]
 
 
+def test_points_without_lines_and_one_without_a_place(bench: Benchmark) -> None:
+    best = trained(bench, cell=bench.optimal()[0].index, method="perfect")
+    made = drawn(bench, [trained(bench), best], regret=True)
+    assert "below the axis: perfect" in made.caption
+    figure = made.draw()
+    assert [text.get_text() for text in figure.axes[0].texts] == ["STC-NAS"]
+
+
 def test_nothing_but_the_best_cell(bench: Benchmark) -> None:
     best = bench.optimal()[0].index
     for regret in (False, True):
-        made = drawn(bench, [simulated(bench, (1, 0.5, best))], regret=regret)
-        assert len(style.save(made.draw(), Path("flat.png"))) > 5_000
+        for record in (simulated(bench, (1, 0.5, best)), trained(bench, cell=best)):
+            made = drawn(bench, [record], regret=regret)
+            assert len(style.save(made.draw(), Path("flat.png"))) > 5_000
 
 
 # What is shown
@@ -315,11 +324,11 @@ def test_names_at_the_ends_of_lines_are_apart(heights: list[float]) -> None:
 
 
 def test_kinds_look_different() -> None:
-    found = {kind: list(style.looks([kind] * 8)) for kind in style.KIND_COLOURS}
-    assert all(len(set(looks)) == 8 for looks in found.values())
+    found = {kind: list(style.looks([kind] * 15)) for kind in style.KIND_COLOURS}
+    assert all(len(set(map(str, looks))) == 15 for looks in found.values())
     for one, other in combinations(found.values(), 2):
-        assert not {marker for marker, _ in one} & {marker for marker, _ in other}
-        assert not {colour for _, colour in one} & {colour for _, colour in other}
+        for name in ("marker", "color"):
+            assert not {look[name] for look in one} & {look[name] for look in other}
 
 
 def test_pictures_are_opaque_and_black_on_white_whatever_the_users_style(bench: Benchmark) -> None:

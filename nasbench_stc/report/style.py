@@ -73,17 +73,23 @@ KIND_MARKERS = {
     "training-free": ("^", "v", "<", ">"),
 }
 """Likewise: round and square, crosses and stars, triangles. (4, 1, 0) is a star of four points."""
-EDGE: Mapping[str, Any] = {"markeredgecolor": BLACK, "markeredgewidth": 0.4}
-"""Of such marks."""
 
 
-def looks(kinds: Iterable[str]) -> Iterator[tuple[Any, str]]:
-    """Marker and colour of each of several series by the kind of its method; in a kind the first eight differ."""
+def looks(kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """What `plot` is told of the marks of each of several series by its method's kind; of a kind the first 15 differ."""
     numbers: Counter[str] = Counter()
     for kind in kinds:
         number, markers, colours = numbers[kind], KIND_MARKERS[kind], KIND_COLOURS[kind]
-        yield markers[number % len(markers)], colours[(number + number // len(markers)) % len(colours)]
         numbers[kind] += 1
+        yield {
+            "marker": markers[number % len(markers)],
+            "color": colours[(number + number // len(markers)) % len(colours)],
+            "fillstyle": ("full", "bottom", "left")[number // (len(markers) * len(colours)) % 3],
+            "linestyle": "none",
+            "markersize": 5,
+            "markeredgecolor": BLACK,
+            "markeredgewidth": 0.4,
+        }
 
 
 def curve_look(number: int) -> tuple[Any, str]:

@@ -37,6 +37,8 @@ def beside(axes: Axes, ends: Sequence[tuple[str, float, float, Mapping[str, Any]
     figure: Any = axes.figure
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
+    if not ends:
+        return
     places = axes.transAxes.inverted().transform(axes.transData.transform([end[1:3] for end in ends]))
     gap = _GAP * figure.dpi / 72 / axes.bbox.height
     for (*_, look), text, (x, y), height in zip(ends, texts, places, spread(places[:, 1], gap), strict=True):

@@ -170,8 +170,7 @@ def _draw(
         label = f"front ({len(front[0])} cells)"
         (line,) = axes.plot(*front, ".-", markersize=3, drawstyle=steps, color=style.BLACK, label=label)
         handles: dict[str, list[Any]] = {kind: [] for kind in KINDS}
-        for one, (marker, colour) in zip(marks, style.looks(one.kind for one in marks), strict=True):
-            look = {"marker": marker, "color": colour, "linestyle": "none", **style.EDGE}
+        for one, look in zip(marks, style.looks(one.kind for one in marks), strict=True):
             handles[one.kind] += axes.plot(one.x, one.y, zorder=3, label=one.label, **look)
             if one.half:
                 across, up = one.half

@@ -101,11 +101,11 @@ class Picture:
                 axes.axhline(self.best, color=style.GREY, linewidth=0.8, zorder=1)
                 ends.append(("best cell", self.x_limits[1], self.best, {"color": style.GREY}))
             looks = style.looks(one.group.kind for one in self.points)
-            marks = [self._point(axes, one, *look) for one, look in zip(self.points, looks, strict=True)]
+            marks = [self._point(axes, one, look) for one, look in zip(self.points, looks, strict=True)]
             rows = self._legend(figure, marks)
             figure.set_size_inches(style.PAGE_WIDTH, max(_HEIGHT, len(ends) / 8) + style.LEGEND_ROW * rows)
             labels.beside(axes, ends)
-            if marks and len(marks) <= _NAMED:
+            if len(marks) <= _NAMED:
                 self._name(axes)
         return figure
 
@@ -141,17 +141,15 @@ class Picture:
         left = self.x_limits[0]
         return float(one.x[0]) if one.x[0] >= left else left / math.sqrt(_STRIP), float(one.mean[0])
 
-    def _point(self, axes: Axes, one: Series, marker: Any, colour: str) -> Any:
+    def _point(self, axes: Axes, one: Series, look: Mapping[str, Any]) -> Any:
         x, y = self._place(one)
         low, high = (float(end[0]) for end in self._interval(one))
         bottom, top = self.y_limits
         if one.n > 1:
-            axes.vlines(x, max(low, bottom), min(high, top), color=colour, linewidth=0.8, alpha=0.7, zorder=2.5)
+            axes.vlines(x, max(low, bottom), min(high, top), color=look["color"], linewidth=0.8, alpha=0.7, zorder=2.5)
         for limit, caret in [(bottom, _CARETS[0])] * (low < bottom) + [(top, _CARETS[1])] * (high > top):
-            axes.plot(x, limit, marker=caret, color=colour, markersize=4, zorder=2.5)
-        (mark,) = axes.plot(x, y, marker=marker, linestyle="none", color=colour, markersize=5, zorder=3, **style.EDGE)
-        mark.set_label(one.label)
-        return mark
+            axes.plot(x, limit, marker=caret, color=look["color"], markersize=4, zorder=2.5)
+        return axes.plot(x, y, zorder=3, label=one.label, **look)[0]
 
     def _legend(self, figure: Figure, marks: Sequence[Any]) -> int:
         """How kinds look, and which point is which where there are too many to name them beside it; returns rows."""
@@ -168,8 +166,9 @@ class Picture:
                 keys.append(Line2D([], []))
                 keys[-1].update_from(mark)
                 keys[-1].set_label(kind)
-        if any(one.n > 1 for one in self.series):
-            label = f"band, bar: 95 % interval of the mean{', a caret: it goes on' if self.cut else ''}"
+        groups = ("band", self.curves), ("bar", self.points)
+        if shown := [name for name, group in groups if any(one.n > 1 for one in group)]:
+            label = f"{', '.join(shown)}: 95 % interval of the mean{', a caret: it goes on' if self.cut else ''}"
             keys.append(Line2D([], [], color=style.GREY, linewidth=4, label=label))
         place: dict[str, Any] = {"loc": "outside lower center", "ncols": len(keys), "borderaxespad": 0.1}
         figure.legend(handles=keys, fontsize=labels.SIZE, **place)
@@ -182,7 +181,8 @@ class Picture:
         for one in self.points:
             if one.n > 1:
                 lines.append(np.array([(self._place(one)[0], end[0]) for end in self._interval(one)]))
-        labels.around(axes, shown, lines)
+        if shown:
+            labels.around(axes, shown, lines)
 
     def _interval(self, one: Series) -> tuple[Floats, Floats]:
         """It, without what is better than the best cell; NaN where there is none."""
