@@ -39,7 +39,8 @@ th, td { padding: .18rem .5rem; text-align: right; white-space: nowrap; vertical
 thead th { color: var(--soft); vertical-align: bottom; }
 thead th[colspan] { border-bottom: 1px solid var(--line); text-align: center; }
 thead tr:last-child th { border-bottom: 1px solid var(--ink); }
-.col0 { text-align: left; position: sticky; left: 0; background: var(--paper); padding-left: 0; }
+.left { text-align: left; }
+.col0 { position: sticky; left: 0; background: var(--paper); padding-left: 0; }
 td.col0:has(.section) { max-width: 1px; overflow: visible; padding-top: .6rem; }
 .section { font-weight: 600; }
 tbody tr:hover td { background: var(--band); }

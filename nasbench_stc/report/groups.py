@@ -17,13 +17,12 @@ from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.methods import title_of
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.published import EACH
+from nasbench_stc.report.table import COLUMN_GROUPS as COLUMN_GROUPS
 from nasbench_stc.space import DATASETS
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-COLUMN_GROUPS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "ImageNet16-120": "ImageNet\n16-120"}
-"""Of data sets, above their columns."""
 MANY = 30
 """Runs from which on a group is told by its mean alone: single runs hide one another, and the mean is known well."""
 KINDS = {"one-shot": "weight-sharing", "black-box": "black-box", "training-free": "training-free"}

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from nasbench_stc.report.inputs import Missing
 
+COLUMN_GROUPS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "ImageNet16-120": "ImageNet\n16-120"}
+"""What columns of accuracies have above them, by data set."""
 INDISTINCT = "≈"
 """Marks a difference that cannot be told from none."""
 
@@ -71,7 +73,20 @@ class Estimate:
         return asdict(self)
 
 
-Value = str | int | float | Spread | Estimate | None
+@dataclass(frozen=True)
+class Ranked:
+    """A number and its rank among many, 1 for the best."""
+
+    value: float
+    rank: int
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """As of `Spread`; the number has the column's key itself."""
+        return {"": self.value, "rank": self.rank}
+
+
+Value = str | int | float | Spread | Estimate | Ranked | None
 
 
 @dataclass(frozen=True)
@@ -87,6 +102,10 @@ class Column:
     """0: never left out, as of columns that tell rows apart."""
     form: str = ".2f"
     """How floats are written, but for CSV and JSON, as of `format`."""
+    align: str = "right"
+    """Or `left`; or `wrapped`: on the left, and text breaks what is too wide. The first column is on the left."""
+    below: bool = False
+    """Whether text has it below the table, a line a row: what is to be copied, and too long for a column."""
 
     @property
     def heading(self) -> str:
@@ -145,8 +164,8 @@ class Table:
         """All that it says, a row each: `section`, the columns by key, details, `notes`.
 
         Of means there are `KEY_mean`, `KEY_std` (ddof=0), `KEY_interval95` (half its width) and `KEY_indistinct` (a
-        difference that cannot be told from none); of estimates `KEY_value`, `KEY_low` and `KEY_high`. Numbers are
-        numbers, in the units of the title; what there is none of is NaN or None.
+        difference that cannot be told from none); of estimates `KEY_value`, `KEY_low` and `KEY_high`; of ranked numbers
+        `KEY` and `KEY_rank`. Numbers are numbers, in the units of the title; what there is none of is NaN or None.
         """
         from pandas import DataFrame
 
@@ -154,7 +173,7 @@ class Table:
             column.key: value.parts.keys()
             for column in self.columns
             for row in self.rows
-            if isinstance(value := row.values.get(column.key), (Spread, Estimate))
+            if isinstance(value := row.values.get(column.key), (Spread, Estimate, Ranked))
         }
         details = dict.fromkeys(key for row in self.rows for key in row.details)
         lines = []
@@ -163,8 +182,8 @@ class Table:
             for column in self.columns:
                 value = row.values.get(column.key)
                 if column.key in several:
-                    parts = value.parts if isinstance(value, (Spread, Estimate)) else {}
-                    line |= {f"{column.key}_{part}": parts.get(part) for part in several[column.key]}
+                    parts = value.parts if isinstance(value, (Spread, Estimate, Ranked)) else {}
+                    line |= {f"{column.key}_{part}".rstrip("_"): parts.get(part) for part in several[column.key]}
                 else:
                     line[column.key] = value
             lines.append({**line, **{key: row.details.get(key) for key in details}, "notes": row.notes})

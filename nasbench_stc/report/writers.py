@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from nasbench_stc.errors import choose
 from nasbench_stc.report import document
-from nasbench_stc.report.table import INDISTINCT, Column, Estimate, Spread, Table, Value
+from nasbench_stc.report.table import INDISTINCT, Column, Estimate, Ranked, Spread, Table, Value
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 FORMATS = ("text", "markdown", "latex", "csv", "json", "html")
 MISSING = "–"
 _DEFAULT_WIDTH = 100  # of text that does not go to a terminal
+_NARROWEST = 40
 _ENDLESS = 10_000
 _SECTION = "\ue000"  # of private use: stands for a section's title, which may be wider than the first column
+_SPACE = "\ue001"  # one that lines are not broken at
 _LATEX_DROP = 2  # what a page has room for
 _LATEX_SIGNS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _LATEX_UNICODE = {
@@ -65,7 +67,7 @@ def render(table: Table, format: str = "text", width: int | None = None, notes: 
 
 
 def shown(value: Value, form: str = ".2f") -> str:
-    """A value as a reader sees it: `92.38±0.07 (±0.17)`, `≈-0.33 (±0.95)`, `0.62 (0.25–0.92)`."""
+    """A value as a reader sees it: `92.38±0.07 (±0.17)`, `≈-0.33 (±0.95)`, `0.62 (0.25–0.92)`, `94.36 #3`."""
     if value is None:
         return MISSING
     if isinstance(value, Spread):
@@ -76,6 +78,8 @@ def shown(value: Value, form: str = ".2f") -> str:
     if isinstance(value, Estimate):
         interval = "" if value.low is None else f" ({value.low:{form}}–{value.high:{form}})"
         return f"{value.value:{form}}{interval}"
+    if isinstance(value, Ranked):
+        return f"{value.value:{form}} #{value.rank}"
     return f"{value:{form}}" if isinstance(value, float) else str(value)
 
 
@@ -112,6 +116,8 @@ def _text(table: Table, width: int, notes: bool) -> str:
         grid = _grid(columns, body(columns=columns), gap)
         # The natural width. A grid that is too wide all the same runs over the edge: numbers are never broken.
         needed = console(width=_ENDLESS).measure(grid).maximum
+        if any(column.align == "wrapped" for column in columns):
+            needed = min(needed, max(width, _NARROWEST))
         if needed <= width:
             break
     console(file=out, width=needed, color_system=None, highlight=False).print(grid)
@@ -119,18 +125,30 @@ def _text(table: Table, width: int, notes: bool) -> str:
     lines = [*_wrap(table.name, width), ""]
     for line in out.getvalue().splitlines():
         lines += _wrap(next(sections), width) if line.startswith(_SECTION) else [line.rstrip()]
-    lines.append("")
+    lines += ["", *_below(table)]
     if notes:
         for note, letters in table.marks().items():
             lines += _wrap(note, width, f"({letters}) ")
     for sentence in (*table.caption, *(table.more if notes else _folded(table))):
         lines += _wrap(sentence, width)
-    left_out = [column.heading for column in table.columns if column not in columns]
+    left_out = [column.heading for column in table.columns if column not in columns and not column.below]
     if left_out:
         lines += _wrap(f"Not shown in a width of {width}: {', '.join(left_out)}.", width)
     for what, command in table.missing:
         lines += [*_wrap(f"Missing: {what}. To make it:", width), f"  {command}"]  # whole, to be copied
     return "\n".join(lines) + "\n"
+
+
+def _below(table: Table) -> list[str]:
+    """What text has below the table, a line a row: whole, to be copied."""
+    first, *others = table.columns
+    columns = [column.key for column in others if column.below]
+    lines = []
+    for row in table.rows:
+        texts = [shown(value) for key in columns if (value := row.values.get(key)) is not None]
+        if texts:
+            lines.append(" = ".join([shown(row.values.get(first.key)), *texts]))
+    return [*lines, ""] if lines else []
 
 
 def _folded(table: Table) -> Iterator[str]:
@@ -144,7 +162,7 @@ def _choices(table: Table) -> Iterator[tuple[tuple[Column, ...], int]]:
     """The columns to show and the gap between them, best first."""
     for limit in sorted({column.drop for column in table.columns}, reverse=True):
         for gap in (2, 1):
-            yield tuple(column for column in table.columns if column.drop <= limit), gap
+            yield tuple(column for column in table.columns if column.drop <= limit and not column.below), gap
 
 
 def _grid(columns: Sequence[Column], body: Iterator[list[str]], gap: int) -> RichTable:
@@ -152,19 +170,26 @@ def _grid(columns: Sequence[Column], body: Iterator[list[str]], gap: int) -> Ric
     from rich.table import Table as RichTable
 
     grid = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
-    for number, column in enumerate(columns):
+    for column, at_left in zip(columns, _at_left(columns), strict=True):
         heading = f"{column.group}\n{column.title}" if column.group else column.title
-        grid.add_column(heading, justify="right" if number else "left", no_wrap=True)
+        grid.add_column(heading, justify="left" if at_left else "right", no_wrap=column.align != "wrapped")
     for name, *texts in body:
         grid.add_row(f"  {name}" if texts else _SECTION, *texts)
     return grid
 
 
 def _wrap(sentence: str, width: int, mark: str = "") -> list[str]:
-    indent = " " * len(mark)
-    return textwrap.wrap(
-        sentence, max(width, 40), initial_indent=mark, subsequent_indent=indent, break_on_hyphens=False
+    """Lines; code in backticks stays in one, to be copied."""
+    whole = re.sub(r"`[^`]*`", lambda code: code[0].replace(" ", _SPACE), sentence)
+    lines = textwrap.wrap(
+        whole,
+        max(width, _NARROWEST),
+        initial_indent=mark,
+        subsequent_indent=" " * len(mark),
+        break_on_hyphens=False,
+        break_long_words=False,
     )
+    return [line.replace(_SPACE, " ") for line in lines]
 
 
 def _texts(table: Table, columns: Sequence[Column], mark: str, section: str, escape: Callable[[str], str]) -> DataFrame:
@@ -178,9 +203,13 @@ def _texts(table: Table, columns: Sequence[Column], mark: str, section: str, esc
     return DataFrame(list(lines), columns=[escape(column.heading) for column in columns])
 
 
+def _at_left(columns: Sequence[Column]) -> list[bool]:
+    return [not number or column.align != "right" for number, column in enumerate(columns)]
+
+
 def _markdown(table: Table) -> str:
     frame = _texts(table, table.columns, " <sup>{}</sup>", "**{}**", _escape_markdown)
-    align = ["left", *["right"] * (len(table.columns) - 1)]
+    align = ["left" if at_left else "right" for at_left in _at_left(table.columns)]
     notes = [f"<sup>{mark}</sup> {_escape_markdown(note)}" for note, mark in table.marks().items()]
     said = [*notes, *map(_escape_markdown, (*table.caption, *table.more))]
     said += [f"Missing: {_escape_markdown(what)}. To make it:\n\n    {command}" for what, command in table.missing]
@@ -217,7 +246,7 @@ def _latex(table: Table) -> str:
         .format_index(_escape_latex, axis=1)
         .to_latex(
             hrules=True,
-            column_format=f"l{'r' * (len(columns) - 1)}",
+            column_format="".join("l" if at_left else "r" for at_left in _at_left(columns)),
             multicol_align="c",
             environment="table*",
             position_float="centering",
@@ -271,6 +300,9 @@ def html_part(table: Table) -> str:
     frame = _texts(table, table.columns, "<sup>{}</sup>", '<span class="section">{}</span>', escape)
     body = _styled(frame, table.columns).format_index(escape, axis=1).to_html()
     body = re.sub(r' id="T_[^"]*"', "", body)  # drawn at random: the same table would be another text each time
+    for number, at_left in enumerate(_at_left(table.columns)):
+        if at_left:
+            body = body.replace(f' col{number}"', f' col{number} left"')
     notes = [f"<p><sup>{mark}</sup> {document.text(note)}</p>" for note, mark in table.marks().items()]
     notes += [f"<p>{document.text(sentence)}</p>" for sentence in table.more]
     folded = f"<details><summary>Notes on rows and sources</summary>{''.join(notes)}</details>" if notes else ""
