@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pickle
+import re
 import shutil
 import types
 from pathlib import Path
@@ -24,6 +25,7 @@ from nasbench_stc import files
 from nasbench_stc.benchmark import Benchmark, analog, find_metric, find_metrics, metrics, open_benchmark
 from nasbench_stc.benchmark import columns as published
 from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.report import FORMATS
 from nasbench_stc.space import DATASETS, Cell
 
 EVERY = np.arange(15_625)
@@ -284,20 +286,17 @@ def test_query_shows_metrics_in_every_form(stc_bench, metrics_dir: Path) -> None
     asked = ("query", "0", "9930", "--data-dir", metrics_dir, "--metric", "edgegpu-latency", "--metric", "naswot")
     status, out, err = stc_bench(*asked)
     assert (status, err) == (0, "")
-    rows = [line.split() for line in out.splitlines()]
-    assert ["0", "edgegpu-latency", "5.80742", "ms"] in rows
-    assert ["9930", "naswot", "815.591"] in rows
-    assert max(len(line) for line in out.splitlines() if "edgegpu-latency  " in line) <= 80
+    rows = {line.split()[0]: line.split()[-2:] for line in out.splitlines() if line.startswith("  ") and line.strip()}
+    assert (rows["0"][0], rows["9930"][1]) == ("5.80742", "815.591")
+    said = "edgegpu-latency: latency of one image on an edge GPU, cifar10; low is good. nb201_hardware.csv.gz"
+    assert said in " ".join(out.split())
+    assert max(len(line) for line in out.splitlines() if " = " not in line) <= 100
     content = json.loads(stc_bench(*asked, "--format", "json")[1])
-    assert content["metrics"][0] == {
-        "name": "edgegpu-latency",
-        "unit": "ms",
-        "better": "low",
-        "about": "latency of one image on an edge GPU",
-        "dataset": "cifar10",
-        "source": "nb201_hardware.csv.gz (HW-NAS-Bench)",
-    }
-    assert content["cells"][0]["metrics"]["edgegpu-latency"] == 5.80742
+    first = content["rows"][0]
+    assert first["edgegpu-latency"] == 5.80742
+    about = ("ms", "nb201_hardware.csv.gz (HW-NAS-Bench)")
+    assert (first["edgegpu-latency-unit"], first["edgegpu-latency-source"]) == about
+    assert next(one["heading"] for one in content["columns"] if one["key"] == "edgegpu-latency") == "edgegpu-latency ms"
     lines = list(csv.DictReader(io.StringIO(stc_bench(*asked, "--format", "csv", "--dataset", "cifar100")[1])))
     assert lines[0]["edgegpu-latency"] == "5.86608"
     assert (lines[0]["edgegpu-latency-unit"], lines[0]["naswot-source"]) == ("ms", "nb201_zerocost.csv.gz (FreeREA)")
@@ -308,23 +307,44 @@ def test_query_never_shows_a_number_for_nothing_measured(stc_bench, nb201: Bench
     cell = int(np.flatnonzero(np.isnan(values))[0])
     asked = ("query", cell, "--data-dir", metrics_dir, "--metric", "edgetpu-latency")
     out = stc_bench(*asked)[1]
-    assert [str(cell), "edgetpu-latency", "–", "ms"] in [line.split() for line in out.splitlines()]
+    assert "–" in next(line for line in out.splitlines() if line.split()[:1] == [str(cell)]).split()
     assert "not measured" in out
-    assert json.loads(stc_bench(*asked, "--format", "json")[1])["cells"][0]["metrics"] == {"edgetpu-latency": None}
+    assert json.loads(stc_bench(*asked, "--format", "json")[1])["rows"][0]["edgetpu-latency"] is None
     (line,) = csv.DictReader(io.StringIO(stc_bench(*asked, "--format", "csv")[1]))
     assert line["edgetpu-latency"] == ""
 
 
 def test_metrics_are_listed(stc_bench, metrics_dir: Path, tmp_path: Path) -> None:
-    status, out, _ = stc_bench("metrics", "--data-dir", metrics_dir, "--dataset", "ImageNet16-120")
+    asked = ("metrics", "--data-dir", metrics_dir)
+    status, out, _ = stc_bench(*asked, "--dataset", "ImageNet16-120")
     assert status == 0
-    listed = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
-    assert listed == list(find_metrics(open_benchmark("auto", metrics_dir), metrics_dir, "ImageNet16-120"))
-    out = stc_bench("metrics", "--data-dir", tmp_path)[1]
+    found = find_metrics(open_benchmark("auto", metrics_dir), metrics_dir, "ImageNet16-120")
+    assert [line.split()[0] for line in out.splitlines() if re.match(r"  \S", line)] == list(found)
+    assert max(map(len, out.splitlines())) <= 100
+    content = json.loads(stc_bench(*asked, "--format", "json")[1])
+    described = {
+        "name": "edgegpu-latency",
+        "unit": "ms",
+        "better": "low",
+        "about": "latency of one image on an edge GPU",
+        "dataset": "cifar10",
+        "source": "nb201_hardware.csv.gz (HW-NAS-Bench)",
+    }
+    (row,) = [row for row in content["rows"] if row["name"] == "edgegpu-latency"]
+    assert row == {"section": described["source"], **described, "notes": []}
+    out = " ".join(stc_bench("metrics", "--data-dir", tmp_path)[1].split())
     assert "params" in out
     assert "analog-noisy" in out
     for name in metrics.FILES:
         assert f"{name}: not found: optional, and cannot be fetched: put {name}" in out
+
+
+@pytest.mark.parametrize("command", [["query", "9930", "--metric", "params"], ["metrics"]])
+def test_all_formats(stc_bench, tmp_path: Path, command: list[str]) -> None:
+    for form in FORMATS:
+        status, out, err = stc_bench(*command, "--data-dir", tmp_path, "--benchmark", "analog", "--format", form)
+        assert (status, err) == (0, "")
+        assert "trainable parameters of the network" in out or (form == "csv" and "params" in out)
 
 
 def test_bad_metrics_end_in_one_line(stc_bench, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Options and the table of accuracies that several commands share."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ benchmark = click.option(
 table_format = click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "markdown", "latex", "csv", "json"]),
+    type=click.Choice(["text", "markdown", "latex", "csv", "json", "html"]),
     default="text",
     show_default=True,
 )
@@ -89,16 +89,3 @@ def parse_changes(pairs: tuple[str, ...]) -> dict[str, Any]:
         if "=" not in pair:
             raise BadCallError(f"--set {pair!r}: expected KEY=VALUE")
     return dict(pair.split("=", 1) for pair in pairs)  # type: ignore[misc]
-
-
-def accuracy_table(before: Iterable[str], columns: Iterable[tuple[str, str]], after: Iterable[str]) -> Any:
-    """A rich table with a narrow column for each (data set, split): the usual six fit a terminal 80 wide."""
-    from rich import box
-    from rich.table import Table
-
-    short = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "ImageNet16-120": "IN16-120"}
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True)
-    heads = (f"{short[dataset]}\n{split}" for dataset, split in columns)
-    for head in (*before, *heads, *after):
-        table.add_column(head, justify="right", no_wrap=True)
-    return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,7 @@ from nasbench_stc.errors import BadCallError
 from nasbench_stc.runs.profile import REPEATS
 
 if TYPE_CHECKING:
+    from nasbench_stc.report.table import Table
     from nasbench_stc.runs.profile import Profile
 
 
@@ -47,6 +48,7 @@ def profile(methods: str, batch_sizes: str, cells_per_stage: str, device: str, o
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from nasbench_stc.report.writers import render
     from nasbench_stc.runs.sweep import sweep
 
     console = Console(soft_wrap=True, highlight=False)
@@ -60,32 +62,37 @@ def profile(methods: str, batch_sizes: str, cells_per_stage: str, device: str, o
                 console.print(f"{done + 1}/{of}: {what}")
 
         found, path = sweep(names, batches, depths, out, device, repeats, on_point)
-    _show(console, found)
+    click.echo(render(_table(found)), nl=False)
     console.print(f"{path}: {len(found.points)} points. `stc-bench report --table 3` puts them beside the paper's.")
 
 
-def _show(console: Any, found: Profile) -> None:
-    from rich import box
-    from rich.table import Table
+def _table(found: Profile) -> Table:
+    """A row a point."""
+    from nasbench_stc.report.table import Column, Row, Table, Value
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    heads = ("method", "L", "batch\nsize", "peak\nMiB", "weight\nstep s", "alpha\nstep s", "search h,\nextrapolated")
-    for head in heads:
-        table.add_column(head, justify="left" if head == "method" else "right", no_wrap=True)
+    columns = (
+        Column("method", "method"),
+        Column("cells", "L"),
+        Column("batch_size", "batch\nsize"),
+        Column("peak_mib", "peak\nMiB", form=".0f"),
+        Column("weights", "weight\nstep s", form=".3f"),
+        Column("alpha", "alpha\nstep s", form=".3f"),
+        Column("hours", "search h,\nextrapolated"),
+    )
+    rows = []
     for point in found.points:
         alpha = point.costs.get("alpha", point.costs.get("closing"))
-        seconds = point.search_seconds
-        table.add_row(
-            point.method,
-            str(point.cells),
-            str(point.batch_size),
-            f"{point.peak_mib:.0f}",
-            f"{point.costs['weights'].typical_seconds:.3f}",
-            f"{alpha.typical_seconds:.3f}" if alpha else "–",
-            f"{seconds / 3600:.2f}" if seconds else "–",
-        )
-    console.print(table)
-    console.print(f"{found.device}, {found.threads} thread(s)")
+        values: dict[str, Value] = {
+            "method": point.method,
+            "cells": point.cells,
+            "batch_size": point.batch_size,
+            "peak_mib": point.peak_mib,
+            "weights": point.costs["weights"].typical_seconds,
+            "alpha": alpha.typical_seconds if alpha else None,
+            "hours": point.search_seconds / 3600 if point.search_seconds else None,
+        }
+        rows.append(Row("", values))
+    return Table(None, "What steps cost", columns, tuple(rows), (f"{found.device}, {found.threads} thread(s)",))
 
 
 def _numbers(option: str, text: str) -> list[int]:

@@ -214,36 +214,36 @@ _MOST_ROWS = 10  # of one method; more runs than that are one row
 def show(console: Console, records: Sequence[Record], then: str) -> None:
     """The cells found and what they score; `then` is the command that puts them beside the paper's."""
     from nasbench_stc.benchmark import COLUMNS
+    from nasbench_stc.report.lookup import accuracy_column
     from nasbench_stc.report.statistics import mean, std
+    from nasbench_stc.report.table import Column, Row, Spread, Table, Value
+    from nasbench_stc.report.writers import render
     from nasbench_stc.runs import SimulatedRun
     from nasbench_stc.space import Cell
 
-    columns = list(records[0].scores)
-    measured = any(not isinstance(record, SimulatedRun) for record in records)  # what is simulated was said before
-    last = ("s",) if measured else ()
-    table = options.accuracy_table(("method\nseed", "cell"), [COLUMNS[name] for name in columns], last)
+    scored = list(records[0].scores)
+    columns = [Column("run", "run"), *(accuracy_column(*COLUMNS[name]) for name in scored)]
+    if any(not isinstance(record, SimulatedRun) for record in records):  # what is simulated was said before
+        columns.append(Column("seconds", "search s", form=".0f"))
+    columns += [Column("index", "cell", below=True), Column("cell", "official string", below=True)]
     groups: dict[str, list[Record]] = {}
     for record in records:
         groups.setdefault(_named(record), []).append(record)
+    rows: list[dict[str, Value]] = []
     for method, runs in groups.items():
         if len(runs) > _MOST_ROWS:
-            means, deviations = (
-                [f"{statistic([run.scores[column] for run in runs]):.2f}" for column in columns]
-                for statistic in (mean, std)
-            )
-            table.add_row(method, f"n={len(runs)}", *means, *(["–"] * measured))
-            table.add_row("", "std", *deviations, *([""] * measured))
+            scores = {name: [run.scores[name] for run in runs] for name in scored}
+            spreads = {name: Spread(mean(values), std(values)) for name, values in scores.items()}
+            rows.append({"run": f"{method} n={len(runs)}", **spreads})
             continue
         for run in runs:
-            numbers = (f"{run.scores[column]:.2f}" for column in columns)
-            cell = str(Cell.parse(run.cell).index)
-            seconds = "–" if isinstance(run, SimulatedRun) else f"{run.total_seconds:.0f}"
-            table.add_row(f"{method} {run.seed}", cell, *numbers, *([seconds] * measured))
-    console.print(table)
-    for record in records:
-        if len(groups[_named(record)]) <= _MOST_ROWS:
-            console.print(f"{_named(record)} seed {record.seed}: {record.cell}", markup=False)
-    console.print(f"`{then}` puts them beside the paper's.", markup=False)
+            seconds = None if isinstance(run, SimulatedRun) else run.total_seconds
+            index = Cell.parse(run.cell).index
+            row = {"run": f"{method} seed {run.seed}", **run.scores, "seconds": seconds, "index": index}
+            rows.append({**row, "cell": run.cell})
+    caption = (f"Percent right. `{then}` puts them beside the paper's.",)
+    found = Table(None, "Cells found", tuple(columns), tuple(Row("", row) for row in rows), caption)
+    console.print(render(found), end="", markup=False)
 
 
 def _named(record: Record) -> str:
