@@ -32,7 +32,7 @@ def test_search_then_report(stc_bench, tmp_path):
     assert "benchmark analog" in out.splitlines()[2]
     records = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("*/record.json"))]
     for record in records:
-        assert f"stc seed {record['seed']}: {record['cell']}" in out
+        assert f"stc seed {record['seed']} = {Cell.parse(record['cell']).index} = {record['cell']}\n" in out
         assert f"{record['scores']['cifar10-test']:.2f}" in out
     status, out, err = stc_bench("report", "--table", 6, "--results", tmp_path)
     assert (status, err) == (0, "")
@@ -49,7 +49,7 @@ def test_search_shows_all_six_columns(stc_bench, tmp_path, table_path):
     assert status == 0
     record = json.loads(next(tmp_path.glob("*/record.json")).read_text())
     assert len(record["scores"]) == 6
-    row = next(line for line in out.splitlines() if line.split()[:2] == ["stc", "0"])
+    row = next(line for line in out.splitlines() if line.split()[:3] == ["stc", "seed", "0"])
     assert row.split()[3:9] == [f"{value:.2f}" for value in record["scores"].values()]
 
 
@@ -60,7 +60,8 @@ def test_several_methods_in_one_command(stc_bench, tmp_path):
     assert [(r["method"], r["seed"]) for r in records] == [("darts", 0), ("darts", 1), ("rsps", 0), ("rsps", 1)]
     assert [r["trajectory"][-1]["cell"] for r in records] == [records[0]["cell"], records[1]["cell"], None, None]
     for record in records:
-        assert f"{record['method']} seed {record['seed']}: {record['cell']}" in out
+        index = Cell.parse(record["cell"]).index
+        assert f"{record['method']} seed {record['seed']} = {index} = {record['cell']}\n" in out
     assert options.method_names("--method", "stc,few", {"few": ["rs", "rea"]}) == ["stc", "rs", "rea"]
     for wrong, said in (("stc,darts9", "unknown method 'darts9'"), ("stc,stc", "each once")):
         status, _, err = stc_bench(*SMOKE, "--method", wrong, "--out", tmp_path)
