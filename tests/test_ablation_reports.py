@@ -311,7 +311,7 @@ def test_ablations_are_not_rows_of_table_6() -> None:
     mine = make_record(0, changes={"noise": 0.2})
     changing = [record for record in arms("noise") if record.changes]
     table = make_table(6, Inputs.of([*searches, *changing, mine]))
-    changed = [row.details["settings"] for row in table.rows if row.section.startswith("Ours: ")]
+    changed = [row.details["settings"] for row in table.rows if row.section.startswith("Ours, ")]
     assert len(changed) == 2
     assert any("of ablations" in line and ": 9." in line for line in (*table.caption, *table.more))
 

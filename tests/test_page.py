@@ -85,7 +85,7 @@ def complete(nb201: Benchmark) -> Inputs:
         supernet = {**whole, "accuracy": 60.0 + record.seed}
         return Record(**{**vars(record), "trajectory": trajectory, "benchmark": identity, "supernet": supernet})
 
-    return Inputs.of([full(record) for record in records], nb201, [nb201], folders=(Path("results"),))
+    return Inputs.of([full(record) for record in records], nb201, benchmarks=[nb201], folders=(Path("results"),))
 
 
 def test_a_page_of_everything_needs_nothing_else(nb201: Benchmark) -> None:

@@ -271,7 +271,7 @@ def test_bad_figures_end_in_one_line(stc_bench, monkeypatch, tmp_path: Path, arg
 
 
 def test_figures_are_named() -> None:
-    assert list(FIGURES) == ["2", "3", "5", "6", "7", "8", "9", "10", "anytime", "pareto"]
+    assert list(FIGURES) == ["2", "3", "5", "6", "7", "8", "9", "10", "anytime", "pareto", "summary"]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_two_methods_ran_again_on_another_processor(records, method):
 def test_every_ablation_is_complete_on_digits(records, name):
     (study,) = [one for one in studies(Inputs.of(records), name) if one.setting.dataset == "digits"]
     assert all(len(runs) >= len(ABLATIONS[name].seeds) for _, runs in study.arms)
-    assert not any("+changes" in record.git_revision for record in study.records)
+    assert not study.runs["git_revision"].astype(str).str.contains("+changes", regex=False).any()
 
 
 def test_the_methods_differ_in_the_method_alone(records):
@@ -171,7 +171,7 @@ def test_the_summary_says_what_the_records_say(regenerate, records, nb201):
 @pytest.mark.parametrize("name", ["summary", "6", "differences"])
 def test_no_two_rows_of_a_section_have_one_name(regenerate, nb201, name):
     rows = [(row.section, row.values["method"]) for row in make_table(name, regenerate.read(nb201.path)).rows]
-    assert len(rows) == len(set(rows)) > 30
+    assert len(rows) == len(set(rows)) > 25
 
 
 def test_table_6_fits_a_terminal(regenerate, nb201):

@@ -163,9 +163,9 @@ class Table:
     def frame(self) -> DataFrame:
         """All that it says, a row each: `section`, the columns by key, details, `notes`.
 
-        Of means there are `KEY_mean`, `KEY_std` (ddof=0), `KEY_interval95` (half its width) and `KEY_indistinct` (a
-        difference that cannot be told from none); of estimates `KEY_value`, `KEY_low` and `KEY_high`; of ranked numbers
-        `KEY` and `KEY_rank`. Numbers are numbers, in the units of the title; what there is none of is NaN or None.
+        Columns of means are the key with `_mean`, `_std` (ddof=0), `_interval95` (half its width) and `_indistinct` (a
+        difference that cannot be told from none) behind it; of estimates `_value`, `_low` and `_high`; of ranked numbers
+        the key itself and `_rank`. Numbers are numbers, in the units of the title; what there is none of is NaN or None.
         """
         from pandas import DataFrame
 
