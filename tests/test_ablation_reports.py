@@ -279,7 +279,9 @@ def test_tables_fit_a_terminal(width: int) -> None:
     inputs = Inputs.of([*arms("lambda"), *arms("consistency", "cifar100"), with_super_cell("darts", 70.0, 20.0, 0)])
     for name in ("1", "7", "8", "records"):
         lines = render(make_table(name, inputs), "text", width).splitlines()
-        assert max(len(line) for line in lines if not line.startswith("  stc-bench")) <= width
+        # Commands and checksums are to be copied.
+        broken = [line for line in lines if not line.startswith("  stc-bench") and " " in line]
+        assert max(map(len, broken)) <= width
 
 
 @pytest.mark.parametrize(("damage", "where"), [

@@ -255,7 +255,8 @@ def test_a_record_without_a_title_is_read_and_goes_with_those_that_have_one(tmp_
         records, problems = read_all([tmp_path / folder for folder in folders])
         assert not problems
         table = make_table(6, Inputs.of(records))
-        rows += [(row.values["method"].removesuffix(", evaluations=12"), row.values["n"]) for row in table.rows if row.section.startswith("Ours, ")]
+        ours = [row.values for row in table.rows if row.section.startswith("Ours, ")]
+        rows += [(values["method"].removesuffix(", evaluations=12"), values["n"]) for values in ours]
     assert rows == [("RS", 1), ("Offered", 1), ("RS", 2), ("Drawn cells", 2)]
 
 

@@ -34,8 +34,6 @@ PATTERNS: tuple[Any, ...] = ("-", (0, (4, 1)), (0, (1, 0.8)), (0, (5, 1, 1, 1)),
 LINE_COLOURS = (*COLOURS[:-1], BLACK)
 """Of curves: yellow is too light for a thin one."""
 
-KIND_LOOKS = {"one-shot": ("D", COLOURS[0]), "black-box": ("s", COLOURS[1]), "training-free": ("^", COLOURS[2])}
-"""Marker and colour of a method's kind."""
 
 OP_LABELS = {
     "none": "none",
@@ -76,7 +74,7 @@ KIND_MARKERS = {
 
 
 def looks(kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """What `plot` is told of the marks of each of several series by its method's kind; of a kind the first 15 differ."""
+    """What `plot` is told of the marks of each of several series; the first 15 of a kind differ."""
     numbers: Counter[str] = Counter()
     for kind in kinds:
         number, markers, colours = numbers[kind], KIND_MARKERS[kind], KIND_COLOURS[kind]

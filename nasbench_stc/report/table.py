@@ -164,8 +164,9 @@ class Table:
         """All that it says, a row each: `section`, the columns by key, details, `notes`.
 
         Columns of means are the key with `_mean`, `_std` (ddof=0), `_interval95` (half its width) and `_indistinct` (a
-        difference that cannot be told from none) behind it; of estimates `_value`, `_low` and `_high`; of ranked numbers
-        the key itself and `_rank`. Numbers are numbers, in the units of the title; what there is none of is NaN or None.
+        difference that cannot be told from none) behind it; of estimates `_value`, `_low` and `_high`; of ranked
+        numbers the key itself and `_rank`. Numbers are numbers, in the units of the title; what there is none of is
+        NaN or None.
         """
         from pandas import DataFrame
 

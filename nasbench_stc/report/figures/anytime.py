@@ -19,7 +19,7 @@ from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.figures import incumbents
 from nasbench_stc.report.figures.incumbents import Series
 from nasbench_stc.report.figures.timeline import Picture
-from nasbench_stc.report.groups import Group, grouped
+from nasbench_stc.report.groups import Group, grouped, labels
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.space import NUM_CELLS
@@ -89,7 +89,7 @@ def _series(inputs: Inputs, groups: Sequence[Group], clock: str, best: float) ->
     accuracy = inputs.benchmark.accuracy(cells, inputs.dataset, inputs.split)
     worth = np.full(NUM_CELLS, np.nan)
     worth[cells] = best - accuracy if inputs.regret else accuracy
-    named = zip(incumbents.labels(groups), groups, strict=True)
+    named = zip(labels(groups), groups, strict=True)
     made = [incumbents.series(label, group, changes, clock, worth) for label, group in named]
     return sorted(made, key=lambda one: not one.is_curve)
 

@@ -8,7 +8,6 @@ for such curves over several runs (their Sec. 4.4); NATS-Bench (Dong et al., TPA
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,22 +75,6 @@ def _budget(settings: dict[str, Any], of: str) -> float:
     """What a run might spend: `budget` in seconds, or `evaluations`; 0: without a limit."""
     value = settings["protocol"].get(of)
     return float(value) if isinstance(value, (int, float)) else 0.0
-
-
-def labels(groups: Sequence[Group]) -> list[str]:
-    """Of each the method's name, and where that is not enough what tells its groups apart."""
-    known = [(group["method"], group["protocol"], group["changes"]) for group in groups]
-    found: list[str] = []
-    for group, (method, protocol, _) in zip(groups, known, strict=True):
-        rivals = [other for other in known if other[0] == method]
-        label = group.name
-        if len({other[1] for other in rivals}) > 1:
-            label += f", {protocol}"
-        if len({other[2] for other in rivals}) > 1:
-            label += group.changed
-        same = sum(other == label or other.startswith(f"{label} #") for other in found)
-        found.append(f"{label} #{same + 1}" if same else label)
-    return found
 
 
 def series(label: str, group: Group, incumbents: DataFrame, clock: str, worth: Floats) -> Series:

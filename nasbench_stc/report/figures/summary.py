@@ -32,21 +32,20 @@ def build(inputs: Inputs) -> Chart:
         MissingRecords: nothing was searched for.
     """
     groups = leading(grouped(inputs.searches))
-    if not groups:
+    if not groups or not groups[0].scores():
         raise MissingRecords(Missing("records of searches", inputs.command("search --dataset cifar10 --seeds 3")))
     name, sha256 = groups[0].benchmark
-    shown = [group for group in groups if group.benchmark == (name, sha256) and set(COLUMNS) <= group.scores().keys()]
-    benchmark = inputs.benchmark_of(name, sha256)
-    picture = _Picture(
-        shown, [f"{label} (n={group.n})" for group, label in zip(shown, labels(shown), strict=True)], benchmark
-    )
+    columns = [column for column in COLUMNS if column in groups[0].scores()]
+    shown = [group for group in groups if group.benchmark == (name, sha256) and {*columns} <= group.scores().keys()]
+    names = [f"{label} (n={group.n})" for group, label in zip(shown, labels(shown), strict=True)]
     rows = [
         {"method": label, "column": column, "n": len(values), "mean": mean.mean, "interval95": mean.interval}
         for group, label in zip(shown, labels(shown), strict=True)
-        for column in COLUMNS
+        for column in columns
         for values in [group.scores()[column]]
         for mean in [Spread.over(values)]
     ]
+    picture = _Picture(shown, names, columns, inputs.benchmark_of(name, sha256))
     caption = (
         f"Test accuracy of the cells found, by method; looked up in {name} (sha256 {sha256[:12]}). Marks and bars: "
         "the mean over n searches and its 95 % t-interval (ddof=1, cut at the axis); dots: single searches, of fewer "
@@ -64,6 +63,7 @@ def _searched(groups: Sequence[Group]) -> str:
 class _Picture:
     groups: Sequence[Group]
     names: Sequence[str]
+    columns: Sequence[str]
     benchmark: Benchmark | None
 
     def draw(self) -> Figure:
@@ -72,8 +72,8 @@ class _Picture:
 
         with style.context():
             figure = Figure(figsize=(2 * style.COLUMN_WIDTH, 0.9 + _ROW * len(self.groups)), layout="constrained")
-            panels = figure.subplots(1, len(COLUMNS), sharey=True)
-            for axes, column in zip(panels, COLUMNS, strict=True):
+            (panels,) = figure.subplots(1, len(self.columns), sharey=True, squeeze=False)
+            for axes, column in zip(panels, self.columns, strict=True):
                 self._panel(axes, column)
             panels[0].set_yticks(range(len(self.names)), self.names)
             panels[0].set_ylim(len(self.names) - 0.4, -0.6)
@@ -88,7 +88,7 @@ class _Picture:
             values = group.scores()[column]
             mean = Spread.over(values)
             means.append(mean.mean)
-            marker, colour = style.KIND_LOOKS[group.kind]
+            marker, colour = style.KIND_MARKERS[group.kind][0], style.KIND_COLOURS[group.kind][0]
             if len(values) < MANY:
                 axes.plot(values, [place] * len(values), ".", color=colour, alpha=0.6, markersize=5, markeredgewidth=0)
             half = mean.interval or 0.0
