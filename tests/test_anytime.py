@@ -246,7 +246,7 @@ def test_groups_of_one_method_are_told_apart(bench: Benchmark) -> None:
     made = drawn(bench, records)
     name = made.rows[0]["label"].split(",")[0]
     labels = [one["label"] for one in made.details["series"]]
-    assert labels == [f"{name}, nats-bench", f"{name}, nats-bench, sample=5", f"{name}, smoke"]
+    assert labels == [f"{name}, nats-bench", f"{name}, sample=5", f"{name}, smoke"]
     assert "1 older than another one of the same seed" in made.caption
     assert made.rows[1]["x"] == 1000
 

@@ -65,7 +65,7 @@ def test_the_examples_run_outside_the_repository_and_are_in_the_report(tmp_path:
     smoke = ("--dataset", "digits", "--protocol", "smoke", "--benchmark", "analog")
     # In other processes, too: these import the file anew.
     stc_bench("search", "--method", "mean_loss.py:MeanLoss", "--seeds", "2", "--jobs", "2", *smoke)
-    table = stc_bench("report", "--benchmark", "analog", "--format", "csv")
+    table = stc_bench("report", "--table", "6", "--benchmark", "analog", "--format", "csv")
     assert "Annealing" in table and "MeanLoss" in table
     records, problems = read_all([tmp_path / "results"])
     assert not problems and len(records) == 52
@@ -176,7 +176,7 @@ def test_a_file_in_the_folder_is_a_method_of_ours(tmp_path: Path) -> None:
 
     assert re.search("^  drawn +one after the other$", stc_bench("methods"), re.MULTILINE)
     stc_bench("search", "--method", "rea,drawn,rs", "--set", "evaluations=12", "--seeds", "2", "--benchmark", "analog")
-    table = stc_bench("report", "--benchmark", "analog", "--format", "csv")
+    table = stc_bench("report", "--table", "6", "--benchmark", "analog", "--format", "csv")
     rows = [row["method"] for row in csv.DictReader(table.splitlines()) if row["section"].startswith("Ours, black-box")]
     assert rows == [f"{name}, evaluations=12" for name in ("RS", "Drawn cells", "REA")]
 
