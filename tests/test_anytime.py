@@ -221,7 +221,7 @@ def test_points_and_lines(bench: Benchmark) -> None:
     names = [text.get_text().strip() for text in axes.texts]
     assert names == [made.rows[0]["label"], "best cell", "STC-NAS", "a_score"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        *("black-box", "one-shot", "training-free", "band, bar: 95 % interval of the mean")
+        *("black-box", "weight-sharing", "training-free", "band, bar: 95 % interval of the mean")
     ]
 
 
@@ -310,7 +310,7 @@ def test_too_many_points_are_named_in_the_legend(bench: Benchmark) -> None:
     figure = made.draw()
     assert [text.get_text().strip() for text in figure.axes[0].texts] == ["best cell"]
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert [text for text in shown if text.strip()] == ["one-shot", *(row["label"] for row in made.rows)]
+    assert [text for text in shown if text.strip()] == ["weight-sharing", *(row["label"] for row in made.rows)]
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))

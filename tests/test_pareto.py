@@ -154,7 +154,7 @@ def test_many_runs_are_marked_by_their_mean_and_on_their_own_data_set(nb201: Ben
     assert "runs and more the mean is marked" in made.caption
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["front (17 cells)"]
     shown = [text.get_text() for text in figure.legends[0].get_texts() if text.get_text().strip()]
-    assert [text for text in shown if text in style.KIND_COLOURS] == ["one-shot", "black-box"]
+    assert [text for text in shown if text in ("weight-sharing", "black-box")] == ["weight-sharing", "black-box"]
     assert len(shown) == 2 + 6
     assert figure.get_size_inches()[0] == style.PAGE_WIDTH
     assert figure.get_size_inches()[1] > 2.6

@@ -31,13 +31,14 @@ nav li { break-inside: avoid; }
 .note, figcaption, .caption { color: var(--soft); font-size: .85rem; line-height: 1.45; }
 .caption p, .missing p { margin: .25rem 0; max-width: 60rem; }
 figure { margin: 0; }
-figure img { display: block; max-width: 100%; height: auto; margin: 0 0 .5rem; background: #fff; }
+figure img { display: block; max-width: min(100%, 60rem); height: auto; margin: 0 0 .5rem; background: #fff; }
 figcaption { max-width: 60rem; }
 .scroll { overflow-x: auto; margin: .5rem 0 .6rem; }
 table { border-collapse: collapse; font-size: .8rem; line-height: 1.35; font-variant-numeric: tabular-nums; }
 th, td { padding: .18rem .5rem; text-align: right; white-space: nowrap; vertical-align: top; font-weight: normal; }
 thead th { color: var(--soft); vertical-align: bottom; }
 thead th[colspan] { border-bottom: 1px solid var(--line); text-align: center; }
+thead th[colspan]:empty { border-bottom: none; }
 thead tr:last-child th { border-bottom: 1px solid var(--ink); }
 .left { text-align: left; }
 .col0 { position: sticky; left: 0; background: var(--paper); padding-left: 0; }

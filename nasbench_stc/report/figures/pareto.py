@@ -181,7 +181,7 @@ def _draw(
         corner: Any = "lower right" if metric.better == "low" else "lower left"
         axes.legend(handles=[line, *(itertools.chain(*handles.values()) if inside else ())], loc=corner)
         if not inside:
-            rows = style.legend_by_kind(figure, handles)
+            rows = style.legend_by_kind(figure, {KINDS[kind]: own for kind, own in handles.items()})
             figure.set_size_inches(style.PAGE_WIDTH, _WIDE_HEIGHT + style.LEGEND_ROW * rows)
     return figure
 

@@ -95,7 +95,7 @@ class _Picture:
             axes.plot([mean.mean - half, mean.mean + half], [place] * 2, color=colour, linewidth=1)
             label = "_" if group.kind in seen else KINDS[group.kind]
             seen.add(group.kind)
-            axes.plot(mean.mean, place, marker, color=colour, markersize=4.5, markeredgecolor="white", label=label)
+            axes.plot(mean.mean, place, marker, color=colour, markersize=6, mec="white", mew=0.4, label=label)
         if self.benchmark is not None:
             for one in (*yardsticks(self.benchmark), best_cells(self.benchmark)):
                 look: Any = _LINES[one.name]

@@ -159,13 +159,13 @@ class Picture:
         for mark, one in zip(marks, self.points, strict=True):
             blocks[one.group.kind].append(mark)
         if len(marks) > _NAMED:
-            return style.legend_by_kind(figure, blocks)
+            return style.legend_by_kind(figure, {KINDS[kind]: own for kind, own in blocks.items()})
         keys = [Line2D([], [], color=style.curve_look(0)[1], linewidth=1, label="black-box")] if self.curves else []
         for kind, own in blocks.items():
             for mark in own[:1]:
                 keys.append(Line2D([], []))
                 keys[-1].update_from(mark)
-                keys[-1].set_label(kind)
+                keys[-1].set_label(KINDS[kind])
         groups = ("band", self.curves), ("bar", self.points)
         if shown := [name for name, group in groups if any(one.n > 1 for one in group)]:
             label = f"{', '.join(shown)}: 95 % interval of the mean{', a caret: it goes on' if self.cut else ''}"
