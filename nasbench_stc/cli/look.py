@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dataset", default="cifar10", show_default=True, help="Of accuracy and metric: pareto, anytime.")
 @click.option("--split", default="test", show_default=True, help="Of the figure's accuracy: test or valid.")
-@click.option("--notes", is_flag=True, help="Of a table as text: with the notes on its rows and all that it folds.")
+@options.notes
 @click.option(
     "--results",
     type=click.Path(path_type=Path),

@@ -29,6 +29,7 @@ table_format = click.option(
     default="text",
     show_default=True,
 )
+notes = click.option("--notes", is_flag=True, help="Of text: with the notes on rows, and all that it folds.")
 jobs = click.option(
     "--jobs",
     type=click.IntRange(min=1),

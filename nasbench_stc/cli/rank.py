@@ -25,6 +25,7 @@ from nasbench_stc.cli import options
     help="How many validation images rate a cell; 0: all.",
 )
 @options.table_format
+@options.notes
 @options.benchmark
 @options.data_dir
 @options.device
@@ -34,6 +35,7 @@ def rank(
     cells: str,
     images: int,
     form: str,
+    notes: bool,
     benchmark: str,
     data_dir: Path | None,
     device: str,
@@ -64,4 +66,4 @@ def rank(
 
             rankings.append(rank_cells(folder, cells, images, data_dir, device, resume=resume, tick=tick))
             bars.update(bar, completed=1, total=1)
-    click.echo(render(make_table("ranking", Inputs(asked=opened, rankings=rankings)), form).rstrip("\n"))
+    click.echo(render(make_table("ranking", Inputs(asked=opened, rankings=rankings)), form, notes=notes).rstrip("\n"))

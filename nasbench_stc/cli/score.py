@@ -34,6 +34,7 @@ from nasbench_stc.cli import options
     help="channels, cells_per_stage, batch_size, images, resolution, init.",
 )
 @options.table_format
+@options.notes
 @options.encoding
 @options.benchmark
 @options.data_dir
@@ -46,6 +47,7 @@ def score(
     seed: int,
     changes: tuple[str, ...],
     form: str,
+    notes: bool,
     encoding: str | None,
     benchmark: str,
     data_dir: Path | None,
@@ -93,4 +95,4 @@ def score(
         device=environment.device_name(str(scorer.device)),
     )
     table = make_score_table(found) if opened is None else make_agreement_table(found, opened)
-    click.echo(render(table, form).rstrip("\n"))
+    click.echo(render(table, form, notes=notes).rstrip("\n"))

@@ -135,14 +135,14 @@ def _missing(inputs: Inputs, method: str) -> Missing:
 def _reference(group: Group, references: Sequence[Group]) -> Group | None:
     """What a group is compared with, in the benchmark that it was looked up in.
 
-    Of several: that of the same protocol and searched data set, with the fewest settings changed; else that of most
-    runs.
+    Of several: that of the same protocol and searched data set, with the fewest settings changed; else one that was
+    searched on a data set of the benchmark's, of most runs.
     """
     at_hand = [one for one in references if one.benchmark == group.benchmark]
     alike = [one for one in at_hand if (one["protocol"], one.searched_on) == (group["protocol"], group.searched_on)]
     if alike:
         return min(alike, key=lambda one: (len(one.changes), -len(one.runs)))
-    return max(at_hand, key=lambda one: len(one.runs), default=None)
+    return max(at_hand, key=lambda one: (one["search_dataset"] in DATASETS, len(one.runs)), default=None)
 
 
 def _columns(datasets: Sequence[str]) -> tuple[Column, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasbench_stc.errors import DataError
-from nasbench_stc.report.inputs import Inputs
+from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.studies import Study, about, missing, required
 from nasbench_stc.report.table import MEANS, Column, Row, Spread, Table, Value
@@ -33,6 +33,8 @@ def build(inputs: Inputs) -> Table:
     """A row for each arm that ran, in the order in which they were registered; tuning seeds alone."""
     found = required(inputs, "study")
     rows = [row for study in found for row in _rows(study, inputs)]
+    if not rows:  # what there is was made for other seeds
+        raise MissingRecords(*missing(inputs, "study", found))
     caption = (f"{MEANS.capitalize()}, tuning seeds (100 to 104) alone. Change: from the default, over common seeds.",)
     more = (
         "Last change of a leader: the epoch (of 20 by protocol cpu) before which the largest alpha of an edge was last "
