@@ -442,10 +442,10 @@ def test_the_benchmarks_of_records_are_found_by_what_they_were(nb201: Benchmark,
         make_record(1, benchmark=other),
         make_record(2),
     ]  # the last is of no file
-    wanted = {record.looked_up_in for record in records}
+    wanted = {(record.benchmark["name"], record.benchmark["sha256"]) for record in records}
     found = opened_for(wanted, nb201, tmp_path)
     assert [(b.name, b.sha256) for b in found] == [("analog", analog.sha256), (nb201.name, nb201.sha256)]
-    assert opened_for({records[2].looked_up_in}, nb201, tmp_path) == []
+    assert opened_for({("nb201", records[2].benchmark["sha256"])}, nb201, tmp_path) == []
     assert opened_for(set(), None, tmp_path) == []
 
 

@@ -73,11 +73,6 @@ class Record:
         """Seconds of the search, evaluation included."""
         return sum(self.seconds.values())
 
-    @property
-    def looked_up_in(self) -> tuple[str, str]:
-        """Name and checksum of what gave the scores: what tells benchmarks apart."""
-        return self.benchmark["name"], self.benchmark["sha256"]
-
     def write(self, folder: Path) -> Path:
         """Write `record.json` into `folder`, whole or not at all."""
         return stored.write(folder / FILE_NAME, self)
