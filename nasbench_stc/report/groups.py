@@ -53,7 +53,9 @@ class Group:
     @cached_property
     def parts(self) -> Mapping[str, DataFrame]:
         """By search data set."""
-        return dict(iter(self.runs.groupby("search_dataset", observed=True, sort=False)))
+        datasets = self.runs["search_dataset"]
+        names = datasets.unique()
+        return {names[0]: self.runs} if len(names) == 1 else {name: self.runs[datasets == name] for name in names}
 
     @property
     def kind(self) -> str:
