@@ -36,12 +36,12 @@ def test_search_then_report(stc_bench, tmp_path):
         assert f"{record['scores']['cifar10-test']:.2f}" in out
     status, out, err = stc_bench("report", "--table", 6, "--results", tmp_path)
     assert (status, err) == (0, "")
-    rows = [line for line in out.splitlines() if line.startswith(" STC-NAS")]
-    assert len(rows) == 4  # printed, ours, and ours minus the mean of all cells and the largest one
-    assert "89.83±0.04" in rows[0]
+    printed, ours = (line for line in out.splitlines() if line.startswith("  STC-NAS"))
+    assert "93.41±0.20" in printed
     mean = sum(record["scores"]["cifar10-test"] for record in records) / 2
-    assert f"{mean:.2f}" in rows[1]
-    assert f"{mean - open_benchmark('analog').accuracy([Cell((3,) * 6)])[0]:+.2f}" in rows[3]
+    assert f" {mean:.2f}±" in ours
+    (largest,) = (line for line in out.splitlines() if line.startswith("  largest cell"))
+    assert f" {open_benchmark('analog').accuracy([Cell((3,) * 6)])[0]:.2f} " in largest
 
 
 def test_search_shows_all_six_columns(stc_bench, tmp_path, table_path):
@@ -74,7 +74,7 @@ def test_report_formats_and_files(stc_bench, tmp_path):
     assert "stc-bench search --dataset cifar10 --seeds 3" in out
     for form in ("markdown", "latex", "csv", "json", "html"):
         assert stc_bench("report", "--results", tmp_path, "--format", form, "--out", tmp_path / form)[:2] == (0, "")
-        assert "89.83" in (tmp_path / form).read_text()
+        assert "93.41" in (tmp_path / form).read_text()
     status, _, err = stc_bench("report", "--format", "word")
     assert (status, err) == (2, "Error: unknown format 'word': choose from text, markdown, latex, csv, json, html\n")
     assert stc_bench("report", "--table", 99)[0] == 2
@@ -170,7 +170,7 @@ def test_the_best_cells_by_a_column(stc_bench, table_path, by, index, percent):
     assert ranks[0] == 1 and ranks == sorted(ranks)
     said = f"The 10 best of all cells by {by}, where high is good: highest first."
     assert content["caption"][0] == said
-    assert said in stc_bench(*args)[1]
+    assert said in " ".join(stc_bench(*args)[1].split())
 
 
 def test_the_worst_cells_and_those_by_a_metric(stc_bench, table_path):

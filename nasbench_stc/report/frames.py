@@ -289,9 +289,10 @@ def _with_cells(frame: DataFrame) -> DataFrame:
     cells = [Cell.from_index(int(index)) if index >= 0 else None for index in known]
     for name in _CELL:
         texts = ["" if cell is None else str(cell) if name == "cell" else getattr(cell, name) for cell in cells]
-        categories = list(dict.fromkeys(texts))
-        places = np.array([categories.index(text) for text in texts], dtype=np.int64)
-        frame[name] = Categorical.from_codes(places[codes], categories)
+        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        frame[name] = Categorical.from_codes(
+            np.array([places[text] for text in texts], dtype=np.int64)[codes], list(places)
+        )
     return frame
 
 

@@ -43,12 +43,13 @@ class Group:
 
     def __getitem__(self, name: str) -> Any:
         """What its runs have in common, by the name of the column."""
-        return self._first[name]
+        if name not in self._common:
+            self._common[name] = self.runs[name].iat[0]
+        return self._common[name]
 
     @cached_property
-    def _first(self) -> dict[str, Any]:
-        first: dict[str, Any] = self.runs.iloc[0].to_dict()
-        return first
+    def _common(self) -> dict[str, Any]:
+        return {}
 
     @cached_property
     def parts(self) -> Mapping[str, DataFrame]:
@@ -89,7 +90,7 @@ class Group:
         """What it has in common with the rows around it: kind, data set, protocol and benchmark."""
         return f"Ours, {KINDS[self.kind]}, on {self.searched_on} by protocol {self['protocol']}: {self['benchmark']}"
 
-    @property
+    @cached_property
     def searched_on(self) -> str:
         """The data set, or `each`."""
         return next(iter(self.parts)) if len(self.parts) == 1 else EACH

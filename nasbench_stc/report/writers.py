@@ -30,7 +30,7 @@ FORMATS = ("text", "markdown", "latex", "csv", "json", "html")
 MISSING = "–"
 _DEFAULT_WIDTH = 100  # of text that does not go to a terminal
 _NARROWEST = 40
-_ENDLESS = 10_000
+_INDENT = "  "  # of rows below their section's title
 _SECTION = "\ue000"  # of private use: stands for a section's title, which may be wider than the first column
 _SPACE = "\ue001"  # one that lines are not broken at
 _LATEX_DROP = 2  # what a page has room for
@@ -112,14 +112,15 @@ def _text(table: Table, width: int, notes: bool) -> str:
     body = partial(_lines, table, mark=" ({})" if notes else "", folded=not notes)
     # Letter by letter; and in a notebook rich would show the grid there, instead of writing it to `out`.
     console = partial(Console, markup=False, emoji=False, force_jupyter=False)
+    widths = _widths(table.columns, list(body(columns=table.columns)))
     for columns, gap in _choices(table):
-        grid = _grid(columns, body(columns=columns), gap)
         # The natural width. A grid that is too wide all the same runs over the edge: numbers are never broken.
-        needed = console(width=_ENDLESS).measure(grid).maximum
+        needed = sum(widths[column.key] for column in columns) + gap * (len(columns) - 1)
         if any(column.align == "wrapped" for column in columns):
             needed = min(needed, max(width, _NARROWEST))
         if needed <= width:
             break
+    grid = _grid(columns, body(columns=columns), gap)
     console(file=out, width=needed, color_system=None, highlight=False).print(grid)
     sections = (line[0] for line in body(columns=columns) if len(line) == 1)
     lines = [*_wrap(table.name, width), ""]
@@ -158,11 +159,26 @@ def _folded(table: Table) -> Iterator[str]:
         yield f"With --notes: {', '.join([*rows, 'notes on rows and sources'])}."
 
 
+def _widths(columns: Sequence[Column], lines: Sequence[Sequence[str]]) -> dict[str, int]:
+    """How many characters of a terminal each column takes, by key; rich would measure them anew for every choice."""
+    from rich.cells import cell_len
+
+    found = {}
+    for place, column in enumerate(columns):
+        texts = [*_head(column).split("\n"), *(_INDENT * (not place) + line[place] for line in lines if len(line) > 1)]
+        found[column.key] = max(map(cell_len, texts))
+    return found
+
+
 def _choices(table: Table) -> Iterator[tuple[tuple[Column, ...], int]]:
     """The columns to show and the gap between them, best first."""
     for limit in sorted({column.drop for column in table.columns}, reverse=True):
         for gap in (2, 1):
             yield tuple(column for column in table.columns if column.drop <= limit and not column.below), gap
+
+
+def _head(column: Column) -> str:
+    return f"{column.group}\n{column.title}" if column.group else column.title
 
 
 def _grid(columns: Sequence[Column], body: Iterator[list[str]], gap: int) -> RichTable:
@@ -171,10 +187,9 @@ def _grid(columns: Sequence[Column], body: Iterator[list[str]], gap: int) -> Ric
 
     grid = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
     for column, at_left in zip(columns, _at_left(columns), strict=True):
-        heading = f"{column.group}\n{column.title}" if column.group else column.title
-        grid.add_column(heading, justify="left" if at_left else "right", no_wrap=column.align != "wrapped")
+        grid.add_column(_head(column), justify="left" if at_left else "right", no_wrap=column.align != "wrapped")
     for name, *texts in body:
-        grid.add_row(f"  {name}" if texts else _SECTION, *texts)
+        grid.add_row(_INDENT + name if texts else _SECTION, *texts)
     return grid
 
 
