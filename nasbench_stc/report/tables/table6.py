@@ -85,7 +85,7 @@ def _published_row(row: PublishedRow, published: Published) -> Row:
         notes = [" ".join(filter(None, [f"Source: {sources}.", row.note, *notes]))]
     return Row(
         _section(row),
-        {"method": row.method, "n": row.runs, "seconds": row.seconds, **scores},
+        {"method": row.method, "n": row.runs, "seconds": row.seconds and float(row.seconds), **scores},
         tuple(notes),
         {"searched_on": row.search_dataset, "source": sources},
     )
