@@ -49,7 +49,7 @@ def answer(arguments: list[str], code: str | None, cache: Path) -> float:
 
 @click.command(help=(__doc__ or "").split("\n\n")[0])
 @click.option("--data-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), help="With CIFAR-10.")
-@click.option("--benchmark", default="auto", show_default=True, help="Which `query` and `search` ask.")
+@click.option("--benchmark", default="auto", show_default=True, help="Which `query`, `report` and `search` ask.")
 @click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures there, as JSON.")
 def main(data_dir: Path | None, benchmark: str, rounds: int, out: Path | None) -> None:
@@ -66,7 +66,12 @@ def main(data_dir: Path | None, benchmark: str, rounds: int, out: Path | None) -
         measure("python -c pass", [], "pass")
         measure("stc-bench -h", ["-h"])
         measure("stc-bench methods", ["methods"])
-        measure("stc-bench query 9930", ["query", "9930", "--benchmark", benchmark])
+        measure("stc-bench query 9930", ["query", "9930", "--benchmark", benchmark, "--data-dir", str(where)])
+        measure("python -c import pandas", [], "import pandas")
+        committed = str(Path(__file__).parents[1] / "results")
+        report = ["report", "--results", committed, "--benchmark", benchmark, "--data-dir", str(where)]
+        measure("stc-bench report, of the committed records", report)
+        measure("stc-bench report --table 6, likewise", [*report, "--table", "6"])
         there = find_folder("cifar10", where) is not None
         dataset, protocol = ("cifar10", "cpu") if there else ("digits", "digits")
         search = ["search", "--dataset", dataset, "--protocol", protocol, "--seeds", "1", "--benchmark", benchmark]
