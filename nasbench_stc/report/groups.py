@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -17,11 +17,12 @@ from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.methods import title_of
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.published import EACH
-from nasbench_stc.report.table import COLUMN_GROUPS as COLUMN_GROUPS
 from nasbench_stc.space import DATASETS
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
+
+T = TypeVar("T")
 
 MANY = 30
 """Runs from which on a group is told by its mean alone: single runs hide one another, and the mean is known well."""
@@ -141,6 +142,12 @@ class Group:
         )
 
     @property
+    def searched(self) -> str:
+        """Whose method, on which data sets and how: the beginning of a row's note."""
+        origin = f"Method of {self['origin']}. " if self["origin"] else ""
+        return f"{origin}Searched on {' / '.join(self.parts)} by protocol {self['protocol']}{self.changed}"
+
+    @property
     def benchmark_line(self) -> str:
         """What the cells were looked up in, for a caption."""
         about = f"{self['benchmark_about']} " if self["benchmark_about"] else ""
@@ -216,6 +223,20 @@ def labels(groups: Sequence[Group]) -> list[str]:
         found = [f"{name}, {word}" if len(told[name]) > 1 else name for name, word in zip(found, more, strict=True)]
     counts = Counter(found)
     return [name if counts[name] == 1 else f"{name} #{found[: at + 1].count(name)}" for at, name in enumerate(found)]
+
+
+def by_section(items: Sequence[T], group: Callable[[T], Any] = lambda item: item) -> Iterator[tuple[T, str]]:
+    """What stands in the rows of a table, those of a section together, each with the label of its group.
+
+    Args:
+        items: they have a `section`.
+        group: of an item; groups are their own.
+    """
+    sections: dict[str, list[T]] = {}
+    for item in items:
+        sections.setdefault(item.section, []).append(item)  # type: ignore[attr-defined]
+    for members in sections.values():
+        yield from zip(members, labels(list(map(group, members))), strict=True)
 
 
 def short_device(device: str) -> str:

@@ -109,10 +109,10 @@ def _text(table: Table, width: int, notes: bool) -> str:
     from rich.console import Console
 
     out = io.StringIO()
-    body = partial(_lines, table, mark=" ({})" if notes else "", folded=not notes)
+    body = list(_lines(table, table.columns, " ({})" if notes else "", folded=not notes))
     # Letter by letter; and in a notebook rich would show the grid there, instead of writing it to `out`.
     console = partial(Console, markup=False, emoji=False, force_jupyter=False)
-    widths = _widths(table.columns, list(body(columns=table.columns)))
+    widths = _widths(table.columns, body)
     for columns, gap in _choices(table):
         # The natural width. A grid that is too wide all the same runs over the edge: numbers are never broken.
         needed = sum(widths[column.key] for column in columns) + gap * (len(columns) - 1)
@@ -120,9 +120,10 @@ def _text(table: Table, width: int, notes: bool) -> str:
             needed = min(needed, max(width, _NARROWEST))
         if needed <= width:
             break
-    grid = _grid(columns, body(columns=columns), gap)
+    places = [table.columns.index(column) for column in columns]
+    grid = _grid(columns, [[line[place] for place in places] if len(line) > 1 else line for line in body], gap)
     console(file=out, width=needed, color_system=None, highlight=False).print(grid)
-    sections = (line[0] for line in body(columns=columns) if len(line) == 1)
+    sections = (line[0] for line in body if len(line) == 1)
     lines = [*_wrap(table.name, width), ""]
     for line in out.getvalue().splitlines():
         lines += _wrap(next(sections), width) if line.startswith(_SECTION) else [line.rstrip()]
@@ -181,7 +182,7 @@ def _head(column: Column) -> str:
     return f"{column.group}\n{column.title}" if column.group else column.title
 
 
-def _grid(columns: Sequence[Column], body: Iterator[list[str]], gap: int) -> RichTable:
+def _grid(columns: Sequence[Column], body: Sequence[Sequence[str]], gap: int) -> RichTable:
     from rich import box
     from rich.table import Table as RichTable
 
@@ -239,8 +240,6 @@ def _escape_markdown(text: str) -> str:
 
 def _styled(frame: DataFrame, columns: Sequence[Column]) -> Styler:
     """Without an index; groups above the titles, where there are any."""
-    from pandas.io.formats.style import Styler
-
     if any(column.group for column in columns):
         from pandas import MultiIndex
 
@@ -248,7 +247,7 @@ def _styled(frame: DataFrame, columns: Sequence[Column]) -> Styler:
         frame = frame.set_axis(MultiIndex.from_tuples(heads), axis=1)
     else:
         frame = frame.set_axis([column.title_line for column in columns], axis=1)
-    return Styler(frame, cell_ids=False, uuid="table").hide(axis=0)  # a random one would be another each time
+    return frame.style.hide(axis=0)
 
 
 def _latex(table: Table) -> str:

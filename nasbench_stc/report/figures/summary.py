@@ -37,14 +37,15 @@ def build(inputs: Inputs) -> Chart:
     name, sha256 = groups[0].benchmark
     columns = [column for column in COLUMNS if column in groups[0].scores()]
     shown = [group for group in groups if group.benchmark == (name, sha256) and {*columns} <= group.scores().keys()]
-    names = [f"{label} (n={group.n})" for group, label in zip(shown, labels(shown), strict=True)]
+    named = list(zip(shown, labels(shown), strict=True))
     rows = [
         {"method": label, "column": column, "n": len(values), "mean": mean.mean, "interval95": mean.interval}
-        for group, label in zip(shown, labels(shown), strict=True)
+        for group, label in named
         for column in columns
         for values in [group.scores()[column]]
         for mean in [Spread.over(values)]
     ]
+    names = [f"{label} (n={group.n})" for group, label in named]
     picture = _Picture(shown, names, columns, inputs.benchmark_of(name, sha256))
     caption = (
         f"Test accuracy of the cells found, by method; looked up in {name} (sha256 {sha256[:12]}). Marks and bars: "

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from nasbench_stc.benchmark import COLUMNS, column
 from nasbench_stc.methods import title_of
 from nasbench_stc.report import statistics
-from nasbench_stc.report.groups import COLUMN_GROUPS, MANY, Group, grouped, labels
+from nasbench_stc.report.groups import MANY, Group, by_section, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.published import EACH
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.report.table import INDISTINCT, Column, Estimate, Row, Spread, Table, Value
+from nasbench_stc.report.table import COLUMN_GROUPS, INDISTINCT, Column, Estimate, Row, Spread, Table, Value
 from nasbench_stc.report.yardsticks import yardsticks
 from nasbench_stc.space import DATASETS
 
@@ -90,11 +90,7 @@ def build(inputs: Inputs) -> Table:
     pairs = [_Pair(group, reference) for group, reference in found if reference and reference is not group]
     if not pairs:
         raise MissingRecords(_missing(inputs, "rs" if inputs.against != "rs" else "rea"))
-    rows: list[Row] = []
-    for section in dict.fromkeys(pair.section for pair in pairs):
-        members = [pair for pair in pairs if pair.section == section]
-        rows += map(_row, members, labels([pair.group for pair in members]))
-    without_search = [*_without_search(groups, inputs)]
+    rows = [_row(pair, label) for pair, label in by_section(pairs, lambda pair: pair.group)]
     name = references[0].name
     shown = [dataset for dataset in DATASETS if any(dataset in pair.runs for pair in pairs)]
     alone = [group for group, reference in found if reference is None]
@@ -102,7 +98,7 @@ def build(inputs: Inputs) -> Table:
         None,
         f"Methods against {name}: differences of test accuracy, in points",
         _columns(shown),
-        (*rows, *without_search),
+        (*rows, *_without_search(groups, inputs)),
         _caption(name, pairs),
         more=tuple(_more(name, pairs, alone)),
     )
@@ -114,18 +110,15 @@ def _without_search(groups: Sequence[Group], inputs: Inputs) -> Iterator[Row]:
     for benchmark in inputs.benchmarks:
         own = [group for group in few if group.benchmark == (benchmark.name, benchmark.sha256)]
         for yardstick in yardsticks(benchmark):
-            for section in dict.fromkeys(group.section for group in own):
-                members = [group for group in own if group.section == section]
-                for group, label in zip(members, labels(members), strict=True):
-                    values = {
-                        key: marked(Spread.over(scores - yardstick.scores[key]), COLUMNS[key][0])
-                        for key, scores in group.scores().items()
-                        if COLUMNS[key][1] == _SPLIT
-                    }
-                    details = {"against": yardstick.name, "paired": False, "protocol": group["protocol"]}
-                    yield Row(
-                        f"{section}; minus the {yardstick.name}", {"method": label, "n": group.n, **values}, (), details
-                    )
+            for group, label in by_section(own):
+                values = {
+                    key: marked(Spread.over(scores - yardstick.scores[key]), COLUMNS[key][0])
+                    for key, scores in group.scores().items()
+                    if COLUMNS[key][1] == _SPLIT
+                }
+                details = {"against": yardstick.name, "paired": False, "protocol": group["protocol"]}
+                section = f"{group.section}; minus the {yardstick.name}"
+                yield Row(section, {"method": label, "n": group.n, **values}, (), details)
 
 
 def _missing(inputs: Inputs, method: str) -> Missing:
@@ -161,7 +154,7 @@ def _row(pair: _Pair, label: str) -> Row:
     return Row(
         pair.section,
         {"method": label, "n": group.n, "common": _common(pair) if pair.paired else None, **_values(pair)},
-        (_note(group),),
+        (f"{group.searched}; on {group['device']}.",),
         {
             "searched_on": group.searched_on,
             "protocol": group["protocol"],
@@ -216,14 +209,6 @@ def _better(pair: _Pair) -> list[Estimate]:
 def _common(pair: _Pair) -> int | str:
     numbers = sorted(set(pair.common.values()))
     return numbers[0] if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
-
-
-def _note(group: Group) -> str:
-    origin = group["origin"]
-    return (
-        f"{f'Method of {origin}. ' if origin else ''}Searched on {' / '.join(group.parts)} by protocol "
-        f"{group['protocol']}{group.changed}; on {group['device']}."
-    )
 
 
 def _caption(name: str, pairs: Sequence[_Pair]) -> tuple[str, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from nasbench_stc.benchmark import column
-from nasbench_stc.report.groups import COLUMN_GROUPS, Group, grouped, labels, leading
+from nasbench_stc.report.groups import Group, by_section, grouped, leading
 from nasbench_stc.report.inputs import Inputs, Missing
 from nasbench_stc.report.published import load
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.report.table import Column, Row, Spread, Table
+from nasbench_stc.report.table import COLUMN_GROUPS, Column, Row, Spread, Table
 from nasbench_stc.report.yardsticks import best_cells, yardsticks
 from nasbench_stc.space import DATASETS
 
@@ -23,10 +23,7 @@ _COLUMNS = (
 def build(inputs: Inputs) -> Table:
     """A row for each method (two where it ran on two devices), those of one protocol together."""
     groups = leading(grouped(inputs.searches))
-    rows = []
-    for section in dict.fromkeys(map(_section, groups)):
-        members = [group for group in groups if _section(group) == section]
-        rows += [_row(section, group, label) for group, label in zip(members, labels(members), strict=True)]
+    rows = [_row(group, label) for group, label in by_section(groups)]
     for benchmark in inputs.benchmarks:
         for one in (*yardsticks(benchmark), best_cells(benchmark)):
             rows.append(Row(f"Without a search: {benchmark.name}", {"method": one.name, **one.spreads}))
@@ -52,7 +49,7 @@ def _section(group: Group) -> str:
     return group.section.removeprefix("Ours, ").capitalize()
 
 
-def _row(section: str, group: Group, label: str) -> Row:
+def _row(group: Group, label: str) -> Row:
     runs = group.runs
     cost = (
         f"{runs['evaluations'].mean():,.0f} trainings"
@@ -65,7 +62,7 @@ def _row(section: str, group: Group, label: str) -> Row:
         "seeds": runs["seed"].tolist(),
         "digits": runs["digits"].unique().tolist()[:30],
     }
-    return Row(section, {"method": label, "n": group.n, **scores, "cost": cost}, details=details)
+    return Row(_section(group), {"method": label, "n": group.n, **scores, "cost": cost}, details=details)
 
 
 TABLES = {"summary": Maker("what was found", build)}

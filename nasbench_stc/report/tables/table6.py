@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from nasbench_stc import seeds
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.engine.protocol import PROTOCOLS
-from nasbench_stc.report.groups import COLUMN_GROUPS, KINDS, MANY, Group, grouped, labels
+from nasbench_stc.report.groups import KINDS, MANY, Group, by_section, grouped
 from nasbench_stc.report.inputs import Inputs, Missing
 from nasbench_stc.report.published import EACH, Published, PublishedRow, load, load_since, load_without_supernet
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.report.table import Column, Row, Spread, Table
+from nasbench_stc.report.table import COLUMN_GROUPS, Column, Row, Spread, Table
 from nasbench_stc.report.yardsticks import yardsticks
 from nasbench_stc.runs import simulate
 from nasbench_stc.space import EDGES, SKIP
@@ -52,9 +52,7 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
     groups = grouped(inputs.searches)
     printed = (published or load(6), load_without_supernet(), load_since())
     rows = [_published_row(row, table) for table in printed for row in table.rows]
-    for section in dict.fromkeys(group.section for group in groups):
-        members = [group for group in groups if group.section == section]
-        rows += map(_own_row, members, labels(members))
+    rows += [_own_row(group, label) for group, label in by_section(groups)]
     for benchmark in inputs.benchmarks:
         source = {"source": f"looked up in {benchmark.name}"}
         rows += [
@@ -131,10 +129,8 @@ def _note(group: Group) -> str:
     cost = f"{' / '.join(seconds)} s a search on {group['device']}"
     if group["clock"] == "evaluations":
         cost = f"{group.runs['evaluations'].mean():,.0f} trainings a search"
-    origin = f"Method of {group['origin']}. " if group["origin"] else ""
     return (
-        f"{origin}Searched on {' / '.join(group.parts)} by protocol "
-        f"{group['protocol']}{group.changed}; n={group.n} "
+        f"{group.searched}; n={group.n} "
         f"({'; '.join({seeds.told(part['seed']) for part in parts})}), "
         f"{group.distinct_cells} distinct cell{'s' * (group.distinct_cells > 1)}; {told}"
         f"looked up in {group['benchmark']} ({group.benchmark[1][:12]}); {cost}."
