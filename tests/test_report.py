@@ -449,6 +449,12 @@ def test_the_benchmarks_of_records_are_found_by_what_they_were(nb201: Benchmark,
     assert opened_for(set(), None, tmp_path) == []
 
 
+def test_the_summary_writes_names_as_they_are() -> None:
+    benchmark = {"name": "NATS-Bench v1.0", "about": "", "file": "t.table", "sha256": "a" * 64}
+    rows = make_table("summary", Inputs.of([make_record(search_dataset="ImageNet16-120", benchmark=benchmark)])).rows
+    assert rows[0].section == "Weight-sharing, on ImageNet16-120 by protocol cpu: NATS-Bench v1.0"
+
+
 def test_rows_are_in_the_papers_order() -> None:
     names = ["stc", "mine", "setn", "darts2", "rsps", "darts"]
     rows = own_rows([make_record(method=name) for name in names])

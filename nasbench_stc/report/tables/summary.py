@@ -46,7 +46,8 @@ def build(inputs: Inputs) -> Table:
 
 
 def _section(group: Group) -> str:
-    return group.section.removeprefix("Ours, ").capitalize()
+    section = group.section.removeprefix("Ours, ")
+    return section[0].upper() + section[1:]  # names in it keep their letters
 
 
 def _row(group: Group, label: str) -> Row:
