@@ -10,7 +10,7 @@ import time
 import pytest
 from click.testing import CliRunner
 from gpu import parcels, pieces, queue, unpack
-from gpu.pieces import Guard, Job, Orders, Stopped, run_piece
+from gpu.pieces import Ends, Guard, Job, Orders, Stopped, run_piece
 from records import untimed
 
 from nasbench_stc import search
@@ -143,10 +143,33 @@ def test_an_epoch_that_would_not_end_in_time_is_not_begun():
     watched = guard(10, 0, 3, 6.5)
     watched(0, 5, 0, 1)
     watched(1, 5, 0, 1)  # an epoch takes 3
-    with pytest.raises(Stopped):  # 3.25 on average, and 6.5 + 3.25 would do; with the next step it does not
+    with pytest.raises(Stopped):  # the second took 3.5, and 6.5 + 3.5 would do; with the next step it does not
         watched(2, 5, 0, 1)
         watched.clock = iter([9.9]).__next__
         watched(3, 5, 0, 1)
+
+
+def test_who_comes_later_waits_while_others_would_be_late(monkeypatch):
+    ends, now = Ends(), [0.0]
+
+    def asleep(seconds):
+        now[0] += seconds
+        if now[0] > 50:
+            ends.expect(0, 99.0)
+
+    monkeypatch.setattr(pieces.time, "sleep", asleep)
+    first, second = (Guard(100, lambda: now[0], number=number, ends=ends) for number in (0, 1))
+    for epoch, at in enumerate((0, 30, 32)):  # the first epoch takes longer, and is no measure
+        now[0] = at
+        first(epoch, 10, 0, 1)
+        second(epoch, 10, 0, 1)
+    assert now[0] == 32
+    now[0] = 42
+    first(3, 20, 0, 1)  # 6 seconds an epoch: at 144
+    second(3, 20, 0, 1)
+    assert 50 < now[0] < 51
+    first(4, 20, 0, 1)  # never waits
+    assert 50 < now[0] < 51
 
 
 def test_the_queue_names_methods_and_settings_that_exist():

@@ -1,7 +1,9 @@
 """The rest of the prepared GPU run: images go in parts, `check` tells losses apart, `speed` measures all it says."""
 
+import configparser
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -127,7 +129,14 @@ def test_copies_that_are_too_large_are_told(tmp_path):
 
 def test_the_wheels_are_those_of_the_constraints():
     pinned = (pack._ROOT / "constraints.txt").read_text().lower().replace("_", "-").splitlines()
-    assert all(any(line.startswith(f"{name}==") for line in pinned) for name in pack.WHEELS)
+    assert all(any(line.startswith(f"{name.replace('_', '-')}==") for line in pinned) for name in pack.WHEELS)
+
+
+def test_whatever_the_package_needs_is_there_or_goes_along():
+    read = configparser.ConfigParser()
+    read.read(pack._ROOT / "setup.cfg")
+    needed = {re.split("[=>]", line)[0] for line in read["options"]["install_requires"].split()}
+    assert needed <= {*pack.THERE, *pack.WHEELS}
 
 
 def test_check_compares_losses():

@@ -26,9 +26,13 @@ COPY_MIB = 64
 PYTHON = "3.12"
 """Of the machine; `PLATFORMS` are those whose wheels it takes."""
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
-WHEELS = ("pooch", "platformdirs", "nats-bench", "nas-bench-201", "analog-nasbench")
-"""What the package needs beyond torch, numpy, scipy, pandas, matplotlib, click, rich, pillow, filelock, scikit-learn,
-pytest, hypothesis and what these bring. In the versions of constraints.txt."""
+THERE = (
+    *("torch", "numpy", "scipy", "pandas", "matplotlib", "click", "rich", "jinja2", "tabulate", "pillow", "filelock"),
+    *("scikit-learn", "pytest", "hypothesis"),
+)
+"""What the machine is expected to have, with all that these bring."""
+WHEELS = ("msgspec", "pooch", "platformdirs", "nats_bench", "nas-bench-201", "analog-nasbench")
+"""What the package and its tests need besides. In the versions of constraints.txt."""
 
 _ROOT = Path(__file__).parents[2]
 

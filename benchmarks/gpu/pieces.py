@@ -66,18 +66,46 @@ class Stopped(Exception):
     """The deadline is here, or the next epoch would not end before it."""
 
 
+class Ends:
+    """When searches of one process are expected to end, by their number in the list."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, float] = {}
+
+    def expect(self, number: int, end: float | None) -> None:
+        """None: it has ended."""
+        if end is None:
+            self._of.pop(number, None)
+        else:
+            self._of[number] = end
+
+    def late_before(self, number: int, deadline: float) -> bool:
+        """Whether a search that comes before this one in the list would not end in time."""
+        return any(before < number and end > deadline for before, end in list(self._of.items()))
+
+
 class Guard:
     """Told of every step of a run; raises `Stopped` in time.
 
     Within an epoch that is at the deadline: what the epoch did is lost. After its first step, that is when the last
-    epoch's checkpoint has been written, it is if an epoch takes longer than there is time left.
+    epoch's checkpoint has been written, it is if an epoch takes longer than there is time left. There it also waits,
+    as long as a search beside it that comes first in the list would not end in time with this one beside it.
     """
 
-    def __init__(self, deadline: float, clock: Clock, settled: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        deadline: float,
+        clock: Clock,
+        settled: Callable[[], None] = lambda: None,
+        number: int = 0,
+        ends: Ends | None = None,
+    ) -> None:
         self.deadline, self.clock, self._settled = deadline, clock, settled
         self.epoch, self.epochs = 0, 0
+        self._number, self._ends = number, ends or Ends()
         self._began: float | None = None
         self._takes = 0.0
+        self._measured = 0
         self._steps = 0
 
     def __call__(self, epoch: int, epochs: int, step: int, steps: int) -> None:
@@ -89,10 +117,20 @@ class Guard:
         if self._began is None or epoch != self.epoch:
             if self._began is not None:
                 took = now - self._began
-                self._takes = (self._takes + took) / 2 if self._takes else took
+                self._takes = (self._takes + took) / 2 if self._measured > 1 else took  # in the first one it sets up
+                self._measured += 1
+            if self._measured > 1:
+                self._ends.expect(self._number, now + self._takes * (epochs - epoch))
+                now = self._wait(now)
             self.epoch, self.epochs, self._began = epoch, epochs, now
         if now >= self.deadline or self._began + self._takes > self.deadline:
             raise Stopped
+
+    def _wait(self, now: float) -> float:
+        while now < self.deadline and self._ends.late_before(self._number, self.deadline):
+            time.sleep(_LOOK)
+            now = self.clock()
+        return now
 
     def tick(self, done: int, cells: int) -> None:
         """Of a ranking."""
@@ -100,13 +138,20 @@ class Guard:
             raise Stopped
 
 
-def work(orders: Orders, take: Take, starting: AbstractContextManager[Any], clock: Clock = time.monotonic) -> int:
+def work(
+    orders: Orders,
+    take: Take,
+    starting: AbstractContextManager[Any],
+    clock: Clock = time.monotonic,
+    ends: Ends | None = None,
+) -> int:
     """One worker's searches until the deadline; returns how many failed.
 
     Args:
         take: yields numbers into the orders' jobs, each to one worker only.
         starting: is held while a search starts. Threads share it: torch's global generator, from which a supernet's
             weights are drawn, is one for all.
+        ends: likewise shared by threads, which wait for each other (`Guard`).
     """
     benchmark = open_benchmark(orders.benchmark, orders.data_dir)
     failed, stopped = 0, False
@@ -116,7 +161,7 @@ def work(orders: Orders, take: Take, starting: AbstractContextManager[Any], cloc
         try:
             with _stream(orders, job.plan.device), ExitStack() as start:
                 start.enter_context(starting)
-                guard = Guard(orders.deadline, clock, start.close)
+                guard = Guard(orders.deadline, clock, start.close, number, ends)
                 _carry_out(job, orders, benchmark, guard)
         except Stopped:  # what is left is too short to begin another search in
             stopped = True
@@ -125,6 +170,8 @@ def work(orders: Orders, take: Take, starting: AbstractContextManager[Any], cloc
         except Exception as error:  # the others go on
             failed += 1
             click.echo(f"{job.plan.short_name}: failed: {describe(error)}", err=True)
+        if ends:
+            ends.expect(number, None)
         _note_beside(job.plan, orders)
         gc.collect()
     return failed
@@ -196,12 +243,12 @@ def run_piece(
     if orders.by == "processes":
         return _by_processes(orders, until, look)
     failed: list[int] = []
-    numbers, starting = itertools.count(), threading.Lock()
+    numbers, starting, ends = itertools.count(), threading.Lock(), Ends()
     take = numbers.__next__
 
     def one() -> None:
         try:
-            failed.append(work(orders, take, starting, clock))
+            failed.append(work(orders, take, starting, clock, ends))
         except Exception as error:  # no search's: the benchmark cannot be opened, say
             failed.append(1)
             click.echo(f"failed: {describe(error)}", err=True)

@@ -168,10 +168,8 @@ class StaticCell(NamedTuple):
 
     layers: list[list[Layer]]
     """By the node that they convolve."""
-    skip: list[Tensor]
-    """Of each edge the weight of skip_connect; 0-dimensional."""
-    pool: list[Tensor]
-    """Likewise, of avg_pool_3x3."""
+    passes: Tensor
+    """Of each edge the weights of skip_connect and of avg_pool_3x3; shape (6, 2)."""
     shifts: list[Tensor | None]
     """By the node that is shifted."""
     share: Tensor
@@ -189,7 +187,8 @@ def run_cell(x: Tensor, cell: StaticCell) -> Tensor:
         for layer in layers[1:]:
             convolved = convolved + layer(rectified)
         for edge, output in zip(LEAVING[node], convolved.chunk(len(LEAVING[node]), dim=1), strict=True):
-            passed = torch.addcmul(torch.addcmul(output, x, cell.skip[edge]), pooled, cell.pool[edge])
+            skip, pool = cell.passes[edge]
+            passed = torch.addcmul(torch.addcmul(output, x, skip), pooled, pool)
             arriving[EDGES[edge][1]].append(passed)
     return _sum(arriving[-1], cell.shifts[-1])
 
@@ -226,12 +225,16 @@ def _prepared(
     live: Live,
     single: bool,
 ) -> Iterator[StaticCell]:
-    """The cells of a stage that works on `x`; `weights`, shape (6, 5), are zero where an operation is masked."""
-    skip, pool = (list(weights[:, op].to(x.dtype).unbind()) for op in (SKIP, AVG_POOL))
+    """The cells of a stage that works on `x`; `weights`, shape (6, 5), are zero where an operation is masked.
+
+    Each cell gets weights of its own, so that their gradients are one sum over all cells, not a launch for each.
+    """
+    passes = weights.index_select(1, _numbers((SKIP, AVG_POOL), x.device)).to(x.dtype).expand(len(cells), -1, -1)
     share = one_over_pixels(*x.shape[2:], x.dtype, x.device)
     together = [(CONV3, CONV1)] if single else [(CONV3,), (CONV1,)]
-    for layers in zip(*(_layers(ops, cells, x, weights, live) for ops in together), strict=True):
-        yield StaticCell([list(of_node) for of_node in zip(*layers, strict=True)], skip, pool, list(shifts), share)
+    by_cell = zip(*(_layers(ops, cells, x, weights, live) for ops in together), strict=True)
+    for of_cell, layers in zip(passes.unbind(), by_cell, strict=True):
+        yield StaticCell([list(of_node) for of_node in zip(*layers, strict=True)], of_cell, list(shifts), share)
 
 
 def _layers(
@@ -265,13 +268,13 @@ def _layers(
     kernels = by_node(kernel.to(dtype))
     biases = by_node(torch.stack([of_edges(op, "bias") for op in ops]).sum(dim=0).to(dtype)) if running else []
     scale = torch.stack([weights[:, op] for op in ops]).sum(dim=0)
-    scales = by_node(scale.index_select(0, _numbers(BY_SOURCE, device))[:, None].repeat(1, x.shape[1]))
+    scales = by_node(scale.index_select(0, _numbers(BY_SOURCE, device))[:, None].repeat(len(cells), x.shape[1]))
     for number, cell in enumerate(cells):
         at = [number * len(LEAVING) + node for node in range(len(LEAVING))]
         yield [
             Layer(
                 kernels[at[node]].permute(0, 3, 1, 2),
-                scales[node],
+                scales[at[node]],
                 biases[at[node]] if running else None,
                 [[(cell.edges[edge][OPS[op]][2], live.ops[edge, op]) for op in ops] for edge in edges]
                 if running
@@ -282,13 +285,17 @@ def _layers(
         ]
 
 
-@cache
 def _compiled() -> Callable[[Tensor, StaticCell], Tensor]:
-    """`run_cell` compiled, once for every shape and kind of step."""
+    """`run_cell` compiled, once for every shape and kind of step; for calls in the thread that asks."""
     import torch._dynamo
 
+    torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)  # holds in this thread only
+    return _compile()
+
+
+@cache
+def _compile() -> Callable[[Tensor, StaticCell], Tensor]:
     warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")  # float32 is float32 here
-    torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
     compiled: Callable[[Tensor, StaticCell], Tensor] = torch.compile(run_cell, dynamic=False, fullgraph=True)
     return compiled
 
