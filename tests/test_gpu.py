@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from nasbench_stc.data.images import DeviceImages, Images
+from nasbench_stc.engine import graphs
 from nasbench_stc.engine.graphs import WARM_UP, Graphs
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.precision import kept_in
@@ -191,6 +192,29 @@ def test_searches_side_by_side_are_the_searches() -> None:
     for thread in threads:
         thread.join()
     assert [found[number] for number in range(3)] == [expected] * 3
+
+
+def test_a_search_ends_while_others_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rating the result meets sizes that cuDNN has not seen, while another thread captures its steps."""
+    monkeypatch.setattr(graphs, "in_threads", True)
+    errors: list[Exception] = []
+
+    def one() -> None:
+        try:
+            with torch.cuda.stream(torch.cuda.Stream()):
+                for _ in range(4):
+                    s = search("stc", TINY)
+                    run(s)
+                    s.result()
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
 
 
 def test_a_record_says_the_driver() -> None:

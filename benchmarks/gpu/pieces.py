@@ -23,7 +23,7 @@ import torch
 
 from nasbench_stc import files
 from nasbench_stc.benchmark import Benchmark, open_benchmark
-from nasbench_stc.engine import checkpoint
+from nasbench_stc.engine import checkpoint, graphs
 from nasbench_stc.errors import describe
 from nasbench_stc.runs import launch
 from nasbench_stc.runs.launch import Plan
@@ -242,6 +242,7 @@ def run_piece(
     """
     if orders.by == "processes":
         return _by_processes(orders, until, look)
+    graphs.in_threads = orders.side_by_side > 1
     failed: list[int] = []
     numbers, starting, ends = itertools.count(), threading.Lock(), Ends()
     take = numbers.__next__

@@ -19,6 +19,10 @@ from nasbench_stc.errors import RunError
 
 WARM_UP = 3
 """Calls before the capture, carried out one operation after the other: libraries set themselves up in them."""
+in_threads = False
+"""Whether several threads of this process search on one device, which whoever starts them says. cuDNN then chooses its
+algorithms without trying them: trying waits for the whole device, which ends the capture of another thread, and what
+was found holds for one thread only."""
 _CAPTURING = threading.Lock()  # searches in several threads capture one at a time: the allocator allows no other way
 
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from nasbench_stc.data.images import DeviceImages
+from nasbench_stc.engine import graphs
 from nasbench_stc.engine.clock import Clock
 from nasbench_stc.engine.evaluation import rate, rate_mixtures
 from nasbench_stc.engine.forms import Batch, Form, PlanForm, StaticForm
@@ -100,7 +101,7 @@ class Search:
         )
         if self.device.type == "cuda":  # of the whole process: searches beside this one are of the same command
             torch.backends.cudnn.deterministic = self.protocol.deterministic
-            torch.backends.cudnn.benchmark = not self.protocol.deterministic
+            torch.backends.cudnn.benchmark = not (self.protocol.deterministic or graphs.in_threads)
             torch.backends.cudnn.allow_tf32 = False  # float32 is float32
         self.clock = Clock(self.device)
         self.progress = Progress()
