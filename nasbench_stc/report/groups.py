@@ -214,13 +214,24 @@ def without_budget(settings: str) -> str:
 
 
 def labels(groups: Sequence[Group]) -> list[str]:
-    """A name for each, by which a reader tells them apart: the method's, what is changed, where it ran, a number."""
+    """A name for each, by which a reader tells them apart: the method's, what is changed, where it ran, a number.
+
+    A protocol that is not that of most groups of its kind is always named.
+    """
     found = [f"{group.name}{group.changed}" for group in groups]
-    for more in ([group["protocol"] for group in groups], [f"on {short_device(group['device'])}" for group in groups]):
+    protocols = {g.kind: Counter(one["protocol"] for one in groups if one.kind == g.kind) for g in groups}
+    unusual = [g["protocol"] != protocols[g.kind].most_common(1)[0][0] for g in groups]
+    for more, always in (
+        ([group["protocol"] for group in groups], unusual),
+        ([f"on {short_device(group['device'])}" for group in groups], [False] * len(groups)),
+    ):
         told: dict[str, set[str]] = {}
         for name, word in zip(found, more, strict=True):
             told.setdefault(name, set()).add(word)
-        found = [f"{name}, {word}" if len(told[name]) > 1 else name for name, word in zip(found, more, strict=True)]
+        found = [
+            f"{name}, {word}" if named or len(told[name]) > 1 else name
+            for name, word, named in zip(found, more, always, strict=True)
+        ]
     counts = Counter(found)
     return [name if counts[name] == 1 else f"{name} #{found[: at + 1].count(name)}" for at, name in enumerate(found)]
 
