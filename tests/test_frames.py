@@ -77,7 +77,7 @@ def test_types_are_documented_and_the_same_with_and_without_rows(load: Callable[
         for name, kind in other.dtypes.items():
             assert kind == some.dtypes[name] or isinstance(kind, pd.CategoricalDtype), name
     assert load("not there").empty
-    whole = {"seed", "cell_index", "evaluations", "threads", "epoch", "evaluation"}
+    whole = {"seed", "cell_index", "evaluations", "threads", "side_by_side", "epoch", "evaluation"}
     for name, kind in some.dtypes.items():
         if name in whole:
             assert kind == np.int64
@@ -107,7 +107,8 @@ def test_the_committed_runs_are_all_there(committed: tuple[list[Record], Inputs]
     table = inputs.runs
     assert len(table) == len(records) > 15_000
     assert table["path"].nunique() == len(inputs.sources)
-    for name in ("method", "search_dataset", "protocol", "seed", "device", "threads", "git_revision", "cell"):
+    own = ("method", "search_dataset", "protocol", "seed", "device", "threads", "side_by_side", "git_revision", "cell")
+    for name in own:
         assert table[name].tolist() == [getattr(record, name) for record in records], name
     cells = {cell: Cell.parse(cell) for cell in table["cell"].unique()}
     assert table["cell_index"].tolist() == [cells[record.cell].index for record in records]

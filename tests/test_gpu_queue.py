@@ -1,7 +1,6 @@
 """The queue of the prepared GPU run, rehearsed on the CPU: pieces add up to what an unstopped run finds."""
 
 import itertools
-import json
 import shutil
 import tarfile
 import threading
@@ -102,9 +101,7 @@ def test_searches_side_by_side_find_what_they_find_alone(tmp_path, by):
     orders = Orders(todo, tmp_path, float("inf"), benchmark="analog", side_by_side=2, by=by)
     assert run_piece(orders) == (0, 0)
     assert found(todo, tmp_path) == unstopped(*searches)
-    for job in todo:
-        folder = tmp_path / job.plan.folder_name
-        assert json.loads((folder / parcels.BESIDE).read_text()) == [{"side_by_side": 2, "by": by}]
+    assert [record.read(path).side_by_side for path in tmp_path.glob("*/record.json")] == [2, 2]
 
 
 def test_a_search_that_fails_does_not_keep_the_others(tmp_path, capsys):
@@ -212,10 +209,11 @@ def test_the_command_sends_what_unpack_takes(tmp_path, monkeypatch):
     taken = CliRunner().invoke(unpack.main, [str(archive), "--results", str(tmp_path / "here")])
     assert taken.exit_code == 0, taken.output
     names = sorted(path.name for path in (tmp_path / "here").glob("*/*"))
-    assert len(names) == 6
-    assert names.count("beside.json") == 1  # the first search ran alone
+    assert len(names) == 5
     assert names.count("record.json") == names.count("supernet.pt") == 2
     (ranking,) = (tmp_path / "here").glob("*/ranking-*.json")
+    beside = [record.read(path).side_by_side for path in (tmp_path / "here").glob("*/record.json")]
+    assert sorted(beside) == [1, 2]  # the first search ran alone
     again = run("here", "again")
     assert again.exit_code == 0, again.output
     assert "2 of 2 searches" in again.output
@@ -257,7 +255,7 @@ def test_records_go_first_and_supernets_last(tmp_path):
         "a/supernet.pt",
         "a/record.json",
         "b/checkpoint.pt",
-        "b/beside.json",
+        "b/ranking-01234567.json",
         "c/other.txt",
         "a/checkpoint.pt",
     ):
@@ -265,7 +263,7 @@ def test_records_go_first_and_supernets_last(tmp_path):
     folders = sorted(path for path in tmp_path.iterdir())
     assert [path.relative_to(tmp_path).as_posix() for path in parcels.in_order(folders)] == [
         "a/record.json",
-        "b/beside.json",
+        "b/ranking-01234567.json",
         "b/checkpoint.pt",
         "a/supernet.pt",
     ]

@@ -472,6 +472,14 @@ def test_changed_settings_are_named_at_the_row() -> None:
     }
 
 
+def test_seconds_of_runs_side_by_side_are_marked() -> None:
+    alone, beside = make_record(0), [make_record(0), make_record(1, side_by_side=6), make_record(2, side_by_side=4)]
+    for records, seconds, mark in (([alone], "596 s", ""), (beside, "597 s", ", 6 side by side")):
+        (row,) = own_rows(records)
+        assert row.notes[0].endswith(f"{seconds} a search on CPU: a_processor 100%{mark}.")
+        assert make_table("summary", Inputs.of(records)).rows[0].values["cost"] == seconds + mark
+
+
 def test_the_caption_says_what_the_numbers_are() -> None:
     table = make_table(6, Inputs.of(three()))
     caption = " ".join((*table.caption, *table.more))

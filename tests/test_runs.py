@@ -147,6 +147,19 @@ def test_a_stopped_run_continues_to_the_same_end(stc_bench, tmp_path):
     assert untimed(record.read(folder / record.FILE_NAME)) == untimed(search(**SMOKE, seed=7, epochs=4))
 
 
+def test_how_many_ran_side_by_side_is_remembered_when_a_run_continues(tmp_path):
+    todo, benchmark = launch.plan("stc", "digits", 0, "smoke", device="cpu"), open_benchmark("analog")
+
+    def stop_in_second(epoch, *_):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        launch.run(todo, benchmark, tmp_path, on_step=stop_in_second, side_by_side=3)
+    assert launch.run(todo, benchmark, tmp_path, side_by_side=2).side_by_side == 3
+    assert search(**SMOKE, seed=1, out=tmp_path).side_by_side == 1
+
+
 def test_every_method_continues_where_it_was_killed(stc_bench, tmp_path):
     """One command over the baselines, killed by SIGKILL within each in turn, against the same one left alone."""
     names = [name for name in of_kind("one-shot") if name != "stc"]

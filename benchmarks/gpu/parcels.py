@@ -20,8 +20,8 @@ from nasbench_stc import files
 from nasbench_stc.errors import DataError
 from nasbench_stc.runs import ranking, record
 
-CHECKPOINT, SUPERNET, BESIDE = "checkpoint.pt", "supernet.pt", "beside.json"
-NAMES = re.compile(r"record\.json|beside\.json|ranking-[0-9a-f]{8}\.json|checkpoint\.pt|supernet\.pt")
+CHECKPOINT, SUPERNET = "checkpoint.pt", "supernet.pt"
+NAMES = re.compile(r"record\.json|ranking-[0-9a-f]{8}\.json|checkpoint\.pt|supernet\.pt")
 RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 _HEAD, _END = 3072, 10240  # bytes of a member's headers and padding, and of an archive's end, at most

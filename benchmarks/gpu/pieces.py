@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import json
 import multiprocessing
 import threading
 import time
@@ -21,15 +20,12 @@ from typing import Any, NamedTuple
 import click
 import torch
 
-from nasbench_stc import files
 from nasbench_stc.benchmark import Benchmark, open_benchmark
 from nasbench_stc.engine import checkpoint, graphs
 from nasbench_stc.errors import describe
 from nasbench_stc.runs import launch
 from nasbench_stc.runs.launch import Plan
 from nasbench_stc.runs.rank import rank_cells
-
-from .parcels import BESIDE
 
 Clock = Callable[[], float]
 Take = Callable[[], int]
@@ -172,7 +168,6 @@ def work(
             click.echo(f"{job.plan.short_name}: failed: {describe(error)}", err=True)
         if ends:
             ends.expect(number, None)
-        _note_beside(job.plan, orders)
         gc.collect()
     return failed
 
@@ -182,7 +177,8 @@ def _carry_out(job: Job, orders: Orders, benchmark: Benchmark, guard: Guard) -> 
     known = launch.is_done(todo, orders.results)
     if todo.device.startswith("cuda") and (orders.side_by_side == 1 or orders.by == "processes"):
         torch.cuda.reset_peak_memory_stats(todo.device)  # the record's is that of this run
-    done = launch.run(todo, benchmark, orders.results, orders.data_dir, on_step=guard)
+    beside = orders.side_by_side
+    done = launch.run(todo, benchmark, orders.results, orders.data_dir, on_step=guard, side_by_side=beside)
     if not known:
         scores = ", ".join(f"{name} {score:.2f}" for name, score in done.scores.items() if name.endswith("test"))
         click.echo(f"{todo.short_name}: done, {done.total_seconds:,.1f} s, {done.cell} {scores}")
@@ -203,18 +199,6 @@ def _stream(orders: Orders, device: str) -> Iterator[None]:
     apart = device.startswith("cuda") and orders.side_by_side > 1 and orders.by == "threads"
     with torch.cuda.stream(torch.cuda.Stream(device)) if apart else nullcontext():
         yield
-
-
-def _note_beside(todo: Plan, orders: Orders) -> None:
-    """Say in the run's folder that its seconds, and by threads its peak memory, are not those of a run alone."""
-    folder = orders.results / todo.folder_name
-    if orders.side_by_side == 1 or not folder.is_dir():
-        return
-    path = folder / BESIDE
-    notes = json.loads(path.read_text()) if path.exists() else []
-    note = {"side_by_side": orders.side_by_side, "by": orders.by}
-    if note not in notes:
-        files.write_atomic(path, (json.dumps([*notes, note]) + "\n").encode())
 
 
 class Outcome(NamedTuple):

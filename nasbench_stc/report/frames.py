@@ -35,7 +35,7 @@ TEXTS = (
     *("git_revision", "path"),
 )
 """Columns of `load_runs` that are categories: few different texts in many rows."""
-_WHOLE = dict.fromkeys(("seed", "cell_index", "evaluations", "threads"), np.int64)
+_WHOLE = dict.fromkeys(("seed", "cell_index", "evaluations", "threads", "side_by_side"), np.int64)
 _TYPES: Mapping[str, Any] = {**_WHOLE, "of_ablation": np.bool_, "finished": np.str_}  # the others are numbers
 SECONDS = ("weights", "alpha", "evaluation", "simulated", "scores")
 ALPHA = tuple(f"alpha_{source}-{target}_{op}" for source, target in EDGES for op in OPS)
@@ -58,12 +58,13 @@ def load_runs(folders: Folders = "results") -> DataFrame:
     (`weights_seconds`, `alpha_seconds`, `evaluation_seconds`; `simulated_seconds` by the benchmark's clock,
     `scores_seconds` of training-free scores), `evaluations` of black-box methods, `memory_mib` at the peak (of what:
     `memory_of`). What the supernet said of the cell: `supernet_loss`, `supernet_accuracy` (and of the super-cell before
-    it: `super_cell_loss`, `super_cell_accuracy`). Where it comes from: `device`, `threads`, `origin` (of a method that
+    it: `super_cell_loss`, `super_cell_accuracy`). Where it comes from: `device`, `threads`, `side_by_side` (how many
+    searches shared the device: if more than one, its seconds are not those of a run alone), `origin` (of a method that
     is not ours its package or file), `order` (the method's among the rows of tables; infinite: after all others),
     `versions` (JSON), `git_revision`, `finished` (UTC), `path` of the file.
 
-    `seed`, `cell_index`, `evaluations` and `threads` are int64, `of_ablation` is bool, `finished` a time; other numbers
-    are float64, and all texts categories.
+    `seed`, `cell_index`, `evaluations`, `threads` and `side_by_side` are int64, `of_ablation` is bool, `finished` a
+    time; other numbers are float64, and all texts categories.
 
         runs = load_runs("results")
         runs.groupby(["title", "protocol"], observed=True)["cifar10-test"].agg(["mean", "std", "count"])
@@ -207,6 +208,7 @@ def _recorded(run: Record) -> dict[str, Any]:
         "told": run.told if isinstance(run, SimulatedRun) else "",
         "device": run.device,
         "threads": run.threads,
+        "side_by_side": run.side_by_side,
         "origin": run.versions.get(run.method, ""),
         "versions": _json(run.versions),
         "git_revision": run.git_revision,
@@ -237,6 +239,7 @@ def _simulated(runs: SimulatedRuns) -> dict[str, Any]:
         "told": runs.told,
         "device": runs.timed_by or [session["device"] for session in of_run],
         "threads": 1,
+        "side_by_side": 1,
         "origin": runs.origin,
         "versions": [versions[places[seed]] for seed in runs.seeds],
         "git_revision": [session["git_revision"] for session in of_run],

@@ -113,6 +113,12 @@ class Group:
         return int(self.runs["isomorphism_class"].nunique())
 
     @property
+    def side_by_side(self) -> str:
+        """After seconds of its runs: that they are not those of runs alone; empty where they are."""
+        most = self.runs["side_by_side"].max()
+        return f", {most} side by side" if most > 1 else ""
+
+    @property
     def newest(self) -> Any:
         """When the last of its runs ended."""
         return self.runs["finished"].max()

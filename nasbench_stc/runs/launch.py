@@ -154,7 +154,7 @@ def run_many(
     left = [todo for number, todo in enumerate(plans) if number not in kept]
     # By all runs, not by those left: the same command continues at the same number of threads, so bit for bit.
     threads = max(1, torch.get_num_threads() // jobs)
-    carry_out = partial(run, out=out, data_dir=data_dir, resume=resume)
+    carry_out = partial(run, out=out, data_dir=data_dir, resume=resume, side_by_side=jobs)
     try:
         outcomes = workers.side_by_side(carry_out, left, benchmark, jobs, threads, watch)
     finally:
@@ -215,17 +215,37 @@ def run(
     data_dir: str | Path | None = None,
     resume: bool = True,
     on_step: OnStep = lambda epoch, epochs, step, steps: None,
+    side_by_side: int = 1,
 ) -> Record:
-    """Carry out a plan: its folder below `out` holds a checkpoint while it runs and the record when it is done."""
+    """Carry out a plan: its folder below `out` holds a checkpoint while it runs and the record when it is done.
+
+    Args:
+        todo: the plan.
+        benchmark: what says how good the cell is.
+        out: the run's folder is below it; None keeps nothing on disk.
+        data_dir: where images are; see `files.data_dir`.
+        resume: continue a run that was interrupted, and return one that is finished.
+        on_step: called after each step.
+        side_by_side: how many searches share the machine's processor or card, for the record.
+
+    Raises:
+        BadCallError, DataError, RunError: with what happened and what to do.
+    """
     if out is None:
-        return _finish(todo, benchmark, *train(todo, None, data_dir, on_step))
+        return _finish(todo, benchmark, *train(todo, None, data_dir, on_step, side_by_side))
     folder = out / todo.folder_name
     with locked(folder):
-        return _run_in(folder, todo, benchmark, data_dir, resume, on_step)
+        return _run_in(folder, todo, benchmark, data_dir, resume, on_step, side_by_side)
 
 
 def _run_in(
-    folder: Path, todo: Plan, benchmark: Benchmark, data_dir: str | Path | None, resume: bool, on_step: OnStep
+    folder: Path,
+    todo: Plan,
+    benchmark: Benchmark,
+    data_dir: str | Path | None,
+    resume: bool,
+    on_step: OnStep,
+    side_by_side: int,
 ) -> Record:
     kept, saved = folder / record.FILE_NAME, folder / checkpoint.FILE_NAME
     if resume and kept.exists():
@@ -238,8 +258,8 @@ def _run_in(
         return again
     if not resume:
         saved.unlink(missing_ok=True)
-    search, split = train(todo, saved, data_dir, on_step)
-    result = _finish(todo, benchmark, search, split)
+    search, split, side_by_side = train(todo, saved, data_dir, on_step, side_by_side)
+    result = _finish(todo, benchmark, search, split, side_by_side)
     checkpoint.save(folder / checkpoint.SUPERNET_NAME, search.supernet.state_dict())  # for whoever ranks cells with it
     result.write(folder)
     saved.unlink(missing_ok=True)
@@ -247,9 +267,13 @@ def _run_in(
 
 
 def train(
-    todo: Plan, saved: Path | None, data_dir: str | Path | None, on_step: OnStep
-) -> tuple[Search, dict[str, Any]]:
-    """All epochs, from the checkpoint `saved` on if there is one; the search and how its images were split."""
+    todo: Plan, saved: Path | None, data_dir: str | Path | None, on_step: OnStep, side_by_side: int = 1
+) -> tuple[Search, dict[str, Any], int]:
+    """All epochs, from the checkpoint `saved` on if there is one.
+
+    Returns:
+        The search; how its images were split; how many ran side by side, now or before the checkpoint, the most.
+    """
     images = read_halves(todo.dataset, todo.engine, todo.seed, data_dir)
     device = torch.device(todo.device)
 
@@ -269,12 +293,14 @@ def train(
         todo.method.cls.on_device,
     )
     if saved is not None and saved.exists():
-        search.load_state_dict(checkpoint.load(saved))
+        state = checkpoint.load(saved)
+        search.load_state_dict(state)
+        side_by_side = max(side_by_side, state.get("side_by_side", 1))
     while not search.done:
         search.run_epoch(lambda epoch, step: on_step(epoch, todo.engine.epochs, step, search.ticks))
         if saved is not None:
-            checkpoint.save(saved, search.state_dict())
-    return search, images.split
+            checkpoint.save(saved, {**search.state_dict(), "side_by_side": side_by_side})
+    return search, images.split, side_by_side
 
 
 class Halves(NamedTuple):
@@ -301,7 +327,7 @@ def read_halves(dataset: str, engine: Protocol, seed: int, data_dir: str | Path 
     return Halves(for_weights, for_alpha, {**split, "source": sets.source}, sets.classes)
 
 
-def _finish(todo: Plan, benchmark: Benchmark, search: Search, split: dict[str, Any]) -> Record:
+def _finish(todo: Plan, benchmark: Benchmark, search: Search, split: dict[str, Any], side_by_side: int) -> Record:
     cell, supernet = search.result()
     return Record(
         method=todo.method.name,
@@ -325,4 +351,5 @@ def _finish(todo: Plan, benchmark: Benchmark, search: Search, split: dict[str, A
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         title=todo.method.listing.title,
         order=todo.method.listing.order,
+        side_by_side=side_by_side,
     )

@@ -66,6 +66,9 @@ class Record:
     """The method's in tables and figures, for those that are not ours; empty in older records: it is shown by name."""
     order: int | None = None
     """Its place among the rows, likewise; None: after all that have one."""
+    side_by_side: Positive = 1
+    """How many searches shared the machine's processor or card while it ran, itself among them; of a continued one the
+    most. If it is more than one, its seconds (and by threads its peak memory) are not those of a run alone."""
     schema: int = SCHEMA
 
     @property

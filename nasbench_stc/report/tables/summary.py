@@ -55,7 +55,7 @@ def _row(group: Group, label: str) -> Row:
     cost = (
         f"{runs['evaluations'].mean():,.0f} trainings"
         if group.kind == "black-box"
-        else f"{runs['seconds'].mean():,.0f} s"
+        else f"{runs['seconds'].mean():,.0f} s{group.side_by_side}"
     )
     scores = {key: Spread.over(values) for key, values in group.scores().items() if key.endswith("-test")}
     details = {

@@ -128,7 +128,7 @@ def _note(group: Group) -> str:
     parts = group.parts.values()
     told = f"told the {group['told']}; " if group.kind == "black-box" else ""
     seconds = [f"{part['seconds'].mean():,.0f}" for part in parts]
-    cost = f"{' / '.join(seconds)} s a search on {group['device']}"
+    cost = f"{' / '.join(seconds)} s a search on {group['device']}{group.side_by_side}"
     if group["clock"] == "evaluations":
         cost = f"{group.runs['evaluations'].mean():,.0f} trainings a search"
     return (
