@@ -140,12 +140,29 @@ def both(network, mixture, alpha=None):
     return results
 
 
-@pytest.mark.parametrize("part", range(5))
+def two_cells():
+    """A supernet of a stem, two cells and a head."""
+    network = Supernet(2, 2, 3)
+    network.blocks = network.blocks[:2]
+    network.head_norm, network.classifier = Norm(affine=False, running=False)(2), nn.Linear(2, 3)
+    return network.double()
+
+
+@pytest.mark.parametrize("part", range(4))
 def test_every_cell_equals_the_plain_evaluation(part):
+    """The scores of each; the gradients of one cell for all that run the same operations, as they then are the same."""
     torch.manual_seed(0)
-    network = Supernet(1, 1, 3).double()
-    for cell in all_cells()[part::5]:
-        (ours, our_grads), (theirs, their_grads) = both(network, Mixture.path(cell))
+    network = two_cells()
+    known = set()
+    for cell in all_cells()[part::4]:
+        mixture = Mixture.path(cell)
+        running = plan(mixture.active, network.zeros_vanish)
+        if running in known:
+            with torch.no_grad():
+                assert same(network(IMAGES, mixture), plain.logits(network, IMAGES, mixture)), cell
+            continue
+        known.add(running)
+        (ours, our_grads), (theirs, their_grads) = both(network, mixture)
         assert same(ours, theirs), cell
         assert same(our_grads, their_grads), cell
 
