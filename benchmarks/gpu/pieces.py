@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import itertools
 import multiprocessing
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,7 @@ Take = Callable[[], int]
 
 BY = ("threads", "processes")
 _SETTLED = 10  # steps after which a search has started: its graphs, if it has any, are captured
+_SWITCH = 1e-4  # seconds after which a thread lets others have the interpreter
 _LOOK = 0.2  # seconds between two looks at the workers
 
 
@@ -227,6 +229,8 @@ def run_piece(
     if orders.by == "processes":
         return _by_processes(orders, until, look)
     graphs.in_threads = orders.side_by_side > 1
+    # While one thread compiles, each replay of another would wait 5 ms, the default, to go on: a step takes less.
+    sys.setswitchinterval(_SWITCH)
     failed: list[int] = []
     numbers, starting, ends = itertools.count(), threading.Lock(), Ends()
     take = numbers.__next__
