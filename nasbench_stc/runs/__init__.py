@@ -23,10 +23,21 @@ def read_sources(folders: Iterable[Path]) -> tuple[dict[Path, Source], list[str]
     return read_each(folders, lambda path, source: source)
 
 
-def read_each(folders: Iterable[Path], keep: Callable[[Path, Source], T]) -> tuple[dict[Path, T], list[str]]:
-    """The same, but of each file only what `keep` makes of it: no more than one is in memory as a whole."""
+def read_each(
+    folders: Iterable[Path], keep: Callable[[Path, Source], T], known: Callable[[Path], T | None] = lambda path: None
+) -> tuple[dict[Path, T], list[str]]:
+    """The same, but of each file only what `keep` makes of it: no more than one is in memory as a whole.
+
+    Args:
+        known: what `keep` made before of the record at a path, which is then not read; None: nothing is known.
+    """
+
+    def one(path: Path) -> T:
+        before = known(path)
+        return keep(path, record.read(path)) if before is None else before
+
     folders = list(folders)
-    single, problems = record.read_below(folders, record.FILE_NAME, lambda path: keep(path, record.read(path)))
+    single, problems = record.read_below(folders, record.FILE_NAME, one)
     many, more = record.read_below(folders, simulated.FILE_NAME, lambda path: keep(path, simulated.read(path)))
     return {**single, **many}, [*problems, *more]
 
