@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
 from test_report import make_record
 from test_simulated_records import SESSION, runs
 
@@ -23,8 +24,8 @@ import nasbench_stc
 from nasbench_stc import load_incumbents, load_runs, load_trajectories
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.errors import DamagedFileWarning
-from nasbench_stc.report import Inputs, frames
-from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, read_sources, simulate, simulated
+from nasbench_stc.report import Inputs, cache, frames
+from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, read_sources, record, simulate, simulated
 from nasbench_stc.space import NUM_CELLS, Cell
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -227,21 +228,21 @@ records = st.builds(
 def test_rows_are_the_records_whatever_they_lack(made: list[Record]) -> None:
     inputs = Inputs.of(made)
     assert [str(kind) for kind in inputs.runs.dtypes] == [str(kind) for kind in load_runs("not there").dtypes]
-    for place, record in enumerate(made):
+    for place, run in enumerate(made):
         row = inputs.runs.iloc[place]
         for name in ("method", "search_dataset", "protocol", "seed", "cell"):
-            assert row[name] == getattr(record, name)
-        assert json.loads(row["changes"]) == record.changes
-        assert pd.isna(row["finished"]) == ("-30T" in record.finished)
-        assert {name: row[name] for name in COLUMNS if not math.isnan(row[name])} == record.scores
-        assert row["seconds"] == record.total_seconds
+            assert row[name] == getattr(run, name)
+        assert json.loads(row["changes"]) == run.changes
+        assert pd.isna(row["finished"]) == ("-30T" in run.finished)
+        assert {name: row[name] for name in COLUMNS if not math.isnan(row[name])} == run.scores
+        assert row["seconds"] == run.total_seconds
         for part in ("weights", "alpha", "evaluation"):
-            assert row[f"{part}_seconds"] == record.seconds.get(part, pytest.approx(math.nan, nan_ok=True))
-        assert row["supernet_loss"] == record.supernet.get("loss", pytest.approx(math.nan, nan_ok=True))
+            assert row[f"{part}_seconds"] == run.seconds.get(part, pytest.approx(math.nan, nan_ok=True))
+        assert row["supernet_loss"] == run.supernet.get("loss", pytest.approx(math.nan, nan_ok=True))
         epochs = inputs.trajectories[inputs.trajectories["path"] == str(place)]
-        assert epochs["cell"].tolist() == [entry["cell"] or "" for entry in record.trajectory]
-        same(epochs["train_loss"], [entry.get("train_loss") for entry in record.trajectory])
-        same(epochs["alpha_2-3_none"], [0.5 if "alpha" in entry else None for entry in record.trajectory])
+        assert epochs["cell"].tolist() == [entry["cell"] or "" for entry in run.trajectory]
+        same(epochs["train_loss"], [entry.get("train_loss") for entry in run.trajectory])
+        same(epochs["alpha_2-3_none"], [0.5 if "alpha" in entry else None for entry in run.trajectory])
 
 
 @settings(deadline=None, max_examples=30)
@@ -286,3 +287,83 @@ def test_a_damaged_file_is_left_out_with_a_warning(load: Callable[..., pd.DataFr
     assert all("left out: " in str(one.message) and "damaged-" in str(one.message) for one in warned)
     assert {one.filename for one in warned} == {__file__}
     assert not any("damaged-" in path for path in found["path"])
+
+
+@pytest.fixture
+def many(tmp_path, monkeypatch):
+    """A folder with as many records as are worth a cache."""
+    monkeypatch.setattr(cache, "FEWEST", 3)
+    folders = [path for path in sorted(RESULTS.glob("*-cifar10-cpu-seed*")) if (path / record.FILE_NAME).exists()][:4]
+    for folder in folders:
+        (tmp_path / folder.name).mkdir()
+        shutil.copyfile(folder / record.FILE_NAME, tmp_path / folder.name / record.FILE_NAME)
+    return tmp_path
+
+
+def reads(monkeypatch):
+    """The records that are read from now on."""
+    found, read = [], record.read
+    monkeypatch.setattr(record, "read", lambda path: found.append(path.parent.name) or read(path))
+    return found
+
+
+def test_records_that_did_not_change_are_not_read_again(many, monkeypatch):
+    whole = load_runs(many)
+    assert (many / cache.FILE_NAME).exists()
+    read = reads(monkeypatch)
+    assert_frame_equal(load_runs(many), whole)
+    assert read == []
+    changed, gone = (Path(path) for path in whole["path"][:2])
+    found = json.loads(changed.read_text())
+    changed.write_text(json.dumps({**found, "seed": 77}))
+    shutil.rmtree(gone.parent)
+    after = load_runs(many)
+    assert read == [changed.parent.name]
+    assert after["seed"].tolist() == [77, *whole["seed"][2:]]
+    assert_frame_equal(load_runs(many), after)
+    assert len(read) == 1
+
+
+def test_the_place_of_records_is_not_kept_with_them(many, monkeypatch):
+    before = load_runs(many)
+    read = reads(monkeypatch)
+    monkeypatch.chdir(many)
+    here = load_runs(".")
+    assert read == []
+    assert_frame_equal(here.drop(columns="path"), before.drop(columns="path"))
+    assert [str(many / path) for path in here["path"]] == before["path"].tolist()
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda kept: kept[:-1], lambda kept: b"", lambda kept: kept[:40] + b"x" + kept[41:]]
+)
+def test_what_is_kept_is_not_needed(many, monkeypatch, damage):
+    whole = load_runs(many)
+    path = many / cache.FILE_NAME
+    path.write_bytes(damage(path.read_bytes()))
+    read = reads(monkeypatch)
+    assert_frame_equal(load_runs(many), whole)
+    assert len(read) == len(whole)
+    load_runs(many)
+    assert len(read) == len(whole)
+
+
+def test_what_other_code_made_of_records_is_not_taken(many, monkeypatch):
+    load_runs(many)
+    read = reads(monkeypatch)
+    monkeypatch.setattr(cache, "_code", lambda: "another")
+    assert len(load_runs(many)) == len(read) == 4
+
+
+def test_few_records_are_read_each_time(many, monkeypatch):
+    monkeypatch.setattr(cache, "FEWEST", 5)
+    load_runs(many)
+    assert not (many / cache.FILE_NAME).exists()
+
+
+def test_a_damaged_record_is_told_of_each_time(many):
+    damaged = sorted(many.glob(f"*/{record.FILE_NAME}"))[0]
+    damaged.write_text("{")
+    for _ in range(2):
+        with pytest.warns(DamagedFileWarning, match="damaged"):
+            assert len(load_runs(many)) == 3

@@ -9,23 +9,28 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.errors import DamagedFileWarning
 from nasbench_stc.methods import Listing, ours
-from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, Source, read_sources
+from nasbench_stc.report.cache import Cache, Part
+from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, Source, read_each
 from nasbench_stc.runs.ablation import Search, is_of_ablation
 from nasbench_stc.runs.simulated import NO_QUERIES
 from nasbench_stc.space import EDGES, OPS, Cell
 
 if TYPE_CHECKING:
     from pandas import Categorical, DataFrame
+
+T = TypeVar("T")
 
 Folders = str | Path | Iterable[str | Path]
 
@@ -36,7 +41,7 @@ TEXTS = (
 )
 """Columns of `load_runs` that are categories: few different texts in many rows."""
 _WHOLE = dict.fromkeys(("seed", "cell_index", "evaluations", "threads", "side_by_side"), np.int64)
-_TYPES: Mapping[str, Any] = {**_WHOLE, "of_ablation": np.bool_, "finished": np.str_}  # the others are numbers
+_TYPES: Mapping[str, Any] = {**_WHOLE, "of_ablation": np.bool_, "finished": np.object_}  # the others are numbers
 SECONDS = ("weights", "alpha", "evaluation", "simulated", "scores")
 ALPHA = tuple(f"alpha_{source}-{target}_{op}" for source, target in EDGES for op in OPS)
 """Columns of `load_trajectories` that alpha is in: edge by edge, and there operation by operation."""
@@ -69,13 +74,25 @@ def load_runs(folders: Folders = "results") -> DataFrame:
         runs = load_runs("results")
         runs.groupby(["title", "protocol"], observed=True)["cifar10-test"].agg(["mean", "std", "count"])
 
+    Where there are many records, what was made of them is kept in a file beside them, so that those that did not change
+    are not read again.
+
     Args:
         folders: one or several; those that are not there have no runs.
 
     Warns:
         DamagedFileWarning: a file is damaged, and left out.
     """
-    return runs_frame(_read(folders))
+    paths = _paths(folders)
+    cache = Cache(paths, TEXTS)
+
+    def keep(path: Path, source: Source) -> Part:  # a trajectory is most of a record, and needed no longer
+        part = _of_file(path, source)
+        return part if isinstance(source, SimulatedRuns) else cache.note(path, part)
+
+    found = _read(paths, keep, cache.known)
+    cache.write()
+    return _runs_frame(found)
 
 
 def load_trajectories(folders: Folders = "results") -> DataFrame:
@@ -94,7 +111,7 @@ def load_trajectories(folders: Folders = "results") -> DataFrame:
     Warns:
         DamagedFileWarning: a file is damaged, and left out.
     """
-    return trajectories_frame(_read(folders))
+    return trajectories_frame(_read(_paths(folders), _itself))
 
 
 def load_incumbents(folders: Folders = "results") -> DataFrame:
@@ -110,15 +127,25 @@ def load_incumbents(folders: Folders = "results") -> DataFrame:
     Warns:
         DamagedFileWarning: a file is damaged, and left out.
     """
-    return incumbents_frame(_read(folders))
+    return incumbents_frame(_read(_paths(folders), _itself))
 
 
-def _read(folders: Folders) -> Mapping[Path, Source]:
-    paths = [folders] if isinstance(folders, (str, Path)) else list(folders)
-    sources, problems = read_sources([Path(path) for path in paths])
+def _paths(folders: Folders) -> list[Path]:
+    return [Path(path) for path in ([folders] if isinstance(folders, (str, Path)) else folders)]
+
+
+def _read(
+    folders: Sequence[Path], keep: Callable[[Path, Source], T], known: Callable[[Path], T | None] = lambda path: None
+) -> dict[Path, T]:
+    """Of each file what `keep` makes of it; see `read_each`."""
+    found, problems = read_each(folders, keep, known)
     for problem in problems:
         warnings.warn(f"left out: {problem}", DamagedFileWarning, stacklevel=3)
-    return sources
+    return found
+
+
+def _itself(path: Path, source: Source) -> Source:
+    return source
 
 
 def runs_frame(sources: Mapping[Path, Source]) -> DataFrame:
@@ -127,20 +154,20 @@ def runs_frame(sources: Mapping[Path, Source]) -> DataFrame:
     Args:
         sources: by the path of the file.
     """
+    return _runs_frame({path: _of_file(path, source) for path, source in sources.items()})
+
+
+def _runs_frame(files: Mapping[Path, Mapping[str, Any]]) -> DataFrame:
+    """Of what `_of_file` makes of each file."""
     from pandas import DataFrame, to_datetime
 
-    parts = [_of_file(path, source) for path, source in (sources or {Path(): _NO_RUNS}).items()]
-    lengths = [len(part["cell_index"]) for part in parts]
+    parts = list(files.values()) or [_of_file(Path(), _NO_RUNS)]
+    lengths = [1 if isinstance(part["cell_index"], int) else len(part["cell_index"]) for part in parts]
     columns = {}
     for name in parts[0]:
         values = [part[name] for part in parts]
-        # A value that a file has only one of counts for each of its runs.
         columns[name] = (
-            _categories(values, lengths)
-            if name in TEXTS
-            else np.concatenate(
-                [np.broadcast_to(value, length) for value, length in zip(values, lengths, strict=True)]
-            ).astype(_TYPES.get(name, np.float64))
+            _categories(values, lengths) if name in TEXTS else _column(values, lengths, _TYPES.get(name, np.float64))
         )
     frame = DataFrame(columns)
     # A file may say what looks like a time and is none, like the 30th of February.
@@ -194,8 +221,8 @@ def _of_file(path: Path, source: Source) -> dict[str, Any]:
 def _recorded(run: Record) -> dict[str, Any]:
     return {
         "kind": _kind(run.trained) if isinstance(run, SimulatedRun) else "one-shot",
-        "seed": [run.seed],
-        "cell_index": [Cell.parse(run.cell).index],
+        "seed": run.seed,
+        "cell_index": Cell.parse(run.cell).index,
         **{column: run.scores.get(column, math.nan) for column in COLUMNS},
         "seconds": run.total_seconds,
         **{f"{part}_seconds": run.seconds.get(part, math.nan) for part in SECONDS},
@@ -267,7 +294,7 @@ def _listing(source: Source, origin: str) -> Listing:
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return sys.intern(json.dumps(value, sort_keys=True, ensure_ascii=False))  # few different ones in many files
 
 
 def _categories(values: Sequence[str | Sequence[str]], lengths: Sequence[int]) -> Categorical:
@@ -276,12 +303,25 @@ def _categories(values: Sequence[str | Sequence[str]], lengths: Sequence[int]) -
 
     known: dict[str, int] = {}
     codes = [
-        np.full(length, known.setdefault(value, len(known)))
+        known.setdefault(value, len(known))
         if isinstance(value, str)
         else [known.setdefault(one, len(known)) for one in value]
-        for value, length in zip(values, lengths, strict=True)
+        for value in values
     ]
-    return Categorical.from_codes(np.concatenate([*codes, np.empty(0, dtype=np.int64)]), list(known))
+    return Categorical.from_codes(_column(codes, lengths, np.int64), list(known))
+
+
+def _column(values: Sequence[Any], lengths: Sequence[int], dtype: Any) -> NDArray[Any]:
+    """Likewise of numbers. A value that a file has only one of counts for each of its runs."""
+    many = [place for place, value in enumerate(values) if isinstance(value, (list, np.ndarray))]
+    alone = list(values)
+    for place in many:
+        alone[place] = dtype()
+    column = np.repeat(np.array(alone, dtype=dtype), lengths)
+    ends = np.cumsum(lengths)
+    for place in many:
+        column[ends[place] - lengths[place] : ends[place]] = values[place]
+    return column
 
 
 def _with_cells(frame: DataFrame) -> DataFrame:
