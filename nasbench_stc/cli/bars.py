@@ -52,9 +52,9 @@ def runs_bar(console: Console, name: str, runs: int) -> Iterator[Callable[[int, 
 
 
 class Bars(Watch):
-    """A progress bar a run on a terminal; elsewhere a line at every tenth of it."""
+    """A progress bar a run on a terminal; elsewhere a line at every tenth of it, if `lines` are wanted."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, lines: bool = True) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         columns = (
@@ -66,8 +66,8 @@ class Bars(Watch):
             TimeRemainingColumn(),
         )
         self._console = console
-        self._live = console.is_terminal
-        self._progress = Progress(*columns, console=console, disable=not self._live)
+        self._live, self._lines = console.is_terminal, lines and not console.is_terminal
+        self._progress = Progress(*columns, console=console, disable=not self._live, transient=not lines)
         self._bars: dict[Task, TaskID] = {}
         self._tenths: dict[Task, int] = {}
         self.jobs: list[str] = []
@@ -97,7 +97,7 @@ class Bars(Watch):
 
     def step(self, task: Task, epoch: int, epochs: int, step: int, steps: int) -> None:
         """The bar moves."""
-        self._move(task, epoch * steps + step + 1, epochs * steps, f"epoch {epoch + 1}/{epochs}")
+        self._move(task, epoch * steps + step + 1, epochs * steps, f"epoch {epoch + 1}/{epochs}" if epochs > 1 else "")
 
     def end(self, task: Task) -> None:
         """The bar's run is done, if only because its record was there."""
@@ -107,9 +107,9 @@ class Bars(Watch):
     def _move(self, task: Task, done: int, total: int, at: str) -> None:
         self._progress.update(self._bars[task], total=total, completed=done, at=at)
         tenths = 10 * done // total
-        if not self._live and tenths > self._tenths[task]:
+        if self._lines and tenths > self._tenths[task]:
             self._tenths[task] = tenths
-            self._console.print(f"{task.name}: {at}, {10 * tenths}%", markup=False)
+            self._console.print(f"{task.name}: {f'{at}, ' * bool(at)}{10 * tenths}%", markup=False)
 
     def failed(self, task: Task, error: Exception) -> None:
         """The bar stops; why is said above."""

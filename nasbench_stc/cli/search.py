@@ -244,7 +244,8 @@ def _simulate_elsewhere(
         for todo in many
     ]
     with Bars(console) as bars:
-        launcher.carry_out(tasks, way, results / launcher.FOLDER, bars, launcher.threads_of(way, len(tasks)))
+        device = next((todo.device for todo in many if todo.device), "cpu")
+        launcher.carry_out(tasks, way, results / launcher.FOLDER, bars, device)
     return bars.jobs
 
 

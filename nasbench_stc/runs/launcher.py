@@ -26,7 +26,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -97,6 +97,13 @@ class Task:
     folder: Path | None = None
     """Of the run, where there is one: its status is there."""
     epochs: int = 0
+    hear: Callable[[Callable[[int, int, int, int], None]], dict[str, Any]] = lambda on_step: {}
+    """What `work` is called with in this process so that it tells `on_step` (as of `OnStep`) how far it is."""
+
+
+def by_tick(on_step: Callable[[int, int, int, int], None]) -> dict[str, Any]:
+    """As `Task.hear`, of what tells a `tick` how many cells are done, of how many."""
+    return {"tick": lambda done, cells: on_step(0, 1, done - 1, cells)}
 
 
 class Watch:
@@ -123,20 +130,20 @@ def carry_out(
     way: Way,
     folder: Path,
     watch: Watch | None = None,
-    threads: int | None = None,
     device: str = "cpu",
     done: int = 0,
 ) -> list[Any]:
-    """What each task returned, done in a process of its own. One that fails keeps none of the others.
+    """What each task returned. In processes of their own, one that fails keeps none of the others.
+
+    Those of this machine share this one's number of threads evenly.
 
     Args:
         tasks: what to do.
         way: how.
         folder: for what submitit keeps; under Slurm one that all machines see.
         watch: is told how far they are.
-        threads: of torch in each process on this machine; None: torch's own number.
         device: on which they compute; processes on `cuda` spread over the cards of this machine.
-        done: how many of the same command were there before, for messages.
+        done: how many more tasks the same command has, done before.
 
     Returns:
         One entry a task; none at all of Slurm's jobs that are not waited for.
@@ -146,10 +153,15 @@ def carry_out(
             all did.
     """
     watch = watch or Watch()
+    # By all, not by those left: the same command continues at the same number of threads, so bit for bit.
+    way = replace(way, jobs=min(way.jobs, len(tasks) + done))
+    if way.is_here:
+        return [_in_this_process(task, watch) for task in tasks]
+    is_new = not folder.parent.exists()
     folder.mkdir(parents=True, exist_ok=True)
     kept = Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=folder)).absolute()
     tidy = True
-    place = (_Cluster if way.launcher == "slurm" else _Here)(kept, way, threads, device)
+    place = _Cluster(kept, way) if way.launcher == "slurm" else _Here(kept, way, device)
     try:
         outcomes: dict[Task, Any] = {}
         try:
@@ -182,20 +194,32 @@ def carry_out(
     finally:
         if tidy:
             shutil.rmtree(kept, ignore_errors=True)
-        with suppress(OSError):
+        with suppress(OSError):  # what is empty goes, as after a single run that came to nothing
             folder.rmdir()
+            if is_new:
+                folder.parent.rmdir()
+
+
+def _in_this_process(task: Task, watch: Watch) -> Any:
+    watch.begin(task)
+    found = task.work(**task.hear(partial(watch.step, task)))
+    watch.end(task)
+    return found
 
 
 class _Here:
     """Processes of this machine, so many at a time."""
 
-    def __init__(self, folder: Path, way: Way, threads: int | None, device: str) -> None:
+    def __init__(self, folder: Path, way: Way, device: str) -> None:
         import submitit
+
+        torch = sys.modules.get("torch")
+        self._threads = None if torch is None else max(1, torch.get_num_threads() // way.jobs)
 
         self.running: dict[Task, Any] = {}
         self._waiting: deque[Task] = deque()
         self._slots: dict[Task, int] = {}
-        self._way, self._threads, self._cards = way, threads, _cards(device)
+        self._way, self._cards = way, _cards(device)
         self._own = claim.Owner.here()
         self._executor = submitit.LocalExecutor(folder)
         self._executor.update_parameters(timeout_min=_YEARS)
@@ -235,7 +259,7 @@ class _Here:
 class _Cluster:
     """One array of Slurm's jobs, so many at a time. They go on when this process ends."""
 
-    def __init__(self, folder: Path, way: Way, threads: int | None, device: str) -> None:
+    def __init__(self, folder: Path, way: Way) -> None:
         self.running: dict[Task, Any] = {}
         self._folder, self._way = folder, way
         self._asked = time.monotonic()
@@ -445,13 +469,9 @@ def run_many(
 ) -> list[Record]:
     """Carry out plans, one after another in this process, or several at a time in processes of their own.
 
-    Those on this machine share this process's number of threads evenly. If a run fails there, the others are carried
-    out all the same.
-
     Args:
         plans, benchmark, out, data_dir, resume: as in `launch.run`.
-        way: how; None: one after another.
-        watch: is told how far they are.
+        way, watch: as in `carry_out`; None: one after another, and nobody is told.
 
     Returns:
         The records, in the order of the plans; of Slurm's jobs that are not waited for those that were there before.
@@ -461,50 +481,29 @@ def run_many(
     """
     from nasbench_stc.runs import launch
 
-    way, watch = way or Way(), watch or Watch()
-    jobs, local = min(way.jobs, len(plans)), way.launcher == "local"
-    if out is None and not local:
+    way = way or Way()
+    way = replace(way, jobs=min(way.jobs, len(plans)))
+    if out is None and way.launcher == "slurm":
         raise BadCallError("jobs of a cluster write into a folder that all its machines see: give out")
-    with tempfile.TemporaryDirectory() if out is None and jobs > 1 else nullcontext() as lent:
+    with tempfile.TemporaryDirectory() if out is None and not way.is_here else nullcontext() as lent:
         results = out.absolute() if out is not None else Path(lent) if lent else None
-        beside = jobs if local else 1
+        beside = way.jobs if way.launcher == "local" else 1
         work = partial(launch.run, out=results, data_dir=data_dir, resume=resume, side_by_side=beside)
-        tasks = [
-            Task(
-                todo.short_name,
-                partial(work, todo, benchmark),
-                None if results is None else results / todo.folder_name,
-                todo.engine.epochs,
-            )
-            for todo in plans
-        ]
-        is_new = results is not None and not results.exists()
-        found: dict[Task, Record] = {}
-        for task, todo in zip(tasks, plans, strict=True):
+        found: dict[int, Record] = {}
+        left: dict[int, Task] = {}
+        for number, todo in enumerate(plans):
             if resume and launch.is_done(todo, out):
-                found[task] = task.work()
-            elif jobs <= 1 and local:
-                watch.begin(task)
-                found[task] = task.work(on_step=partial(watch.step, task))
-                watch.end(task)
-        left = [task for task in tasks if task not in found]
-        if left and results is not None:
-            # By all runs, not by those left: the same command continues at the same number of threads, so bit for bit.
-            threads = threads_of(way, len(plans))
-            try:
-                outcomes = carry_out(left, way, results / FOLDER, watch, threads, plans[0].device, len(found))
-            finally:
-                if is_new:
-                    with suppress(OSError):  # it goes if nothing came to be in it, as after a single run
-                        results.rmdir()
-            found |= dict(zip(left, outcomes, strict=False))
-    return [found[task] for task in tasks if task in found]
-
-
-def threads_of(way: Way, tasks: int) -> int | None:
-    """Of torch, in each of the processes that share this machine; None where torch is not at work."""
-    torch = sys.modules.get("torch")
-    return None if torch is None else max(1, torch.get_num_threads() // min(way.jobs, tasks))
+                found[number] = work(todo, benchmark)
+            else:
+                folder = None if results is None else results / todo.folder_name
+                its = partial(work, todo, benchmark)
+                left[number] = Task(
+                    todo.short_name, its, folder, todo.engine.epochs, lambda on_step: {"on_step": on_step}
+                )
+        jobs = (results or Path()) / FOLDER
+        outcomes = carry_out(list(left.values()), way, jobs, watch, plans[0].device, len(found)) if left else []
+    found |= dict(zip(left, outcomes, strict=False))
+    return [found[number] for number in sorted(found)]
 
 
 def usual_seconds(plans: Sequence[Plan], out: Path) -> list[float | None]:

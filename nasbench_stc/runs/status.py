@@ -199,7 +199,7 @@ def look(folder: Path, names: Iterable[str] | None = None) -> Seen | None:
 
 
 def find(folders: Iterable[Path]) -> list[Seen]:
-    """All runs below folders, by their paths."""
+    """All runs below folders, by their paths. Of those that wait for Slurm it is asked, where it can be."""
     found: dict[Path, Seen] = {}
     for above in folders:
         for folder, below, names in os.walk(above):
@@ -207,4 +207,12 @@ def find(folders: Iterable[Path]) -> list[Seen]:
             seen = look(Path(folder), names)
             if seen is not None:
                 found.setdefault(Path(folder).resolve(), seen)
-    return [found[path] for path in sorted(found)]
+    runs = [found[path] for path in sorted(found)]
+    unsure = {run.folder for run in runs if run.state in ("waiting", "lost") and run.status.job}
+    jobs = queued() if unsure else None
+    if jobs is None:
+        return runs
+    return [
+        run._replace(state="waiting" if run.status.job in jobs else "lost") if run.folder in unsure else run
+        for run in runs
+    ]
