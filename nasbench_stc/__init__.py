@@ -3,7 +3,7 @@
 These names are imported from the package itself; the docstring of each says its arguments, units and errors:
 
     from nasbench_stc import Cell, open_benchmark, rank_cells, search
-    from nasbench_stc import load_incumbents, load_runs, load_trajectories
+    from nasbench_stc import load_incumbents, load_runs, load_status, load_trajectories
 
     # A cell by its digits, its index or its official string, and how good it is.
     cell = Cell.parse("333133")
@@ -22,6 +22,9 @@ These names are imported from the package itself; the docstring of each says its
     runs.groupby("title", observed=True)["cifar10-test"].agg(["mean", "std", "count"])
     load_trajectories("results")
     load_incumbents("results")
+
+    # How far the runs are that go on, on whatever machine that sees the folder.
+    load_status("results")
 
     # The whole space in one: a row a cell, with accuracies, parameters, FLOPs and metrics.
     bench.frame().nlargest(10, "cifar10-test")
@@ -51,7 +54,7 @@ from nasbench_stc.benchmark import open_benchmark
 from nasbench_stc.space import Cell
 
 if TYPE_CHECKING:
-    from nasbench_stc.report.frames import load_incumbents, load_runs, load_trajectories
+    from nasbench_stc.report.frames import load_incumbents, load_runs, load_status, load_trajectories
     from nasbench_stc.runs.rank import rank_cells
     from nasbench_stc.runs.search import search
 
@@ -59,6 +62,7 @@ __all__ = [
     "Cell",
     "load_incumbents",
     "load_runs",
+    "load_status",
     "load_trajectories",
     "open_benchmark",
     "rank_cells",
@@ -69,7 +73,7 @@ __version__ = "0.1.0"
 # Imported when they are asked for: the runs' import torch, which queries and reports do without, and the report's all
 # of its tables and figures.
 _LAZY = {
-    **dict.fromkeys(("load_incumbents", "load_runs", "load_trajectories"), "nasbench_stc.report.frames"),
+    **dict.fromkeys(("load_incumbents", "load_runs", "load_status", "load_trajectories"), "nasbench_stc.report.frames"),
     "rank_cells": "nasbench_stc.runs.rank",
     "search": "nasbench_stc.runs.search",
 }

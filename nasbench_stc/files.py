@@ -47,21 +47,26 @@ def find(folder: Path, names: Iterable[str]) -> Path | None:
     return None
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, all or nothing: a killed process leaves the old file or the new one."""
-    with replacing(path) as file:
+def write_atomic(path: Path, content: bytes, sync: bool = True) -> None:
+    """Write `content` to `path`, all or nothing: a killed process leaves the old file or the new one.
+
+    Args:
+        sync: see to it that a machine that loses its power does so, too.
+    """
+    with replacing(path, sync) as file:
         file.write(content)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write into that becomes `path` in the end, all or nothing."""
+def replacing(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
+    """A file to write into that becomes `path` in the end, all or nothing; `sync` as of `write_atomic`."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """`stc-bench` that goes so far and no further: who stops it finds it where it cannot have ended by itself.
 
-How far is in the folder `$HELD`, which `processes.Held` writes and reads. Workers that it spawns import this file, too,
-so that they are held as well.
+How far is in the folder `$HELD`, which `processes.Held` writes and reads. Its workers import this file, too
+(`held/sitecustomize.py`), so that they are held as well.
 """
 
 import json

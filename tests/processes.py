@@ -60,7 +60,9 @@ class Held:
     def start(self, *arguments: object, script: str = "held_stc_bench.py", **options: Any) -> subprocess.Popen[str]:
         """A process of `stc-bench ARGUMENTS`; options are those of `processes.start`."""
         command = [sys.executable, str(Path(__file__).with_name(script)), *map(str, arguments)]
-        held = {"HELD": str(self.folder), "KIND": self._kind}
+        here = Path(__file__).parent
+        path = os.pathsep.join(map(str, filter(None, (here / "held", here, os.environ.get("PYTHONPATH")))))
+        held = {"HELD": str(self.folder), "KIND": self._kind, "PYTHONPATH": path}
         return start(command, env=os.environ | held | self._environment, **options)
 
     def wait(self, process: subprocess.Popen[str], place: str, at: int, processes: int = 1) -> None:

@@ -66,7 +66,9 @@ def test_a_queue_stopped_twice_finds_what_an_unstopped_one_finds(tmp_path, capsy
         parcels.unpack(sent, results)
         assert piece(todo, results, ticks) == (0, 0)
         sent.extend(send(todo, results, tmp_path / f"out{number}"))
-        return sorted(path.relative_to(results).as_posix() for path in results.rglob("*.*") if path.name != ".lock")
+        return sorted(
+            path.relative_to(results).as_posix() for path in results.rglob("*.*") if path.name != "status.json"
+        )
 
     first, second = (f"{job.plan.folder_name}/" for job in todo[:2])
     # Ticks 1 to 4 are the first epoch; at tick 5 it is known to take 4, and 5 + 4 is after the deadline.

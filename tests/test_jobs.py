@@ -1,15 +1,21 @@
 """Several runs at a time: the same records as one at a time, whatever becomes of a worker or of who started it."""
 
 import io
+import json
 import os
+import pickle
 import re
 import signal
+import sys
+import threading
+from functools import partial
+from pathlib import Path
 from subprocess import PIPE
 
 import pytest
 import torch
 import worker_tasks
-from filelock import FileLock
+from claims import claimed_elsewhere
 from processes import GUARD, Held
 from records import untimed
 from rich.console import Console
@@ -18,8 +24,8 @@ from nasbench_stc import open_benchmark, search
 from nasbench_stc.cli.bars import Bars
 from nasbench_stc.engine import checkpoint
 from nasbench_stc.errors import BadCallError, DataError, RunError, describe
-from nasbench_stc.runs import launch, read_all, record, workers
-from nasbench_stc.runs.watch import Watcher
+from nasbench_stc.runs import launch, launcher, read_all, record, status
+from nasbench_stc.runs.launcher import Task, Watch, Way, visible_cards
 
 SMOKE = {"method": "stc", "dataset": "digits", "protocol": "smoke", "device": "cpu"}
 ARGUMENTS = ["search", "--dataset", "digits", "--protocol", "smoke", "--device", "cpu", "--benchmark", "analog"]
@@ -30,23 +36,23 @@ def empty_data_dir(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("STC_BENCH_DATA", str(tmp_path_factory.mktemp("data")))
 
 
-class Diary(Watcher):
+class Diary(Watch):
     """Notes what it is told."""
 
     def __init__(self):
         self.begun, self.steps, self.ended, self.errors = [], {}, [], {}
 
-    def begin(self, todo):
-        self.begun.append(todo.seed)
+    def begin(self, task):
+        self.begun.append(task.name)
 
-    def step(self, todo, *at):
-        self.steps.setdefault(todo.seed, []).append(at)
+    def step(self, task, *at):
+        self.steps.setdefault(task.name, []).append(at)
 
-    def end(self, todo):
-        self.ended.append(todo.seed)
+    def end(self, task):
+        self.ended.append(task.name)
 
-    def failed(self, todo, error):
-        self.errors[todo.seed] = error
+    def failed(self, task, error):
+        self.errors[task.name] = error
 
 
 def test_jobs_give_the_records_of_one_at_a_time(stc_bench, tmp_path):
@@ -56,12 +62,12 @@ def test_jobs_give_the_records_of_one_at_a_time(stc_bench, tmp_path):
     records, problems = read_all([tmp_path])
     assert not problems
     assert [untimed(done) for done in records] == [untimed(search(**SMOKE, seed=seed)) for seed in range(3)]
+    assert [done.side_by_side for done in records] == [2, 2, 2]
     for done in records:
         assert f"seed {done.seed}: epoch 2/2, 100%" in out
         assert re.search(rf"seed {done.seed} = \d+ = {re.escape(done.cell)}\n", out)
     assert all(
-        {path.name for path in folder.iterdir()} == {".lock", "record.json", "supernet.pt"}
-        for folder in tmp_path.iterdir()
+        {path.name for path in folder.iterdir()} == {"record.json", "supernet.pt"} for folder in tmp_path.iterdir()
     )
 
 
@@ -69,21 +75,28 @@ def test_a_run_that_fails_leaves_the_others(tmp_path):
     plans = [launch.plan(**SMOKE, seed=seed) for seed in range(3)]
     first = search(**SMOKE, seed=0, out=tmp_path, benchmark="analog")
     taken = tmp_path / plans[1].folder_name
-    taken.mkdir()
     diary = Diary()
-    with FileLock(taken / ".lock"), pytest.raises(RunError) as caught:
-        launch.run_many(plans, open_benchmark("analog"), tmp_path, jobs=2, watch=diary)
+    with claimed_elsewhere(taken), pytest.raises(RunError) as caught:
+        launcher.run_many(plans, open_benchmark("analog"), tmp_path, way=Way(2), watch=diary)
     assert str(caught.value).startswith(f"stc seed 1: {taken}: another process is running this very search")
     assert str(caught.value).endswith("(2 of 3 runs are done, their records kept)")
     assert "in _run_in" not in str(caught.value)
-    assert "workers.py" in caught.value.__cause__.__notes__[0]  # where it was raised, for --debug
-    assert (diary.begun, diary.ended, list(diary.errors)) == ([0, 1, 2], [0, 2], [1])
-    assert list(diary.steps) == [2]
-    assert diary.steps[2][0] == (0, 2, 0, 3)
-    assert diary.steps[2][-1] == (1, 2, 2, 3)
-    again = launch.run_many(plans, open_benchmark("analog"), tmp_path, jobs=2)
+    assert "folder.py" in caught.value.__cause__.__notes__[0]  # where it was raised, for --debug
+    assert (diary.begun, diary.ended) == (["stc seed 1", "stc seed 2"], ["stc seed 2"])
+    assert list(diary.errors) == ["stc seed 1"]
+    assert "stc seed 1" not in diary.steps
+    assert not (tmp_path / launcher.FOLDER).exists()
+    again = launcher.run_many(plans, open_benchmark("analog"), tmp_path, way=Way(2))
     assert [done.seed for done in again] == [0, 1, 2]
     assert again[0] == first
+
+
+def test_without_a_folder_several_at_a_time_leave_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plans = [launch.plan(**SMOKE, seed=seed) for seed in range(2)]
+    found = launcher.run_many(plans, open_benchmark("analog"), None, way=Way(2))
+    assert [untimed(done) for done in found] == [untimed(search(**SMOKE, seed=seed)) for seed in range(2)]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_fails_every_run_is_said_as_of_one(stc_bench, tmp_path):
@@ -94,37 +107,58 @@ def test_what_fails_every_run_is_said_as_of_one(stc_bench, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_however_a_worker_ends_it_is_told_and_the_others_go_on(nb201):
-    plans = [launch.plan(**SMOKE, seed=seed) for seed in range(7)]
+def test_however_a_worker_ends_it_is_told_and_the_others_go_on(nb201, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(Path(__file__).parent), *sys.path)))
+    tasks = [
+        Task(name, partial(getattr(worker_tasks, name), tmp_path / name, nb201), tmp_path / name)
+        for name in ("killed", "left", "odd", "ours", "asks", "steps", "refused")
+    ]
     diary = Diary()
-    with pytest.warns(UserWarning, match="mind the step"):
-        outcomes = workers.side_by_side(worker_tasks.misbehave, plans, nb201, 3, 1, diary)
-    counted, killed, left, odd, ours, asked, refused = outcomes
-    assert counted == "counted"
-    assert diary.steps[0][0] == (0, 1, 0, worker_tasks.STEPS)
-    assert diary.steps[0][-2:] == [(0, 1, worker_tasks.STEPS - 1, worker_tasks.STEPS), (0, 2, 0, worker_tasks.STEPS)]
-    messages = worker_tasks.STEPS * worker_tasks.MOMENT / workers._EVERY
-    assert 0.9 * messages < len(diary.steps[0]) < messages + 3  # of 3001 steps
-    assert isinstance(killed, RunError)
-    assert "signal 9 (Killed); if memory ran out, lower --jobs" in str(killed)
-    assert isinstance(left, RunError)
-    assert "with status 7" in str(left)
-    assert describe(odd).startswith("RuntimeError: Odd: one and two (unexpected")
-    assert "in misbehave" in odd.__notes__[0]
-    assert type(ours) is DataError
-    assert describe(ours) == "the file is damaged"
-    assert asked == (nb201.accuracy([9930]).tolist(), nb201.name, nb201.path.name, nb201.sha256)
-    assert isinstance(refused, Exception)  # raised by the benchmark here, and there, and brought back
-    assert (sorted(diary.ended), sorted(diary.errors)) == ([0, 5], [1, 2, 3, 4, 6])
+    with pytest.warns(UserWarning, match="mind the step"), pytest.raises(RunError) as caught:
+        launcher.carry_out(tasks, Way(3), tmp_path / "jobs", diary, 1)
+    assert str(caught.value).endswith("(2 of 7 runs are done, their records kept)")
+    assert sorted(diary.ended) == ["asks", "steps"]
+    errors = diary.errors
+    assert set(errors) == {"killed", "left", "odd", "ours", "refused"}
+    for name in ("killed", "left"):
+        assert isinstance(errors[name], RunError)
+        assert "ended without a word; if memory ran out, lower --jobs" in str(errors[name])
+        (log,) = re.findall(r"what it wrote is in (.*)$", str(errors[name]))
+        assert f"{name} is about to go" in Path(log).read_text()
+    assert describe(errors["odd"]).startswith("RuntimeError: Odd: one and two (unexpected")
+    assert "in odd" in errors["odd"].__notes__[0]
+    assert type(errors["ours"]) is DataError
+    assert describe(errors["ours"]) == "the file is damaged"
+    assert "raised where it cannot be pickled" not in describe(errors["refused"])
+    assert isinstance(errors["refused"], BadCallError)
+    asked = json.loads((tmp_path / "asks" / "answer").read_text())
+    assert asked == [nb201.accuracy([9930]).tolist(), nb201.name, nb201.path.name, nb201.sha256, 1]
+    assert diary.steps["steps"][-1] == (1, 2, 2, 3)
+    assert not any(left.is_dir() and left.name.endswith("odd") for left in (tmp_path / "jobs").iterdir())
+
+
+def test_who_cannot_be_pickled_is_refused(tmp_path):
+    with pytest.raises(RunError, match="cannot be handed to another process"):
+        launcher.carry_out([Task("odd", partial(print, threading.Lock()))], Way(2), tmp_path / "jobs")
+    assert not (tmp_path / "jobs").exists()
+
+
+def test_a_benchmark_that_is_another_one_there_is_refused(tmp_path):
+    opened = open_benchmark("analog")
+    opened.sha256 = "0" * 64
+    pickled = pickle.dumps(opened)
+    assert len(pickled) < 1000  # its name, not its numbers
+    with pytest.raises(DataError, match=r"benchmark analog is analog \(sha256 .*\) here, where the command was given"):
+        pickle.loads(pickled)
 
 
 def test_bars_of_many_seeds_fit_the_terminal():
-    plans = [launch.plan(**SMOKE, seed=seed) for seed in range(9)]
+    tasks = [Task(f"seed {seed}", print, epochs=2) for seed in range(9)]
     shown = io.StringIO()
     with Bars(Console(file=shown, force_terminal=True, width=80, height=5)) as bars:
-        for todo, before in zip(plans, [None, *plans], strict=False):
-            bars.begin(todo)
-            bars.step(todo, 0, 2, 1, 3)
+        for task, before in zip(tasks, [None, *tasks], strict=False):
+            bars.begin(task)
+            bars.step(task, 0, 2, 1, 3)
             if before:
                 bars.end(before)
         shown.truncate(shown.seek(0))
@@ -136,9 +170,35 @@ def test_bars_of_many_seeds_fit_the_terminal():
     assert "33%" in now
 
 
-def test_jobs_have_to_be_a_number_of_them(tmp_path):
-    with pytest.raises(BadCallError, match="jobs=0"):
-        launch.run_many([launch.plan(**SMOKE)], open_benchmark("analog"), tmp_path, jobs=0)
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ({"jobs": 0}, "jobs=0"),
+        ({"launcher": "pbs"}, "unknown launcher 'pbs': choose from local, slurm"),
+        ({"slurm": {"partition": "gpu"}}, "go with --launcher slurm"),
+        ({"wait": False}, "--no-wait goes with --launcher slurm"),
+    ],
+)
+def test_ways_that_are_none_are_refused(call, said):
+    with pytest.raises(BadCallError, match=said):
+        Way(**call)
+
+
+@pytest.mark.parametrize(
+    ("visible", "count", "expected"),
+    [
+        (None, 0, [None, None, None]),
+        ("", 0, ["", "", ""]),
+        (None, 1, [None, None, None]),
+        ("3", 1, ["3", "3", "3"]),
+        (None, 2, ["0", "1", "0"]),
+        ("4, 7", 2, ["4", "7", "4"]),
+        ("GPU-a,GPU-b,GPU-c", 3, ["GPU-a", "GPU-b", "GPU-c"]),
+        ("1,2,9", 2, ["1", "2", "1"]),  # there is no card 9
+    ],
+)
+def test_processes_spread_over_the_cards(visible, count, expected):
+    assert [visible_cards(slot, visible, count) for slot in range(3)] == expected
 
 
 def test_stopped_in_any_way_no_worker_stays_and_the_same_command_continues(stc_bench, tmp_path):
@@ -161,16 +221,16 @@ def test_stopped_in_any_way_no_worker_stays_and_the_same_command_continues(stc_b
         held.hold(stc=("step", epoch))
         process = held.start(*command, sigint=sigint, stdout=PIPE, stderr=PIPE, start_new_session=True)
         held.wait(process, "step", epoch, processes=2)
+        assert {seen.state for seen in status.find([out])} == {"running"}
         if sigint is background:
             os.killpg(process.pid, signal.SIGINT)
         stop(process.pid, number)
-        if number == signal.SIGKILL:
-            held.hold()  # a worker finds out when it next tells of a step: within the last epoch at the latest
         _, err = process.communicate(timeout=GUARD)  # which ends when no process is left that could write
         assert (process.returncode, err) == ended
         assert all(path.exists() and not path.with_name(record.FILE_NAME).exists() for path in checkpoints)
-        kept = [len(checkpoint.load(path)["trajectory"]) for path in checkpoints]
-        assert kept == [epoch, epoch] or (number == signal.SIGKILL and epoch <= min(kept) <= max(kept) < 4)
+        assert [len(checkpoint.load(path)["trajectory"]) for path in checkpoints] == [epoch, epoch]
+        assert [seen.state for seen in status.find([out])] == ["stopped", "stopped"]
+    held.hold()
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
@@ -180,3 +240,4 @@ def test_stopped_in_any_way_no_worker_stays_and_the_same_command_continues(stc_b
     finally:
         torch.set_num_threads(threads)
     assert list(map(untimed, read_all([out])[0])) == expected
+    assert [seen.state for seen in status.find([out])] == ["done", "done"]

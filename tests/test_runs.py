@@ -9,7 +9,7 @@ from subprocess import DEVNULL, PIPE
 
 import numpy as np
 import pytest
-from filelock import FileLock
+from claims import claimed_elsewhere
 from processes import GUARD, Held, start
 from records import untimed
 
@@ -20,7 +20,7 @@ from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.protocol import EARLIER
 from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.methods import of_kind
-from nasbench_stc.runs import launch, read_all, record
+from nasbench_stc.runs import launch, read_all, record, status
 
 RESULTS = Path(__file__).parents[1] / "results"
 SMOKE = {"method": "stc", "dataset": "digits", "protocol": "smoke", "benchmark": "analog", "device": "cpu"}
@@ -55,7 +55,7 @@ def test_a_record_holds_the_run(tmp_path):
     assert done.peak_memory["mib"] > 50
     assert (done.split["train_images"], done.split["valid_images"]) == (719, 718)
     assert {"python", "torch", "numpy"} <= done.versions.keys()
-    assert sorted(p.name for p in path_of(tmp_path).parent.iterdir()) == [".lock", "record.json", "supernet.pt"]
+    assert sorted(p.name for p in path_of(tmp_path).parent.iterdir()) == ["record.json", "supernet.pt"]
 
 
 def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
@@ -113,7 +113,7 @@ def test_a_run_in_progress_is_not_run_twice(tmp_path):
     todo = launch.plan("stc", "digits", 0, "smoke", device="cpu")
     folder = tmp_path / todo.folder_name
     folder.mkdir()
-    with FileLock(folder / ".lock"), pytest.raises(RunError, match="another process is running this very search"):
+    with claimed_elsewhere(folder), pytest.raises(RunError, match="another process is running this very search"):
         search(**SMOKE, out=tmp_path)
     assert not (folder / record.FILE_NAME).exists()
     assert search(**SMOKE, out=tmp_path).seed == 0
@@ -130,9 +130,9 @@ def test_a_stopped_run_continues_to_the_same_end(stc_bench, tmp_path):
     held = Held(tmp_path / "held", "one-shot")
     terminated = (143, "\nError: terminated; the same command continues where it stood\n")
     for number, place, at, ended, left in (
-        (signal.SIGKILL, "step", 1, (-signal.SIGKILL, ""), {"", ".pt"}),
-        (signal.SIGKILL, "write", 2, (-signal.SIGKILL, ""), {"", ".pt", ".partial"}),
-        (signal.SIGTERM, "write", 3, terminated, {"", ".pt"}),
+        (signal.SIGKILL, "step", 1, (-signal.SIGKILL, ""), {".json", ".pt", ".0"}),
+        (signal.SIGKILL, "write", 2, (-signal.SIGKILL, ""), {".json", ".pt", ".1", ".partial"}),
+        (signal.SIGTERM, "write", 3, terminated, {".json", ".pt"}),
     ):
         held.hold(stc=(place, at))
         process = held.start(*command, stdout=PIPE, stderr=PIPE)
@@ -141,9 +141,13 @@ def test_a_stopped_run_continues_to_the_same_end(stc_bench, tmp_path):
         _, err = process.communicate(timeout=GUARD)
         assert (process.returncode, err) == ended
         assert {path.suffix for path in folder.iterdir()} == left
+        state, found = status.look(folder)[1:]
+        assert state == ("lost" if number == signal.SIGKILL else "stopped")
+        assert (found.epoch == 3 and found.loss > 0 and found.pid == process.pid) or number == signal.SIGKILL
         assert len(checkpoint.load(folder / checkpoint.FILE_NAME)["trajectory"]) == at - (place == "write")
     assert stc_bench(*command)[::2] == (0, "")
-    assert sorted(p.name for p in folder.iterdir()) == [".lock", "record.json", "supernet.pt"]
+    assert status.look(folder).state == "done"
+    assert sorted(p.name for p in folder.iterdir()) == ["record.json", "supernet.pt"]
     assert untimed(record.read(folder / record.FILE_NAME)) == untimed(search(**SMOKE, seed=7, epochs=4))
 
 
@@ -169,8 +173,8 @@ def test_every_method_continues_where_it_was_killed(stc_bench, tmp_path):
     assert held.start(json.dumps(names), *killed, script="killed_in_turn.py", stdout=DEVNULL).wait() == 0
     for name in names:
         folder = tmp_path / "killed" / launch.plan(name, "digits", 0, "smoke", {"epochs": 3}, "cpu").folder_name
-        left = {"checkpoint.pt"} if name == names[-1] else {"record.json", "supernet.pt"}
-        assert {path.name for path in folder.iterdir()} == {".lock", *left}
+        left = {"checkpoint.pt", "status.json", ".claim.0"} if name == names[-1] else {"record.json", "supernet.pt"}
+        assert {path.name for path in folder.iterdir()} == left
     assert stc_bench(*killed)[::2] == stc_bench(*whole)[::2] == (0, "")
     (one, problems), (other, _) = read_all([tmp_path / "killed"]), read_all([tmp_path / "whole"])
     assert not problems

@@ -11,7 +11,7 @@ from subprocess import DEVNULL, PIPE
 
 import numpy as np
 import pytest
-from filelock import FileLock
+from claims import claimed_elsewhere
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import GUARD, Held, wait_until
@@ -99,7 +99,7 @@ def test_a_record_holds_the_runs(todo, timed, tmp_path):
     done = run_many(todo, timed, [3, 1], tmp_path)
     assert simulated.read(path_of(tmp_path)) == done
     assert list(done.runs()) == done.seeds == [1, 3]
-    assert sorted(path.name for path in path_of(tmp_path).parent.iterdir()) == [".lock", simulated.FILE_NAME]
+    assert sorted(path.name for path in path_of(tmp_path).parent.iterdir()) == [simulated.FILE_NAME]
     assert done.settings["protocol"] == {"budget": 3000.0, "evaluations": 0, "epochs": 12, "accuracy": "seed"}
     assert done.settings["method"] == {"population": 10, "sample": 3}
     records = done.records([3, 1])
@@ -390,7 +390,7 @@ def test_a_kill_loses_no_written_run_and_the_same_command_continues(analog, tmp_
     whole = simulated.read(path_of(out))
     assert replace(whole, sessions=[]) == replace(expected, sessions=[])
     assert len(whole.sessions) == 3
-    assert sorted(path.name for path in path_of(out).parent.iterdir()) == [".lock", simulated.FILE_NAME]
+    assert sorted(path.name for path in path_of(out).parent.iterdir()) == [simulated.FILE_NAME]
 
 
 @pytest.mark.parametrize(
@@ -446,7 +446,7 @@ def test_a_folder_that_came_to_nothing_is_gone(analog, tmp_path):
     assert not (tmp_path / "out").exists()
     taken = tmp_path / "out" / todo.folder_name
     taken.mkdir(parents=True)
-    with FileLock(taken / ".lock"), pytest.raises(RunError):
+    with claimed_elsewhere(taken), pytest.raises(RunError):
         run_many(todo, analog, [0], tmp_path / "out")
     assert seeds_in(tmp_path) == []
 

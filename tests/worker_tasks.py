@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-import types
+import sys
 import warnings
-from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+
+import torch
 
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import DataError
-from nasbench_stc.runs import workers
-
-STEPS, MOMENT = 3000, 0.001
-"""Of the run that tells of its steps; what each takes by the clock that it is given."""
+from nasbench_stc.runs import status
 
 
 class Odd(Exception):
@@ -24,28 +23,47 @@ class Odd(Exception):
         super().__init__(f"{first} and {second}")
 
 
-def misbehave(todo: Any, benchmark: Benchmark, on_step: Callable[[int, int, int, int], None]) -> Any:
-    """By seed, one of the ways in which a run can end."""
-    match todo.seed:
-        case 0:
-            now = 0.0
-            workers.time = types.SimpleNamespace(monotonic=lambda: now)
-            for step in range(STEPS):
-                now = step * MOMENT
-                on_step(0, 1, step, STEPS)
-            now += 2 * workers._EVERY
-            on_step(0, 2, 0, STEPS)
-            return "counted"
-        case 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        case 2:
-            os._exit(7)
-        case 3:
-            raise Odd("one", "two")
-        case 4:
-            raise DataError("the file is damaged")
-        case 5:
-            warnings.warn("mind the step", UserWarning, stacklevel=1)
-            return benchmark.accuracy([9930]).tolist(), benchmark.name, benchmark.path.name, benchmark.sha256
-        case 6:
-            return benchmark.lookup(todo.seed, None)
+def killed(*_: object) -> None:
+    """As when memory runs out."""
+    print("killed is about to go", file=sys.stderr, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def left(*_: object) -> None:
+    """Without a word."""
+    print("left is about to go", file=sys.stderr, flush=True)
+    os._exit(7)
+
+
+def odd(*_: object) -> None:
+    """Fails in a way that cannot be told as it is."""
+    raise Odd("one", "two")
+
+
+def ours(*_: object) -> None:
+    """Fails as a user is told."""
+    raise DataError("the file is damaged")
+
+
+def asks(folder: Path, benchmark: Benchmark) -> None:
+    """Asks the benchmark, with a warning."""
+    warnings.warn("mind the step", UserWarning, stacklevel=1)
+    answer = benchmark.accuracy([9930]).tolist(), benchmark.name, benchmark.path.name, benchmark.sha256
+    folder.mkdir()
+    (folder / "answer").write_text(json.dumps([*answer, torch.get_num_threads()]))
+
+
+def steps(folder: Path, _: Benchmark) -> None:
+    """Two epochs of three steps, the last of which is waited at until it has been read."""
+    folder.mkdir()
+    with status.telling(folder, 2) as teller:
+        for step in range(6):
+            teller.step(step // 3, 2, step % 3, 3)
+        import time
+
+        time.sleep(2)
+
+
+def refused(_: Path, benchmark: Benchmark) -> None:
+    """Asks the benchmark what it does not hold."""
+    benchmark.accuracy([9930], dataset="digits")

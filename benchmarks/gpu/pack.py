@@ -31,7 +31,9 @@ THERE = (
     *("scikit-learn", "pytest", "hypothesis"),
 )
 """What the machine is expected to have, with all that these bring."""
-WHEELS = ("msgspec", "pooch", "platformdirs", "nats_bench", "nas-bench-201", "analog-nasbench")
+WHEELS = (
+    *("msgspec", "pooch", "platformdirs", "nats_bench", "nas-bench-201", "analog-nasbench", "submitit", "cloudpickle"),
+)
 """What the package and its tests need besides. In the versions of constraints.txt."""
 
 _ROOT = Path(__file__).parents[2]

@@ -60,8 +60,8 @@ class Orders:
     by: str = "threads"
 
 
-class Stopped(Exception):
-    """The deadline is here, or the next epoch would not end before it."""
+class Stopped(BaseException):
+    """The deadline is here, or the next epoch would not end before it. Like Ctrl-C it is no failure of the run."""
 
 
 class Ends:

@@ -86,6 +86,14 @@ class Benchmark(Protocol):
     """Whether the whole space is at hand: else `rank` and `optimal` read it, for minutes, or find that cells lack."""
     elsewhere: str = ""
     """One sentence on how to get what this source lacks, if another has it."""
+    opened_as: tuple[str, str] | None = None
+    """What `open_benchmark` was asked for, and the data folder: another process opens it itself."""
+
+    def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
+        from nasbench_stc.benchmark.sources import reopen  # which imports this module
+
+        as_it_is = super().__reduce_ex__(protocol)
+        return (reopen, (*self.opened_as, self.name, self.sha256)) if self.opened_as else as_it_is
 
     def holds(self) -> Sequence[Key]:
         """Everything of which there are accuracies."""

@@ -27,6 +27,28 @@ def open_benchmark(source: str | Path = "auto", data_dir: str | Path | None = No
         BadCallError: no such name or path.
         DataError: what is named is not there or damaged; the message says how to get it.
     """
+    found = _find(source, data_dir)
+    path = Path(source).absolute()
+    found.opened_as = (str(path if path.exists() else source), str(files.data_dir(data_dir).absolute()))
+    return found
+
+
+def reopen(source: str, data_dir: str, name: str, sha256: str) -> Benchmark:
+    """As `open_benchmark`, in another process: the same one.
+
+    Raises:
+        DataError: what is found there is another one.
+    """
+    found = open_benchmark(source, data_dir)
+    if (found.name, found.sha256) != (name, sha256):
+        raise DataError(
+            f"benchmark {source} is {found.name} (sha256 {found.sha256[:12]}) here, where the command was given it was "
+            f"{name} ({sha256[:12]}); name the file by --benchmark"
+        )
+    return found
+
+
+def _find(source: str | Path, data_dir: str | Path | None) -> Benchmark:
     name, colon, condition = str(source).partition(":")
     if name == "analog":
         return analog.read_analog(condition if colon else "digital")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nasbench_stc.cli import options
 from nasbench_stc.cli.bars import Bars
-from nasbench_stc.cli.search import announce, show
+from nasbench_stc.cli.search import announce, say_submitted, show
 from nasbench_stc.seeds import parse
+
+if TYPE_CHECKING:
+    from nasbench_stc.runs.launcher import Way
 
 
 @click.command()
@@ -20,7 +24,7 @@ from nasbench_stc.seeds import parse
     help="How many (3 is the seeds 0, 1, 2), or which: 777,888 or 100-104; one alone is 100, with a comma.  "
     "[default: 3, for depth 8, for study 100-104]",
 )
-@options.jobs
+@options.seeds_at_a_time
 @click.option(
     "--protocol",
     default="auto",
@@ -36,7 +40,7 @@ def ablate(
     name: str | None,
     dataset: str | None,
     seeds: str | None,
-    jobs: int,
+    way: Way,
     protocol: str,
     out: Path,
     benchmark: str,
@@ -62,15 +66,17 @@ def ablate(
     ablation = find_ablation(name)
     chosen = list(ablation.seeds) if seeds is None else parse(seeds)
     opened = open_benchmark(benchmark, data_dir)
-    from nasbench_stc.runs import launch
+    from nasbench_stc.runs import launcher
     from nasbench_stc.runs.ablate import plans
 
     todo = plans(name, dataset or "", chosen, protocol, device)
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"[bold]{name}[/bold] ({ablation.stands_for}): {ablation.about}")
-    announce(console, todo, chosen, jobs, out, opened, resume)
+    announce(console, todo, chosen, way, out, opened, resume)
     with Bars(console) as bars:
-        records = launch.run_many(todo, opened, out, data_dir, resume, jobs, bars)
+        records = launcher.run_many(todo, opened, out, data_dir, resume, way, bars)
+    if say_submitted(console, bars.jobs if way.leaves else (), out):
+        return
     kind, number = ablation.stands_for.lower().split()
     where = f" --out {kind}{number}.pdf" if kind == "figure" else ""
     show(console, records, f"stc-bench report --{kind} {number}{where}")

@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasbench_stc.errors import describe
-from nasbench_stc.runs.watch import Watcher
+from nasbench_stc.runs.launcher import Task, Watch
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from nasbench_stc.runs.launch import Plan
+    from rich.progress import TaskID
 
 _EVERY = 20.0  # seconds between two lines on simulated runs where there is no terminal
 
@@ -52,10 +51,10 @@ def runs_bar(console: Console, name: str, runs: int) -> Iterator[Callable[[int, 
         yield on_run
 
 
-class Bars(Watcher):
-    """A progress bar a seed on a terminal; elsewhere a line at every tenth of a run."""
+class Bars(Watch):
+    """A progress bar a run on a terminal; elsewhere a line at every tenth of it, if `lines` are wanted."""
 
-    def __init__(self, console: Any) -> None:
+    def __init__(self, console: Console, lines: bool = True) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         columns = (
@@ -67,10 +66,12 @@ class Bars(Watcher):
             TimeRemainingColumn(),
         )
         self._console = console
-        self._live = console.is_terminal
-        self._progress = Progress(*columns, console=console, disable=not self._live)
-        self._tasks: dict[str, Any] = {}
-        self._tenths: dict[str, int] = {}
+        self._live, self._lines = console.is_terminal, lines and not console.is_terminal
+        self._progress = Progress(*columns, console=console, disable=not self._live, transient=not lines)
+        self._bars: dict[Task, TaskID] = {}
+        self._tenths: dict[Task, int] = {}
+        self.jobs: list[str] = []
+        """Of Slurm, those that were submitted."""
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -79,35 +80,40 @@ class Bars(Watcher):
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def begin(self, todo: Plan) -> None:
+    def begin(self, task: Task) -> None:
         """A bar for the run."""
-        shown = [task for task in self._progress.tasks if task.visible]
-        finished = [task.id for task in shown if task.finished]
+        shown = [bar for bar in self._progress.tasks if bar.visible]
+        finished = [bar.id for bar in shown if bar.finished]
         if finished and len(shown) + 1 >= self._console.height:  # what does not fit the terminal is not seen to move
             self._progress.update(finished[0], visible=False)
-        at = f"epoch 0/{todo.engine.epochs}"
-        self._tasks[todo.folder_name] = self._progress.add_task(todo.short_name, total=None, at=at)
-        self._tenths[todo.folder_name] = 0
+        at = f"epoch 0/{task.epochs}" if task.epochs else ""
+        self._bars[task] = self._progress.add_task(task.name, total=None, at=at)
+        self._tenths[task] = 0
 
-    def step(self, todo: Plan, epoch: int, epochs: int, step: int, steps: int) -> None:
+    def submitted(self, task: Task, job: str) -> None:
+        """The bar waits."""
+        self.begin(task)
+        self.jobs.append(job)
+
+    def step(self, task: Task, epoch: int, epochs: int, step: int, steps: int) -> None:
         """The bar moves."""
-        done, total = epoch * steps + step + 1, epochs * steps
-        at = f"epoch {epoch + 1}/{epochs}"
-        self._progress.update(self._tasks[todo.folder_name], total=total, completed=done, at=at)
-        tenths = 10 * done // total
-        if not self._live and tenths > self._tenths[todo.folder_name]:
-            self._tenths[todo.folder_name] = tenths
-            self._console.print(f"{todo.short_name}: {at}, {10 * tenths}%")
+        self._move(task, epoch * steps + step + 1, epochs * steps, f"epoch {epoch + 1}/{epochs}" if epochs > 1 else "")
 
-    def end(self, todo: Plan) -> None:
+    def end(self, task: Task) -> None:
         """The bar's run is done, if only because its record was there."""
-        task, epochs = self._tasks[todo.folder_name], todo.engine.epochs
-        total = self._progress.tasks[task].total or 1
-        self._progress.update(task, total=total, completed=total, at=f"epoch {epochs}/{epochs}")
+        total = int(self._progress.tasks[self._bars[task]].total or 1)
+        self._move(task, total, total, f"epoch {task.epochs}/{task.epochs}" if task.epochs else "done")
 
-    def failed(self, todo: Plan, error: Exception) -> None:
+    def _move(self, task: Task, done: int, total: int, at: str) -> None:
+        self._progress.update(self._bars[task], total=total, completed=done, at=at)
+        tenths = 10 * done // total
+        if self._lines and tenths > self._tenths[task]:
+            self._tenths[task] = tenths
+            self._console.print(f"{task.name}: {f'{at}, ' * bool(at)}{10 * tenths}%", markup=False)
+
+    def failed(self, task: Task, error: Exception) -> None:
         """The bar stops; why is said above."""
-        task = self._tasks[todo.folder_name]
-        self._progress.update(task, total=self._progress.tasks[task].total or 1, at="failed")
-        self._progress.stop_task(task)
-        self._console.print(f"{todo.short_name}: failed: {describe(error)}", markup=False)
+        bar = self._bars[task]
+        self._progress.update(bar, total=self._progress.tasks[bar].total or 1, at="failed")
+        self._progress.stop_task(bar)
+        self._console.print(f"{task.name}: failed: {describe(error)}", markup=False)

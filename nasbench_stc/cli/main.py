@@ -23,6 +23,7 @@ from nasbench_stc.cli.query import metrics, query
 from nasbench_stc.cli.rank import rank
 from nasbench_stc.cli.score import score
 from nasbench_stc.cli.search import search
+from nasbench_stc.cli.status import status
 from nasbench_stc.errors import OfficialPickleWarning, StcBenchError, describe
 
 
@@ -37,12 +38,13 @@ def cli(debug: bool) -> None:
     stc-bench ablate noise                           run one of the paper's ablations
     stc-bench rank results                           how well their supernets rank cells
     stc-bench score --cells 500                      how well scores without training do
+    stc-bench status                                 how far runs are, wherever they were started
     stc-bench report --table 6                       the paper's table, with ours below
     stc-bench query 9930                             what a cell scores
     """
 
 
-for command in (search, ablate, rank, score, profile, report, query, metrics, methods, data, doctor):
+for command in (search, ablate, rank, score, profile, status, report, query, metrics, methods, data, doctor):
     cli.add_command(command)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.space import ENCODINGS, Cell, file_number
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 data_dir = click.option(
     "--data-dir",
@@ -30,13 +33,61 @@ table_format = click.option(
     show_default=True,
 )
 notes = click.option("--notes", is_flag=True, help="Of text: with the notes on rows, and all that it folds.")
-jobs = click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="How many one-shot runs at a time, in processes that share the threads. A seed gives the same bits again at "
-    "the same number of threads only, so with the same --jobs. Simulated runs need none.",
+
+
+def launching(help: str) -> Callable[[Command], Command]:
+    """Options of where runs are carried out, and how many at a time; as one argument `way`. `help`: of --jobs."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_way(
+            *args: Any, jobs: int, launcher: str, slurm: tuple[str, ...], wait: bool | None, **more: Any
+        ) -> Any:
+            from nasbench_stc.runs.launcher import Way
+
+            return command(*args, way=Way(jobs, launcher, _slurm_options(slurm), wait), **more)
+
+        for option in (
+            click.option(
+                "--wait/--no-wait",
+                default=None,
+                help="Of slurm: watch until all is done, or end when jobs are submitted.  [default: no-wait]",
+            ),
+            click.option(
+                "--slurm",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="An option of Slurm's jobs: partition=gpu, time=120 (minutes), gpus_per_node=1; repeatable.",
+            ),
+            click.option(
+                "--launcher",
+                type=click.Choice(["local", "slurm"]),
+                default="local",
+                show_default=True,
+                help="Processes of this machine, or an array of Slurm's jobs.",
+            ),
+            click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help=help),
+        ):
+            with_way = option(with_way)
+        return with_way  # type: ignore[return-value]
+
+    return decorate
+
+
+def _slurm_options(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """As submitit takes them: numbers are numbers, `true` and `false` are what they say, commands are lists."""
+    known = {"true": True, "false": False}
+    found: dict[str, Any] = {}
+    for name, value in parse_changes(pairs, "--slurm").items():
+        key = name.removeprefix("slurm_").replace("-", "_")
+        plain = known.get(value, int(value) if value.isdigit() else value)
+        found[key] = [value] if key in ("setup", "teardown", "srun_args") else plain
+    return found
+
+
+seeds_at_a_time = launching(
+    "How many one-shot runs (or methods of simulated ones) at a time. Those of this machine share its threads: a seed "
+    "gives the same bits again at the same number of threads only, so with the same --jobs."
 )
 out = click.option(
     "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Folder of records."
@@ -84,9 +135,9 @@ def method_names(option: str, text: str, groups: Mapping[str, Iterable[str]]) ->
     return names
 
 
-def parse_changes(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """`KEY=VALUE` pairs as a dict."""
+def parse_changes(pairs: tuple[str, ...], option: str = "--set") -> dict[str, Any]:
+    """`KEY=VALUE` pairs as a dict; `option` is for the message."""
     for pair in pairs:
         if "=" not in pair:
-            raise BadCallError(f"--set {pair!r}: expected KEY=VALUE")
+            raise BadCallError(f"{option} {pair!r}: expected KEY=VALUE")
     return dict(pair.split("=", 1) for pair in pairs)  # type: ignore[misc]

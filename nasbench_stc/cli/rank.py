@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nasbench_stc.cli import options
+
+if TYPE_CHECKING:
+    from nasbench_stc.runs.launcher import Way
 
 
 @click.command()
@@ -29,6 +34,7 @@ from nasbench_stc.cli import options
 @options.benchmark
 @options.data_dir
 @options.device
+@options.launching("How many runs at a time, in processes that share this machine's threads.")
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Take a ranking that is there already.")
 def rank(
     runs: tuple[Path, ...],
@@ -39,6 +45,7 @@ def rank(
     benchmark: str,
     data_dir: Path | None,
     device: str,
+    way: Way,
     resume: bool,
 ) -> None:
     """How well supernets rank cells: Kendall's tau-b with a benchmark, of all cells (isomorphic ones merged,
@@ -47,23 +54,24 @@ def rank(
     RUN is the folder of a finished search, or a folder of several. What a supernet says of the cells is kept there.
     """
     from rich.console import Console
-    from rich.progress import Progress, TaskID
 
     from nasbench_stc.benchmark import open_benchmark
+    from nasbench_stc.cli.bars import Bars
     from nasbench_stc.report import Inputs, make_table, render
+    from nasbench_stc.runs import launcher
+    from nasbench_stc.runs.environment import choose_device
     from nasbench_stc.runs.rank import find_runs, rank_cells
 
     folders = find_runs(runs)
     opened = open_benchmark(benchmark, data_dir)
-    rankings = []
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
-        for folder in folders:
-            bar = bars.add_task(folder.name, total=None)
-
-            def tick(done: int, total: int, bar: TaskID = bar) -> None:
-                bars.update(bar, completed=done, total=total)
-
-            rankings.append(rank_cells(folder, cells, images, data_dir, device, resume=resume, tick=tick))
-            bars.update(bar, completed=1, total=1)
+    how = (cells, images, data_dir, choose_device(device))
+    works = [partial(rank_cells, folder.absolute(), *how, resume=resume) for folder in folders]
+    tasks = [
+        launcher.Task(folder.name, work, hear=launcher.by_tick) for folder, work in zip(folders, works, strict=True)
+    ]
+    with Bars(Console(stderr=True), lines=False) as bars:
+        rankings = launcher.carry_out(tasks, way, folders[0].absolute().parent / launcher.FOLDER, bars, device=how[-1])
+    if way.leaves:
+        click.echo(f"submitted {len(bars.jobs)} jobs: {', '.join(bars.jobs)}; the same command shows what they found")
+        return
     click.echo(render(make_table("ranking", Inputs(asked=opened, rankings=rankings)), form, notes=notes).rstrip("\n"))

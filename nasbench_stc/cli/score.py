@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nasbench_stc.cli import options
+from nasbench_stc.errors import BadCallError
+
+if TYPE_CHECKING:
+    from nasbench_stc.runs.launcher import Way
 
 
 @click.command()
@@ -39,6 +45,7 @@ from nasbench_stc.cli import options
 @options.benchmark
 @options.data_dir
 @options.device
+@options.launching("Into how many parts the cells are divided, in processes that share this machine's threads.")
 def score(
     cells: tuple[str, ...],
     sample: str | None,
@@ -52,6 +59,7 @@ def score(
     benchmark: str,
     data_dir: Path | None,
     device: str,
+    way: Way,
 ) -> None:
     """What an untrained network and one mini-batch say of cells; with --cells, how well that ranks them.
 
@@ -62,13 +70,14 @@ def score(
     import time
     from dataclasses import asdict
 
+    import numpy as np
     from rich.console import Console
-    from rich.progress import Progress
 
     from nasbench_stc.benchmark import open_benchmark
+    from nasbench_stc.cli.bars import Bars
     from nasbench_stc.models.scores import SCORES
     from nasbench_stc.report import Scores, make_agreement_table, make_score_table, render
-    from nasbench_stc.runs import environment
+    from nasbench_stc.runs import environment, launcher
     from nasbench_stc.runs.ranking import choose_cells
     from nasbench_stc.runs.score import make_scorer, score_cells, score_names
     from nasbench_stc.space import Cell
@@ -79,11 +88,24 @@ def score(
     chosen = options.parse_cells(cells, encoding) or [Cell.from_index(i) for i in choose_cells(sample or "")]
     opened = None if sample is None else open_benchmark(benchmark, data_dir)
     scorer = make_scorer(dataset, seed, None, data_dir, device, **options.parse_changes(changes))
-    console = Console(stderr=True)
+    if way.leaves:
+        raise BadCallError(
+            "--launcher slurm: scores are shown and not kept, so that they have to be waited for: --wait"
+        )
+
+    parts = np.array_split(np.arange(len(chosen)), min(way.jobs, len(chosen)))
+    tasks = [
+        launcher.Task(
+            f"{len(part):,} cells",
+            partial(score_cells, scorer, asked, [chosen[i] for i in part]),
+            hear=launcher.by_tick,
+        )
+        for part in parts
+    ]
     begin = time.perf_counter()
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
-        bar = bars.add_task(f"{len(chosen):,} cells", total=len(chosen))
-        values = score_cells(scorer, asked, chosen, lambda done, _: bars.update(bar, completed=done))
+    with Bars(Console(stderr=True), lines=False) as bars:
+        found_in = launcher.carry_out(tasks, way, Path(launcher.FOLDER).absolute(), bars, str(scorer.device))
+    values = {name: np.concatenate([part[name] for part in found_in]) for name in asked}
     found = Scores(
         cells=chosen,
         values=values,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from nasbench_stc.methods import Method
     from nasbench_stc.runs import Record, SimulatedRun
     from nasbench_stc.runs.launch import Plan
+    from nasbench_stc.runs.launcher import Way
     from nasbench_stc.runs.simulate import SimulatedPlan
 
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     help="How many (3 is the seeds 0, 1, 2), or which: 777,888 or 100-104 or 0,5,100-104. A number alone is how many: "
     "the seed 100 alone is 100, with a comma.",
 )
-@options.jobs
+@options.seeds_at_a_time
 @click.option(
     "--protocol",
     default="auto",
@@ -59,7 +61,7 @@ def search(
     method: str,
     dataset: str,
     seeds: str,
-    jobs: int,
+    way: Way,
     protocol: str,
     changes: tuple[str, ...],
     out: Path,
@@ -94,17 +96,36 @@ def search(
     others = [one for one in found if one.kind != "one-shot"]
     # All plans before the first run: what is wrong with one shows before hours pass.
     many = _simulated_plans(others, opened, dataset, protocol, settings, device)
+    if way.jobs > 1 and not trained and len(many) == 1:
+        raise BadCallError(
+            f"--jobs {way.jobs}: there is nothing to divide; the runs of {many[0].method.name} share a file and one "
+            "process. Methods of simulated runs are divided, and the seeds of one-shot ones"
+        )
     records: list[Record] = []
+    submitted: list[str] = []
     if trained:
-        from nasbench_stc.runs import launch
+        from nasbench_stc.runs import launch, launcher
 
         plans = [launch.plan(one, dataset, seed, protocol, settings, device) for one in trained for seed in chosen]
-        announce(console, plans, chosen, jobs, out, opened, resume)
+        announce(console, plans, chosen, way, out, opened, resume)
         with Bars(console) as bars:
-            records += launch.run_many(plans, opened, out, data_dir, resume, jobs, bars)
-    for runs in many:
-        records += _simulate(console, runs, opened, chosen, out, data_dir, resume)
-    show(console, records, "stc-bench report --table 6")
+            records += launcher.run_many(plans, opened, out, data_dir, resume, way, bars)
+        submitted += bars.jobs
+    if many and not way.is_here:
+        submitted += _simulate_elsewhere(console, many, opened, chosen, out, data_dir, resume, way)
+    for runs in many if not (way.leaves and submitted) else ():
+        # What another process did is there, and only read here.
+        records += _simulate(console, runs, opened, chosen, out, data_dir, resume or not way.is_here)
+    if not say_submitted(console, submitted if way.leaves else (), out):
+        show(console, records, "stc-bench report --table 6")
+
+
+def say_submitted(console: Console, jobs: Sequence[str], out: Path) -> bool:
+    """Which jobs Slurm has now, that are not waited for, and how to see what becomes of them; whether there are any."""
+    if jobs:
+        console.print(f"submitted {len(jobs)} job{'s' * (len(jobs) > 1)}: {', '.join(jobs)}", markup=False)
+        console.print(f"`stc-bench status {out}` says how far they are; the same command shows what they found.")
+    return bool(jobs)
 
 
 def _that_can(found: list[Method], protocol: str, dataset: str, console: Console) -> list[Method]:
@@ -126,7 +147,7 @@ def _that_can(found: list[Method], protocol: str, dataset: str, console: Console
 
 
 def announce(
-    console: Console, plans: list[Plan], seeds: list[int], jobs: int, out: Path, opened: Benchmark, resume: bool
+    console: Console, plans: list[Plan], seeds: list[int], way: Way, out: Path, opened: Benchmark, resume: bool
 ) -> None:
     """Say what is to be run, on what and about how long it takes; and which of it is there already."""
     from nasbench_stc.engine.protocol import PROTOCOLS
@@ -137,7 +158,8 @@ def announce(
     names = ", ".join(dict.fromkeys(todo.method.name for todo in plans))
     datasets = ", ".join(dict.fromkeys(todo.dataset for todo in plans))
     console.print(f"[bold]{names}[/bold] on {datasets}, protocol [bold]{first.protocol}[/bold]: {preset.about}")
-    at_a_time = f" ({min(jobs, len(plans))} at a time)" if min(jobs, len(plans)) > 1 else ""
+    jobs = min(way.jobs, len(plans))
+    at_a_time = f" ({jobs} at a time)" if jobs > 1 else ""
     console.print(f"about {preset.takes}; {told(seeds)}{at_a_time}; device {first.device}; records in {out}/")
     console.print(f"benchmark [bold]{opened.name}[/bold]: {opened.about}")
     left = []
@@ -151,10 +173,10 @@ def announce(
 
 def _to_do(left: list[Plan], jobs: int, out: Path) -> str:
     """How many runs are about to start, and about how long they take by the records below `out`, if there are such."""
-    from nasbench_stc.runs import launch
+    from nasbench_stc.runs import launcher
 
     runs = f"{len(left)} run{'s' * (len(left) > 1)} to do"
-    usual = launch.usual_seconds(left, out)
+    usual = launcher.usual_seconds(left, out)
     known = [seconds for seconds in usual if seconds is not None]
     if not known:
         return runs
@@ -197,6 +219,34 @@ def _simulate(
     console.print(f"{runs} {_budget(todo)}; {told}; benchmark {opened.name}; record in {out / todo.folder_name}/")
     with runs_bar(console, name, len(seeds)) as on_run:
         return simulate.run_many(todo, opened, seeds, out, data_dir, resume, on_run).records(seeds)
+
+
+def _simulate_elsewhere(
+    console: Console,
+    many: Sequence[SimulatedPlan],
+    opened: Benchmark,
+    seeds: list[int],
+    out: Path,
+    data_dir: Path | None,
+    resume: bool,
+    way: Way,
+) -> list[str]:
+    """Carry out simulated runs in other processes, a method each; the jobs of Slurm that are not waited for."""
+    from nasbench_stc.runs import launcher, simulate
+
+    results = out.absolute()
+    tasks = [
+        launcher.Task(
+            todo.method.name,
+            partial(simulate.run_many, todo, opened, seeds, results, data_dir, resume),
+            results / todo.folder_name,
+        )
+        for todo in many
+    ]
+    with Bars(console) as bars:
+        device = next((todo.device for todo in many if todo.device), "cpu")
+        launcher.carry_out(tasks, way, results / launcher.FOLDER, bars, device)
+    return bars.jobs
 
 
 def _budget(todo: SimulatedPlan) -> str:

@@ -12,6 +12,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -128,6 +129,36 @@ def load_incumbents(folders: Folders = "results") -> DataFrame:
         DamagedFileWarning: a file is damaged, and left out.
     """
     return incumbents_frame(_read(_paths(folders), _itself))
+
+
+def load_status(folders: Folders = "results") -> DataFrame:
+    """How far the runs below folders are, a row each, as they tell it themselves on whatever machine they run.
+
+    `path` of the run's folder; `state`: running, waiting (for a cluster), failed, lost (its process ended without a
+    word), stopped or done, of which nothing more is told. `host`, `pid` and `job` (of Slurm) of its process; `epoch`
+    (from 1; of simulated runs which run) of `epochs`, `step` of `steps`; `loss` of training in the last whole epoch;
+    `seconds` so far; `expected_end` and `written` (when it told this) in UTC; `error`: why it failed.
+
+    `pid`, `epoch`, `epochs`, `step` and `steps` are int64, `loss` and `seconds` float64, and all texts categories.
+
+    Args:
+        folders: as of `load_runs`.
+    """
+    from pandas import DataFrame, to_datetime
+
+    from nasbench_stc.runs import status
+
+    names = [item.name for item in fields(status.Status) if item.name not in ("state", "schema")]
+    lines = [
+        (str(run.folder), run.state, *(getattr(run.status, name) for name in names))
+        for run in status.find(_paths(folders))
+    ]
+    times, whole = ("expected_end", "written"), ("pid", "epoch", "epochs", "step", "steps")
+    types = {**dict.fromkeys(("path", "state", *names), "category"), "loss": np.float64, "seconds": np.float64}
+    types |= dict.fromkeys(whole, np.int64) | dict.fromkeys(times, object)
+    frame = DataFrame(lines, columns=["path", "state", *names]).astype(types)
+    utc = {name: to_datetime(frame[name], utc=True, format="ISO8601").dt.as_unit("us") for name in times}
+    return frame.assign(**utc)
 
 
 def _paths(folders: Folders) -> list[Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from nasbench_stc.benchmark import Benchmark, open_benchmark
 from nasbench_stc.engine.protocol import choose_protocol
 from nasbench_stc.errors import BadCallError
-from nasbench_stc.runs import environment, launch
+from nasbench_stc.runs import environment, launch, launcher
 from nasbench_stc.runs.ablation import find_ablation
 from nasbench_stc.runs.record import Record
 
@@ -62,4 +62,4 @@ def ablate(
     """
     todo = plans(name, dataset, seeds, protocol, device)
     opened = open_benchmark(benchmark, data_dir) if isinstance(benchmark, (str, Path)) else benchmark
-    return launch.run_many(todo, opened, None if out is None else Path(out), data_dir, resume)
+    return launcher.run_many(todo, opened, None if out is None else Path(out), data_dir, resume)

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from nasbench_stc.errors import BadCallError, RunError
-
-_LOCK = ".lock"
+from nasbench_stc.runs import claim
+from nasbench_stc.runs.claim import Claim
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[Claim]:
     """Make the folder, and have it for oneself within the block; what a killed process left half written goes.
 
     Raises:
@@ -24,10 +22,8 @@ def locked(folder: Path) -> Iterator[None]:
     out = folder.parent
     new = not out.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / _LOCK, timeout=0)
-        lock.acquire()
-    except Timeout:
+        own = claim.take(folder)
+    except claim.Taken:
         raise RunError(
             f"{folder}: another process is running this very search; wait for it, or use another --out"
         ) from None
@@ -35,15 +31,22 @@ def locked(folder: Path) -> Iterator[None]:
         raise BadCallError(f"--out {out}: cannot be written ({error.strerror or error})") from None
     try:
         for left_over in folder.glob(".*.partial"):
-            left_over.unlink()
-        yield
+            left_over.unlink(missing_ok=True)
+        yield own
     except OSError as error:
         raise RunError(f"{folder}: cannot be written ({error.strerror or error}); what was done is kept") from error
     finally:
-        with suppress(OSError):  # another process may be using the folder by now
-            if {path.name for path in folder.iterdir()} <= {_LOCK}:
-                (folder / _LOCK).unlink(missing_ok=True)
-                folder.rmdir()
-                if new:
-                    out.rmdir()
-        lock.release()
+        own.release()
+        with suppress(OSError):  # it is not empty, or another process has it by now
+            folder.rmdir()
+            if new:
+                out.rmdir()
+
+
+def check(own: Claim) -> None:
+    """Raises RunError where another process took the folder over."""
+    if own.is_lost:
+        raise RunError(
+            f"{own.path.parent}: another process took this run over, because this one gave no sign of life for a "
+            f"minute ({claim.STALE:.0f} s); it goes on there"
+        )

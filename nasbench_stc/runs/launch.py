@@ -1,15 +1,12 @@
-"""Running a search on this machine: from names to a record, through a folder that survives being killed."""
+"""One search in this process: from names to a record, through a folder that survives being killed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import statistics
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,14 +22,14 @@ from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.precision import kept_in
 from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol, named
-from nasbench_stc.errors import BadCallError, RunError, StcBenchError, describe
+from nasbench_stc.errors import BadCallError
 from nasbench_stc.methods import Method, find
 from nasbench_stc.methods.base import OneShotMethod
-from nasbench_stc.runs import environment, record, workers
-from nasbench_stc.runs.folder import locked
+from nasbench_stc.runs import environment, record, status
+from nasbench_stc.runs.folder import check, locked
 from nasbench_stc.runs.lookup import identity, scores
 from nasbench_stc.runs.record import Record
-from nasbench_stc.runs.watch import Watcher
+from nasbench_stc.runs.status import Teller
 from nasbench_stc.space import Cell, check_dataset
 
 OnStep = Callable[[int, int, int, int], None]
@@ -114,98 +111,9 @@ def plan(
     return Plan(found, dataset, seed, protocol, asked["protocol"], asked["method"], differing, device)
 
 
-def run_many(
-    plans: Sequence[Plan],
-    benchmark: Benchmark,
-    out: Path | None,
-    data_dir: str | Path | None = None,
-    resume: bool = True,
-    jobs: int = 1,
-    watch: Watcher | None = None,
-) -> list[Record]:
-    """Carry out plans, one after another in this process, or several at a time in processes of their own.
-
-    Those share this process's number of threads evenly, and are spawned: a script that asks for several jobs has to
-    do so below `if __name__ == "__main__":`. If a run fails there, the others are carried out all the same.
-
-    Args:
-        plans, benchmark, out, data_dir, resume: as in `run`.
-        jobs: how many at a time, at most.
-        watch: is told how far they are.
-
-    Raises:
-        BadCallError, DataError, RunError: a run failed; which, where not all did. Records of the others are kept.
-    """
-    if jobs < 1:
-        raise BadCallError(f"jobs={jobs}: it has to be at least 1")
-    watch = watch or Watcher()
-
-    def here(todo: Plan) -> Record:
-        watch.begin(todo)
-        result = run(todo, benchmark, out, data_dir, resume, partial(watch.step, todo))
-        watch.end(todo)
-        return result
-
-    jobs = min(jobs, len(plans))
-    if jobs <= 1:
-        return [here(todo) for todo in plans]
-    new = out is not None and not out.exists()
-    kept = {number: here(todo) for number, todo in enumerate(plans) if resume and is_done(todo, out)}
-    left = [todo for number, todo in enumerate(plans) if number not in kept]
-    # By all runs, not by those left: the same command continues at the same number of threads, so bit for bit.
-    threads = max(1, torch.get_num_threads() // jobs)
-    carry_out = partial(run, out=out, data_dir=data_dir, resume=resume, side_by_side=jobs)
-    try:
-        outcomes = workers.side_by_side(carry_out, left, benchmark, jobs, threads, watch)
-    finally:
-        if out is not None and new:
-            with suppress(OSError):  # it goes if nothing came to be in it, as after a single run
-                out.rmdir()
-    failed = [(todo, outcome) for todo, outcome in zip(left, outcomes, strict=True) if isinstance(outcome, Exception)]
-    if failed:
-        raise _as_one(failed, len(plans)) from failed[0][1]
-    others = (outcome for outcome in outcomes if isinstance(outcome, Record))
-    return [kept[number] if number in kept else next(others) for number in range(len(plans))]
-
-
 def is_done(todo: Plan, out: Path | None) -> bool:
     """Whether a record of this very run is below `out`."""
     return out is not None and (out / todo.folder_name / record.FILE_NAME).exists()
-
-
-def usual_seconds(plans: Sequence[Plan], out: Path) -> list[float | None]:
-    """About how long each of the plans takes: the median of the records below `out` that are like it.
-
-    Like it: of its method, data set, protocol and changes, on a CPU if it is to run on one. None where there is none.
-    """
-    records, _ = record.read_below([out], record.FILE_NAME, record.read)
-    seconds: dict[str, list[float]] = {}
-    for one in records.values():
-        of = _kind(one.method, one.search_dataset, one.protocol, one.changes, one.device.startswith("CPU"))
-        seconds.setdefault(of, []).append(one.total_seconds)
-    usual = {of: statistics.median(some) for of, some in seconds.items()}
-    return [
-        usual.get(_kind(todo.method.name, todo.dataset, todo.protocol, todo.changes, todo.device == "cpu"))
-        for todo in plans
-    ]
-
-
-def _kind(*of: object) -> str:
-    return json.dumps(of, sort_keys=True)
-
-
-def _as_one(failed: Sequence[tuple[Plan, Exception]], runs: int) -> StcBenchError:
-    """One error for all that failed; where every one of the runs did in the same way, as if it had been one run."""
-    names: dict[str, list[str]] = {}
-    for todo, error in failed:
-        names.setdefault(describe(error), []).append(todo.short_name)
-    kinds = {type(error) if isinstance(error, StcBenchError) else RunError for _, error in failed}
-    kind = kinds.pop() if len(kinds) == 1 else RunError
-    if len(failed) == runs and len(names) == 1:
-        return kind(*names)
-    told = (f"{', '.join(of)}: {said}" for said, of in names.items())
-    rest = f" ({runs - len(failed)} of {runs} runs are done, their records kept)" if len(failed) < runs else ""
-    return kind("; ".join(told) + rest)
 
 
 def run(
@@ -234,8 +142,13 @@ def run(
     if out is None:
         return _finish(todo, benchmark, *train(todo, None, data_dir, on_step, side_by_side))
     folder = out / todo.folder_name
-    with locked(folder):
-        return _run_in(folder, todo, benchmark, data_dir, resume, on_step, side_by_side)
+    with locked(folder) as claim:
+
+        def on_step_of_ours(epoch: int, epochs: int, step: int, steps: int) -> None:
+            check(claim)
+            on_step(epoch, epochs, step, steps)
+
+        return _run_in(folder, todo, benchmark, data_dir, resume, on_step_of_ours, side_by_side)
 
 
 def _run_in(
@@ -250,6 +163,7 @@ def _run_in(
     kept, saved = folder / record.FILE_NAME, folder / checkpoint.FILE_NAME
     if resume and kept.exists():
         done = record.read(kept)
+        (folder / status.FILE_NAME).unlink(missing_ok=True)  # of a job that was to do it again
         if all(done.benchmark[key] == identity(benchmark)[key] for key in ("name", "sha256")):
             return done
         again = replace(done, scores=scores(Cell.parse(done.cell), benchmark), benchmark=identity(benchmark))
@@ -258,16 +172,22 @@ def _run_in(
         return again
     if not resume:
         saved.unlink(missing_ok=True)
-    search, split, side_by_side = train(todo, saved, data_dir, on_step, side_by_side)
-    result = _finish(todo, benchmark, search, split, side_by_side)
-    checkpoint.save(folder / checkpoint.SUPERNET_NAME, search.supernet.state_dict())  # for whoever ranks cells with it
-    result.write(folder)
-    saved.unlink(missing_ok=True)
+    with status.telling(folder, todo.engine.epochs) as teller:
+        search, split, side_by_side = train(todo, saved, data_dir, on_step, side_by_side, teller)
+        result = _finish(todo, benchmark, search, split, side_by_side)
+        checkpoint.save(folder / checkpoint.SUPERNET_NAME, search.supernet.state_dict())  # for who ranks cells with it
+        result.write(folder)
+        saved.unlink(missing_ok=True)
     return result
 
 
 def train(
-    todo: Plan, saved: Path | None, data_dir: str | Path | None, on_step: OnStep, side_by_side: int = 1
+    todo: Plan,
+    saved: Path | None,
+    data_dir: str | Path | None,
+    on_step: OnStep,
+    side_by_side: int = 1,
+    teller: Teller | None = None,
 ) -> tuple[Search, dict[str, Any], int]:
     """All epochs, from the checkpoint `saved` on if there is one.
 
@@ -296,8 +216,16 @@ def train(
         state = checkpoint.load(saved)
         search.load_state_dict(state)
         side_by_side = max(side_by_side, state.get("side_by_side", 1))
+    before = sum(search.progress.seconds.values())
+
+    def tick(epoch: int, step: int) -> None:
+        on_step(epoch, todo.engine.epochs, step, search.ticks)
+        if teller is not None:
+            loss = search.progress.trajectory[-1]["train_loss"] if search.epoch else None
+            teller.step(epoch, todo.engine.epochs, step, search.ticks, loss, before)
+
     while not search.done:
-        search.run_epoch(lambda epoch, step: on_step(epoch, todo.engine.epochs, step, search.ticks))
+        search.run_epoch(tick)
         if saved is not None:
             checkpoint.save(saved, {**search.state_dict(), "side_by_side": side_by_side})
     return search, images.split, side_by_side

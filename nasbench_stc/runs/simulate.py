@@ -23,8 +23,8 @@ from nasbench_stc.engine.simulation import SIMULATIONS, Run, Score, Simulation, 
 from nasbench_stc.errors import blamed, choose
 from nasbench_stc.methods import Method, find
 from nasbench_stc.methods.blackbox import BlackBoxMethod
-from nasbench_stc.runs import environment, simulated
-from nasbench_stc.runs.folder import locked
+from nasbench_stc.runs import environment, simulated, status
+from nasbench_stc.runs.folder import check, locked
 from nasbench_stc.runs.lookup import identity, scores_of
 from nasbench_stc.runs.simulated import SimulatedRuns, with_runs
 from nasbench_stc.space import check_dataset
@@ -169,8 +169,15 @@ def run_many(
     if out is None:
         return _run_in(None, todo, benchmark, seeds, data_dir, resume, on_run)
     folder = out / todo.folder_name
-    with locked(folder):
-        return _run_in(folder, todo, benchmark, seeds, data_dir, resume, on_run)
+    with locked(folder) as claim, status.telling(folder, len(seeds)) as teller:
+
+        def on_run_of_ours(done: int, runs: int, scores: int) -> None:
+            check(claim)
+            on_run(done, runs, scores)
+            if done < runs:
+                teller.step(done, runs, 0, 1)
+
+        return _run_in(folder, todo, benchmark, seeds, data_dir, resume, on_run_of_ours)
 
 
 def _run_in(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from filelock import FileLock, Timeout
 
 from nasbench_stc.engine.profile import Measured, measure_method, measure_subnet, subnet_cells
 from nasbench_stc.engine.protocol import named
 from nasbench_stc.errors import BadCallError, MethodError, RunError
-from nasbench_stc.runs import environment, profile
+from nasbench_stc.runs import claim, environment, profile
 from nasbench_stc.runs.launch import Plan, plan
 from nasbench_stc.runs.profile import REPEATS, SUBNET, Point, Profile
 
@@ -141,17 +140,13 @@ def sweep(
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Nobody else adds to the profile at `path` within the block."""
-    lock = FileLock(path.with_name(f".{path.stem}.lock"), timeout=0)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
+        own = claim.take(path.parent, f".{path.stem}.claim")
+    except claim.Taken:
         raise RunError(f"{path}: another process adds to this profile; wait for it, or use another --out") from None
     except OSError as error:
         raise BadCallError(f"--out {path.parent}: cannot be written ({error.strerror or error})") from None
     try:
         yield
     finally:
-        with suppress(OSError):
-            Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
+        own.release()
