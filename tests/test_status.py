@@ -169,10 +169,10 @@ def test_the_command_shows_what_is_not_done(stc_bench, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = stc_bench("status")
     assert (code, err) == (0, "")
-    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip().startswith("stc-")}
-    assert rows["stc-seed0"] == ["running", "node7", "–", "3/50", "1.250", "61", "2026-11-27", "12:34", "–"]
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.startswith("  stc-")}
+    assert rows["stc-seed0"] == ["running", "node7", "–", "3/50", "1.250", "61", "2026-11-27", "12:34"]
     assert rows["stc-seed1"][:3] == ["failed", "node7", "12_3"]
-    assert "the disk is full" in out
+    assert "stc-seed1 = the disk is full\n" in out
     assert "1 running, 1 failed, 1 lost, 1 done." in out
     _, out, _ = stc_bench("status", "results", "--format", "json")
     found = {row["run"]: row for row in json.loads(out)["rows"]}

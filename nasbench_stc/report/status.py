@@ -17,7 +17,7 @@ _COLUMNS = (
     Column("loss", "loss", drop=5, form=".3f"),
     Column("seconds", "s", drop=2, form=",.0f"),
     Column("expected_end", "expected end\n(UTC)", drop=2),
-    Column("error", "why", align="wrapped"),
+    Column("error", "why", below=True),
 )
 
 
