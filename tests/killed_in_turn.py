@@ -1,4 +1,4 @@
-"""`stc-bench` again and again, each time killed in the second epoch of the next of some methods.
+"""`stc-bench search` once for each of some methods, killed in its second epoch.
 
     python killed_in_turn.py '["rsps", "darts"]' search …
 
@@ -16,8 +16,9 @@ import held_stc_bench
 from nasbench_stc import cli
 
 folder = held_stc_bench.FOLDER
-names, sys.argv = json.loads(sys.argv[1]), ["stc-bench", *sys.argv[2:]]
+names, arguments = json.loads(sys.argv[1]), sys.argv[2:]
 for name in names:
+    sys.argv = ["stc-bench", *arguments, "--method", name]
     (folder / "limits").write_text(json.dumps({name: ["step", 1]}))  # nobody else is there to read it
     process = os.fork()
     if not process:

@@ -165,18 +165,17 @@ def test_how_many_ran_side_by_side_is_remembered_when_a_run_continues(tmp_path):
 
 
 def test_every_method_continues_where_it_was_killed(stc_bench, tmp_path):
-    """One command over the baselines, killed by SIGKILL within each in turn, against the same one left alone."""
+    """Each of the baselines killed by SIGKILL within its second epoch, against the same command left alone."""
     names = [name for name in of_kind("one-shot") if name != "stc"]
-    command = [*ARGUMENTS, "--method", ",".join(names), "--seeds", "1", "--set", "epochs=3"]
-    killed, whole = [*command, "--out", tmp_path / "killed"], [*command, "--out", tmp_path / "whole"]
+    command = [*ARGUMENTS, "--seeds", "1", "--set", "epochs=3", "--out"]
+    killed, whole, every = tmp_path / "killed", tmp_path / "whole", ["--method", ",".join(names)]
     held = Held(tmp_path / "held", "one-shot")
-    assert held.start(json.dumps(names), *killed, script="killed_in_turn.py", stdout=DEVNULL).wait() == 0
+    assert held.start(json.dumps(names), *command, killed, script="killed_in_turn.py", stdout=DEVNULL).wait() == 0
     for name in names:
-        folder = tmp_path / "killed" / launch.plan(name, "digits", 0, "smoke", {"epochs": 3}, "cpu").folder_name
-        left = {"checkpoint.pt", "status.json", ".claim.0"} if name == names[-1] else {"record.json", "supernet.pt"}
-        assert {path.name for path in folder.iterdir()} == left
-    assert stc_bench(*killed)[::2] == stc_bench(*whole)[::2] == (0, "")
-    (one, problems), (other, _) = read_all([tmp_path / "killed"]), read_all([tmp_path / "whole"])
+        folder = killed / launch.plan(name, "digits", 0, "smoke", {"epochs": 3}, "cpu").folder_name
+        assert {path.name for path in folder.iterdir()} == {"checkpoint.pt", "status.json", ".claim.0"}
+    assert stc_bench(*command, killed, *every)[::2] == stc_bench(*command, whole, *every)[::2] == (0, "")
+    (one, problems), (other, _) = read_all([killed]), read_all([whole])
     assert not problems
     assert sorted(record.method for record in one) == sorted(names)
     assert list(map(untimed, one)) == list(map(untimed, other))
