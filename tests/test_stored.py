@@ -59,6 +59,8 @@ def places(content: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 PLACES = {kind: list(places(content)) for kind, content in CONTENT.items()}
+LEFT_OUT: set[str] = set()
+"""Kinds of files that were left out in a test of all that is reported."""
 BAD = [940.0, -3, -0.5, math.nan, math.inf, "94", "0", "", "x", None, True, [], {}, {"weights": "x"}, [None], 10**30, 0]
 
 
@@ -112,6 +114,10 @@ def test_no_change_of_a_field_is_a_traceback_or_a_number_out_of_its_range(data: 
     try:
         inputs = gather([folder], "analog")
         assert all(str(path) in problem for problem in inputs.problems)
+        if inputs.problems and kind in LEFT_OUT:  # what is reported of the other files was seen
+            return
+        if inputs.problems:
+            LEFT_OUT.add(kind)
         for name in TABLES:
             try:
                 table = make_table(name, inputs)
