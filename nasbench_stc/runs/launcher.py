@@ -169,13 +169,14 @@ def carry_out(
             tidy = way.launcher == "local"  # jobs read it when they start
             if way.leaves:
                 return []
-            before = {task: status.read(task.folder) for task in tasks if task.folder}
+            told = {task: status.read(task.folder) for task in tasks if task.folder}
             while len(outcomes) < len(tasks):
                 place.start(watch)
                 time.sleep(_LOOK)
                 for task, job in list(place.running.items()):
                     at = status.read(task.folder) if task.folder else None
-                    if at is not None and at != before[task] and at.state == "running" and at.steps:
+                    if at is not None and at != told[task] and at.state == "running" and at.steps:
+                        told[task] = at
                         watch.step(task, at.epoch - 1, at.epochs, at.step - 1, at.steps)
                     if place.ended(job):
                         del place.running[task]
