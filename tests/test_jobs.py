@@ -107,7 +107,11 @@ def test_what_fails_every_run_is_said_as_of_one(stc_bench, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_however_a_worker_ends_it_is_told_and_the_others_go_on(nb201, tmp_path, monkeypatch):
+@pytest.mark.parametrize("visible", [None, "7"])
+def test_however_a_worker_ends_it_is_told_and_the_others_go_on(nb201, tmp_path, monkeypatch, visible):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(Path(__file__).parent), *sys.path)))
     tasks = [
         Task(name, partial(getattr(worker_tasks, name), tmp_path / name, nb201), tmp_path / name)
@@ -132,14 +136,14 @@ def test_however_a_worker_ends_it_is_told_and_the_others_go_on(nb201, tmp_path, 
     assert "raised where it cannot be pickled" not in describe(errors["refused"])
     assert isinstance(errors["refused"], BadCallError)
     asked = json.loads((tmp_path / "asks" / "answer").read_text())
-    assert asked == [nb201.accuracy([9930]).tolist(), nb201.name, nb201.path.name, nb201.sha256, 1]
+    assert asked == [nb201.accuracy([9930]).tolist(), nb201.name, nb201.path.name, nb201.sha256, 1, visible]
     assert diary.steps["steps"][-1] == (1, 2, 2, 3)
     assert not any(left.is_dir() and left.name.endswith("odd") for left in (tmp_path / "jobs").iterdir())
 
 
 def test_who_cannot_be_pickled_is_refused(tmp_path):
     with pytest.raises(RunError, match="cannot be handed to another process"):
-        launcher.carry_out([Task("odd", partial(print, threading.Lock()))], Way(2), tmp_path / "jobs")
+        launcher.carry_out([Task("odd", partial(print, threading.Lock()))] * 2, Way(2), tmp_path / "jobs")
     assert not (tmp_path / "jobs").exists()
 
 

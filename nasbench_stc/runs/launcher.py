@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shlex
 import shutil
 import signal
 import statistics
@@ -235,7 +236,11 @@ class _Here:
             task = self._waiting.popleft()
             taken = {self._slots[other] for other in self.running}
             self._slots[task] = slot = min(set(range(self._way.jobs)) - taken)
-            job = _Job(task.work, self._threads, self._cards(slot), (self._own.pid, self._own.started))
+            cards = self._cards(slot)
+            its = ["-u", "CUDA_VISIBLE_DEVICES"] if cards is None else [f"CUDA_VISIBLE_DEVICES={cards}"]
+            # submitit itself would hide all cards. This is in place before anything is imported there.
+            self._executor.python = shlex.join(["env", *its, sys.executable])
+            job = _Job(task.work, self._threads, (self._own.pid, self._own.started))
             with _signals_held(), _handed(task.name):
                 self.running[task] = self._executor.submit(job)
             watch.begin(task)
@@ -332,8 +337,6 @@ class _Job:
 
     work: Callable[[], Any]
     threads: int | None = None
-    cards: str | None = None
-    """`$CUDA_VISIBLE_DEVICES`; None: not set."""
     launcher: tuple[int, int] | None = None
     """Number and start of the process that it is not to outlive; None under Slurm."""
 
@@ -343,9 +346,6 @@ class _Job:
         if self.launcher is not None:
             signal.signal(signal.SIGTERM, _leave)
             threading.Thread(target=_follow, args=self.launcher, daemon=True).start()
-            os.environ.pop("CUDA_VISIBLE_DEVICES", None)
-            if self.cards is not None:
-                os.environ["CUDA_VISIBLE_DEVICES"] = self.cards
         elif "OMP_NUM_THREADS" not in os.environ:
             threads = int(os.environ.get("SLURM_CPUS_PER_TASK", "1"))  # torch would take all that the node has
         if threads is not None and "torch" in sys.modules:
