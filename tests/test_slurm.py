@@ -58,6 +58,8 @@ def test_it_submits_and_ends_and_the_same_command_shows_what_came_of_it(stc_benc
     assert (options["array"], options["job-name"]) == ("0-1%2", "stc-bench")
     wait_until(lambda: {"77_0", "77_1"} <= {path.name for path in queue.iterdir()})
     assert sorted(states(out)) == ["done", "waiting", "waiting"]
+    code, said, err = stc_bench(*command)
+    assert "seed 0: waiting already, as job 77_0" in said and "submitted" not in said
     (queue / "held").unlink()
     wait_until(lambda: states(out) == ["done"] * 3 and not list(queue.glob("77*")))
     code, said, err = stc_bench(*command)

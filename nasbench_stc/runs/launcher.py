@@ -490,12 +490,14 @@ def run_many(
         results = out.absolute() if out is not None else Path(lent) if lent else None
         beside = way.jobs if way.launcher == "local" else 1
         work = partial(launch.run, out=results, data_dir=data_dir, resume=resume, side_by_side=beside)
+        # Of a cluster's runs some may be at work since the last call of the same command.
+        busy = status.at_work(results / todo.folder_name for todo in plans) if results and way.leaves else {}
         found: dict[int, Record] = {}
         left: dict[int, Task] = {}
         for number, todo in enumerate(plans):
             if resume and launch.is_done(todo, out):
                 found[number] = work(todo, benchmark)
-            else:
+            elif results is None or results / todo.folder_name not in busy:
                 folder = None if results is None else results / todo.folder_name
                 its = partial(work, todo, benchmark)
                 left[number] = Task(

@@ -207,7 +207,17 @@ def find(folders: Iterable[Path]) -> list[Seen]:
             seen = look(Path(folder), names)
             if seen is not None:
                 found.setdefault(Path(folder).resolve(), seen)
-    runs = [found[path] for path in sorted(found)]
+    return _asked_slurm([found[path] for path in sorted(found)])
+
+
+def at_work(folders: Iterable[Path]) -> dict[Path, Seen]:
+    """Those of the runs in these folders that run, or wait for Slurm."""
+    seen = [look(folder) for folder in folders if folder.is_dir()]
+    runs = _asked_slurm([run for run in seen if run is not None])
+    return {run.folder: run for run in runs if run.state in ("running", "waiting")}
+
+
+def _asked_slurm(runs: list[Seen]) -> list[Seen]:
     unsure = {run.folder for run in runs if run.state in ("waiting", "lost") and run.status.job}
     jobs = queued() if unsure else None
     if jobs is None:
