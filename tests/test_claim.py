@@ -12,9 +12,10 @@ import pytest
 from claims import ELSEWHERE, claim_as
 from processes import start, wait_until
 
+from nasbench_stc import claim
+from nasbench_stc.claim import Owner, Taken, holder, take
 from nasbench_stc.errors import BadCallError, RunError
-from nasbench_stc.runs import claim, folder
-from nasbench_stc.runs.claim import Owner, Taken, holder, take
+from nasbench_stc.runs import folder
 from nasbench_stc.runs.folder import locked
 
 OLD = claim.STALE + 5
@@ -102,7 +103,7 @@ def test_a_damaged_claim_counts_as_long_as_it_is_young(tmp_path):
 RACE = """
 import sys, time
 from pathlib import Path
-from nasbench_stc.runs.claim import Taken, take
+from nasbench_stc.claim import Taken, take
 folder, go = Path(sys.argv[1]), Path(sys.argv[2])
 (go / f"ready.{sys.argv[3]}").touch()
 while not (go / "go").exists():

@@ -24,7 +24,7 @@ from nasbench_stc import open_benchmark, search
 from nasbench_stc.cli.bars import Bars
 from nasbench_stc.engine import checkpoint
 from nasbench_stc.errors import BadCallError, DataError, RunError, describe
-from nasbench_stc.runs import launch, launcher, read_all, record, status
+from nasbench_stc.runs import launch, launcher, ranking, read_all, record, simulated, status
 from nasbench_stc.runs.launcher import Task, Watch, Way, visible_cards
 
 SMOKE = {"method": "stc", "dataset": "digits", "protocol": "smoke", "device": "cpu"}
@@ -89,6 +89,44 @@ def test_a_run_that_fails_leaves_the_others(tmp_path):
     again = launcher.run_many(plans, open_benchmark("analog"), tmp_path, way=Way(2))
     assert [done.seed for done in again] == [0, 1, 2]
     assert again[0] == first
+
+
+def test_methods_of_simulated_runs_are_divided(stc_bench, tmp_path):
+    command = [
+        "search",
+        "--method",
+        "rs,rea",
+        "--seeds",
+        "3",
+        "--set",
+        "evaluations=20",
+        "--benchmark",
+        "analog",
+        "--out",
+    ]
+    alone, divided = stc_bench(*command, tmp_path / "one"), stc_bench(*command, tmp_path / "two", "--jobs", "2")
+    assert (alone[0], divided[0], divided[2]) == (0, 0, "")
+    assert alone[1][alone[1].index("Cells found") :] == divided[1][divided[1].index("Cells found") :]
+    again = stc_bench(*command, tmp_path / "two", "--jobs", "2", "--no-resume")
+    assert again[0] == 0
+    sessions = [simulated.read(path).sessions for path in (tmp_path / "two").glob("*/runs.json")]
+    assert [[session["seeds"] for session in of] for of in sessions] == [[[0, 1, 2]]] * 2
+    assert not (tmp_path / "two" / launcher.FOLDER).exists()
+
+
+def test_supernets_rank_side_by_side_as_one_by_one(stc_bench, tmp_path):
+    for seed in range(2):
+        search(**SMOKE, seed=seed, out=tmp_path, benchmark="analog")
+    command = ["rank", tmp_path, "--cells", "30", "--benchmark", "analog", "--device", "cpu"]
+
+    def rankings(*more):
+        code, shown, err = stc_bench(*command, *more)
+        assert (code, err) == (0, "") and "STC-NAS" in shown
+        found = [ranking.read(path) for path in sorted(tmp_path.glob("*/ranking-*.json"))]
+        assert len(found) == 2
+        return [(one.seed, one.cells, one.loss, one.accuracy) for one in found]
+
+    assert rankings("--jobs", "2") == rankings("--no-resume")
 
 
 def test_without_a_folder_several_at_a_time_leave_nothing(tmp_path, monkeypatch):

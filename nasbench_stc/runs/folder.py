@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from nasbench_stc import claim
+from nasbench_stc.claim import Claim
 from nasbench_stc.errors import BadCallError, RunError
-from nasbench_stc.runs import claim
-from nasbench_stc.runs.claim import Claim
 
 
 @contextmanager

@@ -32,9 +32,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nasbench_stc import claim
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import BadCallError, RunError, StcBenchError, describe
-from nasbench_stc.runs import claim, record, status
+from nasbench_stc.runs import record, status
 from nasbench_stc.runs.record import Record
 
 if TYPE_CHECKING:

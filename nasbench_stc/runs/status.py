@@ -18,9 +18,9 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from nasbench_stc import files, stored
+from nasbench_stc import claim, files, stored
 from nasbench_stc.errors import DataError, describe
-from nasbench_stc.runs import claim, record, simulated
+from nasbench_stc.runs import record, simulated
 from nasbench_stc.stored import Count, NotNegative, Time
 
 FILE_NAME = "status.json"
