@@ -155,23 +155,24 @@ def test_however_a_worker_ends_it_is_told_and_the_others_go_on(nb201, tmp_path, 
         Task(name, partial(getattr(worker_tasks, name), tmp_path / name, nb201), tmp_path / name)
         for name in ("killed", "left", "odd", "ours", "asks", "steps", "refused")
     ]
+    tasks.append(Task("unborn", worker_tasks.Unborn()))
     diary = Diary()
     with pytest.warns(UserWarning, match="mind the step"), pytest.raises(RunError) as caught:
         launcher.carry_out(tasks, Way(3), tmp_path / "jobs", diary, 1)
-    assert str(caught.value).endswith("(2 of 7 runs are done, their records kept)")
+    assert str(caught.value).endswith("(2 of 8 runs are done, their records kept)")
     assert sorted(diary.ended) == ["asks", "steps"]
     errors = diary.errors
-    assert set(errors) == {"killed", "left", "odd", "ours", "refused"}
+    assert set(errors) == {"killed", "left", "odd", "ours", "refused", "unborn"}
     for name in ("killed", "left"):
         assert isinstance(errors[name], RunError)
         assert "ended without a word; if memory ran out, lower --jobs" in str(errors[name])
         (log,) = re.findall(r"what it wrote is in (.*)$", str(errors[name]))
         assert f"{name} is about to go" in Path(log).read_text()
+    assert "could not begin (nasbench_stc.errors.DataError: the file is damaged)" in str(errors["unborn"])
     assert describe(errors["odd"]).startswith("RuntimeError: Odd: one and two (unexpected")
     assert "in odd" in errors["odd"].__notes__[0]
     assert type(errors["ours"]) is DataError
     assert describe(errors["ours"]) == "the file is damaged"
-    assert "raised where it cannot be pickled" not in describe(errors["refused"])
     assert isinstance(errors["refused"], BadCallError)
     asked = json.loads((tmp_path / "asks" / "answer").read_text())
     assert asked == [nb201.accuracy([9930]).tolist(), nb201.name, nb201.path.name, nb201.sha256, 1, visible]

@@ -48,6 +48,16 @@ def ours(*_: object) -> None:
     raise DataError("the file is damaged")
 
 
+class Unborn:
+    """Work that cannot be unpickled, as where a file is another one there."""
+
+    def __call__(self) -> None:
+        """Never called."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return ours, ()
+
+
 def asks(folder: Path, benchmark: Benchmark) -> None:
     """Asks the benchmark, with a warning."""
     warnings.warn("mind the step", UserWarning, stacklevel=1)
