@@ -200,13 +200,14 @@ def look(folder: Path, names: Iterable[str] | None = None) -> Seen | None:
 
 def find(folders: Iterable[Path]) -> list[Seen]:
     """All runs below folders, by their paths. Of those that wait for Slurm it is asked, where it can be."""
-    found: dict[Path, Seen] = {}
+    found: dict[str, Seen] = {}
     for above in folders:
+        real = os.path.realpath(above)
         for folder, below, names in os.walk(above):
             below[:] = [name for name in below if not name.startswith(".")]
             seen = look(Path(folder), names)
             if seen is not None:
-                found.setdefault(Path(folder).resolve(), seen)
+                found.setdefault(real + folder.removeprefix(str(above)), seen)
     return _asked_slurm([found[path] for path in sorted(found)])
 
 
