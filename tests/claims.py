@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from nasbench_stc.runs.claim import NAME, Owner
+from nasbench_stc.claim import NAME, Owner
 
 ELSEWHERE = replace(Owner.here(), host="another", machine="of other process numbers")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import ranking_cost
 import score_agreement
+import side_by_side
 import step_floor
 import step_speed
 import torch
@@ -116,3 +117,13 @@ def test_score_agreement_compares_what_both_have():
     assert found["tau_b"] == pytest.approx(2 / 3, abs=1e-3)
     known = {column.name for column in FILES[TRAINING_FREE].values()}
     assert {name for columns in score_agreement.PUBLISHED.values() for name in columns} <= known
+
+
+def test_side_by_side_divides_by_what_the_machine_does(monkeypatch, tmp_path):
+    monkeypatch.setattr(side_by_side, "multiplications", lambda at_once: 1.0 + (at_once == 2))
+    out = tmp_path / "figures.json"
+    done = CliRunner().invoke(side_by_side.main, ["--protocol", "smoke", "--rounds", "1", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    figures = json.loads(out.read_text())
+    assert figures["machine"] == 2.0
+    assert figures["searches / machine"] == pytest.approx(figures["searches"] / 2) and figures["searches"] > 0

@@ -12,9 +12,10 @@ import pytest
 from claims import ELSEWHERE, claim_as
 from processes import start, wait_until
 
+from nasbench_stc import claim
+from nasbench_stc.claim import Owner, Taken, holder, take
 from nasbench_stc.errors import BadCallError, RunError
-from nasbench_stc.runs import claim, folder
-from nasbench_stc.runs.claim import Owner, Taken, holder, take
+from nasbench_stc.runs import folder
 from nasbench_stc.runs.folder import locked
 
 OLD = claim.STALE + 5
@@ -77,17 +78,22 @@ def test_a_process_that_waits_to_be_reaped_is_gone(tmp_path):
     process.communicate()
 
 
-def test_a_job_that_slurm_starts_anew_has_what_it_had(tmp_path, monkeypatch):
-    claim_as(replace(ELSEWHERE, job="12_3", restarts=1), tmp_path)
+def test_a_job_of_slurm_waits_for_a_claim_to_be_stale(tmp_path, monkeypatch):
+    """What left it may be its predecessor, killed on another node; or that goes on, on a node that Slurm gave up."""
+    monkeypatch.setattr(claim, "STALE", 2.0)
+    claim_as(ELSEWHERE, tmp_path / "run")
+    with pytest.raises(RunError, match="another process"), locked(tmp_path / "run"):
+        pass
     for name, value in (("SLURM_ARRAY_JOB_ID", "12"), ("SLURM_ARRAY_TASK_ID", "3")):
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
-    with pytest.raises(Taken):  # two processes of one job
-        take(tmp_path)
-    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
-    own = take(tmp_path)
-    assert holder(tmp_path)[0].job == "12_3"
-    own.release()
+    claim_as(ELSEWHERE, tmp_path / "run")
+    with locked(tmp_path / "run") as own:
+        assert own.path.name == ".claim.1"
+        assert holder(tmp_path / "run")[0].job == "12_3"
+    monkeypatch.setattr(folder, "_PATIENCE", 0.5)
+    claim_as(ELSEWHERE, tmp_path / "run", age=-3600)  # it goes on
+    with pytest.raises(RunError, match="another process"), locked(tmp_path / "run"):
+        pass
 
 
 def test_a_damaged_claim_counts_as_long_as_it_is_young(tmp_path):
@@ -102,7 +108,7 @@ def test_a_damaged_claim_counts_as_long_as_it_is_young(tmp_path):
 RACE = """
 import sys, time
 from pathlib import Path
-from nasbench_stc.runs.claim import Taken, take
+from nasbench_stc.claim import Taken, take
 folder, go = Path(sys.argv[1]), Path(sys.argv[2])
 (go / f"ready.{sys.argv[3]}").touch()
 while not (go / "go").exists():

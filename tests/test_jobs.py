@@ -24,7 +24,7 @@ from nasbench_stc import open_benchmark, search
 from nasbench_stc.cli.bars import Bars
 from nasbench_stc.engine import checkpoint
 from nasbench_stc.errors import BadCallError, DataError, RunError, describe
-from nasbench_stc.runs import launch, launcher, read_all, record, status
+from nasbench_stc.runs import launch, launcher, ranking, read_all, record, simulated, status
 from nasbench_stc.runs.launcher import Task, Watch, Way, visible_cards
 
 SMOKE = {"method": "stc", "dataset": "digits", "protocol": "smoke", "device": "cpu"}
@@ -91,6 +91,44 @@ def test_a_run_that_fails_leaves_the_others(tmp_path):
     assert again[0] == first
 
 
+def test_methods_of_simulated_runs_are_divided(stc_bench, tmp_path):
+    command = [
+        "search",
+        "--method",
+        "rs,rea",
+        "--seeds",
+        "3",
+        "--set",
+        "evaluations=20",
+        "--benchmark",
+        "analog",
+        "--out",
+    ]
+    alone, divided = stc_bench(*command, tmp_path / "one"), stc_bench(*command, tmp_path / "two", "--jobs", "2")
+    assert (alone[0], divided[0], divided[2]) == (0, 0, "")
+    assert alone[1][alone[1].index("Cells found") :] == divided[1][divided[1].index("Cells found") :]
+    again = stc_bench(*command, tmp_path / "two", "--jobs", "2", "--no-resume")
+    assert again[0] == 0
+    sessions = [simulated.read(path).sessions for path in (tmp_path / "two").glob("*/runs.json")]
+    assert [[session["seeds"] for session in of] for of in sessions] == [[[0, 1, 2]]] * 2
+    assert not (tmp_path / "two" / launcher.FOLDER).exists()
+
+
+def test_supernets_rank_side_by_side_as_one_by_one(stc_bench, tmp_path):
+    for seed in range(2):
+        search(**SMOKE, seed=seed, out=tmp_path, benchmark="analog")
+    command = ["rank", tmp_path, "--cells", "30", "--benchmark", "analog", "--device", "cpu"]
+
+    def rankings(*more):
+        code, shown, err = stc_bench(*command, *more)
+        assert (code, err) == (0, "") and "STC-NAS" in shown
+        found = [ranking.read(path) for path in sorted(tmp_path.glob("*/ranking-*.json"))]
+        assert len(found) == 2
+        return [(one.seed, one.cells, one.loss, one.accuracy) for one in found]
+
+    assert rankings("--jobs", "2") == rankings("--no-resume")
+
+
 def test_without_a_folder_several_at_a_time_leave_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plans = [launch.plan(**SMOKE, seed=seed) for seed in range(2)]
@@ -107,39 +145,44 @@ def test_what_fails_every_run_is_said_as_of_one(stc_bench, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_however_a_worker_ends_it_is_told_and_the_others_go_on(nb201, tmp_path, monkeypatch):
+@pytest.mark.parametrize("visible", [None, "7"])
+def test_however_a_worker_ends_it_is_told_and_the_others_go_on(nb201, tmp_path, monkeypatch, visible):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(Path(__file__).parent), *sys.path)))
     tasks = [
         Task(name, partial(getattr(worker_tasks, name), tmp_path / name, nb201), tmp_path / name)
         for name in ("killed", "left", "odd", "ours", "asks", "steps", "refused")
     ]
+    tasks.append(Task("unborn", worker_tasks.Unborn()))
     diary = Diary()
     with pytest.warns(UserWarning, match="mind the step"), pytest.raises(RunError) as caught:
         launcher.carry_out(tasks, Way(3), tmp_path / "jobs", diary, 1)
-    assert str(caught.value).endswith("(2 of 7 runs are done, their records kept)")
+    assert str(caught.value).endswith("(2 of 8 runs are done, their records kept)")
     assert sorted(diary.ended) == ["asks", "steps"]
     errors = diary.errors
-    assert set(errors) == {"killed", "left", "odd", "ours", "refused"}
+    assert set(errors) == {"killed", "left", "odd", "ours", "refused", "unborn"}
     for name in ("killed", "left"):
         assert isinstance(errors[name], RunError)
         assert "ended without a word; if memory ran out, lower --jobs" in str(errors[name])
         (log,) = re.findall(r"what it wrote is in (.*)$", str(errors[name]))
         assert f"{name} is about to go" in Path(log).read_text()
+    assert "could not begin (nasbench_stc.errors.DataError: the file is damaged)" in str(errors["unborn"])
     assert describe(errors["odd"]).startswith("RuntimeError: Odd: one and two (unexpected")
     assert "in odd" in errors["odd"].__notes__[0]
     assert type(errors["ours"]) is DataError
     assert describe(errors["ours"]) == "the file is damaged"
-    assert "raised where it cannot be pickled" not in describe(errors["refused"])
     assert isinstance(errors["refused"], BadCallError)
     asked = json.loads((tmp_path / "asks" / "answer").read_text())
-    assert asked == [nb201.accuracy([9930]).tolist(), nb201.name, nb201.path.name, nb201.sha256, 1]
+    assert asked == [nb201.accuracy([9930]).tolist(), nb201.name, nb201.path.name, nb201.sha256, 1, visible]
     assert diary.steps["steps"][-1] == (1, 2, 2, 3)
     assert not any(left.is_dir() and left.name.endswith("odd") for left in (tmp_path / "jobs").iterdir())
 
 
 def test_who_cannot_be_pickled_is_refused(tmp_path):
     with pytest.raises(RunError, match="cannot be handed to another process"):
-        launcher.carry_out([Task("odd", partial(print, threading.Lock()))], Way(2), tmp_path / "jobs")
+        launcher.carry_out([Task("odd", partial(print, threading.Lock()))] * 2, Way(2), tmp_path / "jobs")
     assert not (tmp_path / "jobs").exists()
 
 

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from claims import ELSEWHERE, claim_as
 
-from nasbench_stc import load_status, search
-from nasbench_stc.runs import claim, status
+from nasbench_stc import claim, load_status, search
+from nasbench_stc.runs import status
 from nasbench_stc.runs.folder import locked
 from nasbench_stc.runs.status import Status, Teller, find, look, read, telling
 
@@ -150,7 +150,7 @@ def test_a_search_tells_its_epochs(tmp_path, monkeypatch):
 
     def spied(self, *at):
         step(self, *at)
-        seen.append((self.status.epoch, self.status.step, self.status.steps, self.status.loss))
+        seen.append(tuple(self._at[name] for name in ("epoch", "step", "steps", "loss")))
 
     monkeypatch.setattr(Teller, "step", spied)
     done = search(**SMOKE, out=tmp_path)
@@ -167,6 +167,7 @@ def test_the_command_shows_what_is_not_done(stc_bench, tmp_path, monkeypatch):
     told(tmp_path / "results" / "stc-seed1", None, state="failed", error="the disk is full", job="12_3")
     told(tmp_path / "results" / "stc-seed2", OLD)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
     code, out, err = stc_bench("status")
     assert (code, err) == (0, "")
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.startswith("  stc-")}

@@ -75,7 +75,7 @@ def ablate(
     announce(console, todo, chosen, way, out, opened, resume)
     with Bars(console) as bars:
         records = launcher.run_many(todo, opened, out, data_dir, resume, way, bars)
-    if say_submitted(console, bars.jobs if way.leaves else (), out):
+    if say_submitted(console, bars.jobs if way.leaves else (), out) or not records:
         return
     kind, number = ablation.stands_for.lower().split()
     where = f" --out {kind}{number}.pdf" if kind == "figure" else ""

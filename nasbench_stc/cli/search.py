@@ -116,7 +116,7 @@ def search(
     for runs in many if not (way.leaves and submitted) else ():
         # What another process did is there, and only read here.
         records += _simulate(console, runs, opened, chosen, out, data_dir, resume or not way.is_here)
-    if not say_submitted(console, submitted if way.leaves else (), out):
+    if not say_submitted(console, submitted if way.leaves else (), out) and records:
         show(console, records, "stc-bench report --table 6")
 
 
@@ -151,7 +151,7 @@ def announce(
 ) -> None:
     """Say what is to be run, on what and about how long it takes; and which of it is there already."""
     from nasbench_stc.engine.protocol import PROTOCOLS
-    from nasbench_stc.runs import launch
+    from nasbench_stc.runs import launch, status
 
     first = plans[0]
     preset = PROTOCOLS[first.protocol]
@@ -163,9 +163,12 @@ def announce(
     console.print(f"about {preset.takes}; {told(seeds)}{at_a_time}; device {first.device}; records in {out}/")
     console.print(f"benchmark [bold]{opened.name}[/bold]: {opened.about}")
     left = []
+    busy = status.at_work(out / todo.folder_name for todo in plans) if way.leaves else {}
     for todo in plans:
         if resume and launch.is_done(todo, out):
             console.print(f"{todo.short_name}: done before, its record is kept (--no-resume runs it again)")
+        elif seen := busy.get(out / todo.folder_name):
+            console.print(f"{todo.short_name}: {seen.state} already, as job {seen.status.job or 'of this machine'}")
         else:
             left.append(todo)
     console.print(_to_do(left, jobs, out) if left else "nothing is left to run", markup=False)

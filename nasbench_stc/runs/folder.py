@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from nasbench_stc import claim
+from nasbench_stc.claim import Claim
 from nasbench_stc.errors import BadCallError, RunError
-from nasbench_stc.runs import claim
-from nasbench_stc.runs.claim import Claim
+
+_PATIENCE = claim.STALE + 2 * claim.BEAT
 
 
 @contextmanager
@@ -22,7 +24,9 @@ def locked(folder: Path) -> Iterator[Claim]:
     out = folder.parent
     new = not out.exists()
     try:
-        own = claim.take(folder)
+        # What Slurm killed, and starts anew on another machine, left a claim that is not stale yet. That it is gone is
+        # not sure: of a node whose daemon died Slurm thinks so, too.
+        own = claim.take(folder, patience=_PATIENCE if claim.slurm_job() else 0.0)
     except claim.Taken:
         raise RunError(
             f"{folder}: another process is running this very search; wait for it, or use another --out"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shlex
 import shutil
 import signal
 import statistics
@@ -31,9 +32,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nasbench_stc import claim
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import BadCallError, RunError, StcBenchError, describe
-from nasbench_stc.runs import claim, record, status
+from nasbench_stc.runs import record, status
 from nasbench_stc.runs.record import Record
 
 if TYPE_CHECKING:
@@ -169,13 +171,14 @@ def carry_out(
             tidy = way.launcher == "local"  # jobs read it when they start
             if way.leaves:
                 return []
-            before = {task: status.read(task.folder) for task in tasks if task.folder}
+            told = {task: status.read(task.folder) for task in tasks if task.folder}
             while len(outcomes) < len(tasks):
                 place.start(watch)
                 time.sleep(_LOOK)
                 for task, job in list(place.running.items()):
                     at = status.read(task.folder) if task.folder else None
-                    if at is not None and at != before[task] and at.state == "running" and at.steps:
+                    if at is not None and at != told[task] and at.state == "running" and at.steps:
+                        told[task] = at
                         watch.step(task, at.epoch - 1, at.epochs, at.step - 1, at.steps)
                     if place.ended(job):
                         del place.running[task]
@@ -234,7 +237,11 @@ class _Here:
             task = self._waiting.popleft()
             taken = {self._slots[other] for other in self.running}
             self._slots[task] = slot = min(set(range(self._way.jobs)) - taken)
-            job = _Job(task.work, self._threads, self._cards(slot), (self._own.pid, self._own.started))
+            cards = self._cards(slot)
+            its = ["-u", "CUDA_VISIBLE_DEVICES"] if cards is None else [f"CUDA_VISIBLE_DEVICES={cards}"]
+            # submitit itself would hide all cards. This is in place before anything is imported there.
+            self._executor.python = shlex.join(["env", *its, sys.executable])
+            job = _Job(task.work, self._threads, (self._own.pid, self._own.started))
             with _signals_held(), _handed(task.name):
                 self.running[task] = self._executor.submit(job)
             watch.begin(task)
@@ -331,8 +338,6 @@ class _Job:
 
     work: Callable[[], Any]
     threads: int | None = None
-    cards: str | None = None
-    """`$CUDA_VISIBLE_DEVICES`; None: not set."""
     launcher: tuple[int, int] | None = None
     """Number and start of the process that it is not to outlive; None under Slurm."""
 
@@ -342,9 +347,6 @@ class _Job:
         if self.launcher is not None:
             signal.signal(signal.SIGTERM, _leave)
             threading.Thread(target=_follow, args=self.launcher, daemon=True).start()
-            os.environ.pop("CUDA_VISIBLE_DEVICES", None)
-            if self.cards is not None:
-                os.environ["CUDA_VISIBLE_DEVICES"] = self.cards
         elif "OMP_NUM_THREADS" not in os.environ:
             threads = int(os.environ.get("SLURM_CPUS_PER_TASK", "1"))  # torch would take all that the node has
         if threads is not None and "torch" in sys.modules:
@@ -489,12 +491,14 @@ def run_many(
         results = out.absolute() if out is not None else Path(lent) if lent else None
         beside = way.jobs if way.launcher == "local" else 1
         work = partial(launch.run, out=results, data_dir=data_dir, resume=resume, side_by_side=beside)
+        # Of a cluster's runs some may be at work since the last call of the same command.
+        busy = status.at_work(results / todo.folder_name for todo in plans) if results and way.leaves else {}
         found: dict[int, Record] = {}
         left: dict[int, Task] = {}
         for number, todo in enumerate(plans):
             if resume and launch.is_done(todo, out):
                 found[number] = work(todo, benchmark)
-            else:
+            elif results is None or results / todo.folder_name not in busy:
                 folder = None if results is None else results / todo.folder_name
                 its = partial(work, todo, benchmark)
                 left[number] = Task(

@@ -14,13 +14,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from nasbench_stc import files, stored
+from nasbench_stc import claim, files, stored
 from nasbench_stc.errors import DataError, describe
-from nasbench_stc.runs import claim, record, simulated
+from nasbench_stc.runs import record, simulated
 from nasbench_stc.stored import Count, NotNegative, Time
 
 FILE_NAME = "status.json"
@@ -75,8 +75,9 @@ class Teller:
 
     def __init__(self, folder: Path, epochs: int) -> None:
         self.status = Status("running", os.uname().nodename, os.getpid(), claim.slurm_job(), epochs=epochs)
-        self._folder, self._begun, self._steps = folder, time.monotonic(), 0
-        self._last, self._before = -_EVERY, 0.0
+        self._folder, self._begun, self._before = folder, time.monotonic(), 0.0
+        self._steps, self._written = 0, -_EVERY
+        self._at: dict[str, Any] = {}
         self.status.write(folder)
 
     def step(
@@ -91,36 +92,30 @@ class Teller:
         """
         now = time.monotonic()
         if not self._steps:
-            self._begun = now  # the first step sets up
+            self._begun, self._before = now, before  # the first step sets up
         self._steps += 1
-        self._before = before
+        self._at = {"epoch": epoch + 1, "epochs": epochs, "step": step + 1, "steps": steps, "loss": loss}
         left = (epochs - epoch) * steps - step - 1
-        took = now - self._begun
-        expected = None
-        if self._steps > 1:
-            expected = _told(datetime.now(UTC) + timedelta(seconds=took / (self._steps - 1) * left))
-        self.status = replace(
-            self.status,
-            epoch=epoch + 1,
-            epochs=epochs,
-            step=step + 1,
-            steps=steps,
-            loss=loss,
-            seconds=round(before + took, 1),
-            expected_end=expected,
-        )
-        if now - self._last >= _EVERY or not left:
-            self._last = now
+        if now - self._written >= _EVERY or not left:
+            self._written = now
+            self.status = replace(self.status, seconds=self._seconds(now), expected_end=None, **self._at)
+            if self._steps > 1:
+                seconds = (now - self._begun) / (self._steps - 1) * left
+                self.status = replace(self.status, expected_end=_told(datetime.now(UTC) + timedelta(seconds=seconds)))
             self.status.write(self._folder)
+
+    def _seconds(self, now: float) -> float:
+        return round(self._before + now - self._begun, 1)
 
     def end(self, state: Literal["waiting", "failed", "stopped"], error: str = "") -> None:
         """It ended before it was done; nothing is told of one that left nothing, and whose end its caller sees."""
-        seconds = round(self._before + time.monotonic() - self._begun, 1)
-        ended = replace(self.status, state=state, seconds=seconds, expected_end=None, error=error)
-        if ended.job or any(not file.startswith(".") and file != FILE_NAME for file in os.listdir(self._folder)):
-            ended.write(self._folder)
-        else:
+        if not self.status.job and all(file.startswith(".") or file == FILE_NAME for file in os.listdir(self._folder)):
             (self._folder / FILE_NAME).unlink(missing_ok=True)
+            return
+        seconds = self._seconds(time.monotonic())
+        replace(self.status, state=state, seconds=seconds, expected_end=None, error=error, **self._at).write(
+            self._folder
+        )
 
 
 @contextmanager
@@ -200,14 +195,25 @@ def look(folder: Path, names: Iterable[str] | None = None) -> Seen | None:
 
 def find(folders: Iterable[Path]) -> list[Seen]:
     """All runs below folders, by their paths. Of those that wait for Slurm it is asked, where it can be."""
-    found: dict[Path, Seen] = {}
+    found: dict[str, Seen] = {}
     for above in folders:
+        real = os.path.realpath(above)
         for folder, below, names in os.walk(above):
             below[:] = [name for name in below if not name.startswith(".")]
             seen = look(Path(folder), names)
             if seen is not None:
-                found.setdefault(Path(folder).resolve(), seen)
-    runs = [found[path] for path in sorted(found)]
+                found.setdefault(real + folder.removeprefix(str(above)), seen)
+    return _asked_slurm([found[path] for path in sorted(found)])
+
+
+def at_work(folders: Iterable[Path]) -> dict[Path, Seen]:
+    """Those of the runs in these folders that run, or wait for Slurm."""
+    seen = [look(folder) for folder in folders if folder.is_dir()]
+    runs = _asked_slurm([run for run in seen if run is not None])
+    return {run.folder: run for run in runs if run.state in ("running", "waiting")}
+
+
+def _asked_slurm(runs: list[Seen]) -> list[Seen]:
     unsure = {run.folder for run in runs if run.state in ("waiting", "lost") and run.status.job}
     jobs = queued() if unsure else None
     if jobs is None:

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import torch
 
+from nasbench_stc import claim
 from nasbench_stc.engine.profile import Measured, measure_method, measure_subnet, subnet_cells
 from nasbench_stc.engine.protocol import named
 from nasbench_stc.errors import BadCallError, MethodError, RunError
-from nasbench_stc.runs import claim, environment, profile
+from nasbench_stc.runs import environment, profile
 from nasbench_stc.runs.launch import Plan, plan
 from nasbench_stc.runs.profile import REPEATS, SUBNET, Point, Profile
 

@@ -46,22 +46,17 @@ class Owner:
     """When, by its kernel's clock: numbers of processes are given again."""
     job: str
     """Of Slurm, like `123_4`; empty of none."""
-    restarts: int
-    """How often Slurm started the job anew."""
     token: str
 
     @classmethod
     def here(cls) -> Owner:
         """This process."""
-        pid, restarts = os.getpid(), os.environ.get("SLURM_RESTART_COUNT", "0")
-        return cls(socket.gethostname(), _machine(), pid, started(pid), slurm_job(), int(restarts), uuid.uuid4().hex)
+        pid = os.getpid()
+        return cls(socket.gethostname(), _machine(), pid, started(pid), slurm_job(), uuid.uuid4().hex)
 
     @property
     def is_known_gone(self) -> bool | None:
-        """Whether it is gone, as far as this machine and Slurm can know; None: not at all."""
-        own = slurm_job()
-        if own and own == self.job and self.restarts < int(os.environ.get("SLURM_RESTART_COUNT", "0")):
-            return True  # Slurm ended it before it started this one
+        """Whether it is gone; None: this machine cannot know."""
         return started(self.pid) != self.started if self.machine == _machine() else None
 
 
@@ -131,17 +126,29 @@ class Claim:
         return self.path.stat().st_ino == self._number
 
 
-def take(folder: Path, name: str = NAME) -> Claim:
+def take(folder: Path, name: str = NAME, patience: float = 0.0) -> Claim:
     """Make the folder, and have it for oneself.
 
     Args:
         folder: it is made if it is not there.
         name: of the claim's files, for several in one folder.
+        patience: seconds to wait for another process to leave it, or for its claim to be stale.
 
     Raises:
         Taken: another process has it.
         OSError: it cannot be made.
     """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return _take(folder, name)
+        except Taken:
+            if time.monotonic() > until:
+                raise
+            time.sleep(min(1.0, patience))
+
+
+def _take(folder: Path, name: str) -> Claim:
     own = Owner.here()
     made = folder / f"{name}.{own.token}.partial"
     for _ in range(_TRIES):
