@@ -9,24 +9,27 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.errors import DamagedFileWarning
 from nasbench_stc.methods import Listing, ours
-from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, Source, read_sources
+from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, Source, read_each
 from nasbench_stc.runs.ablation import Search, is_of_ablation
 from nasbench_stc.runs.simulated import NO_QUERIES
 from nasbench_stc.space import EDGES, OPS, Cell
 
 if TYPE_CHECKING:
     from pandas import Categorical, DataFrame
+
+T = TypeVar("T")
 
 Folders = str | Path | Iterable[str | Path]
 
@@ -76,7 +79,7 @@ def load_runs(folders: Folders = "results") -> DataFrame:
     Warns:
         DamagedFileWarning: a file is damaged, and left out.
     """
-    return runs_frame(_read(folders))
+    return _runs_frame(_read(folders, _of_file))  # a trajectory is most of a record, and needed no longer
 
 
 def load_trajectories(folders: Folders = "results") -> DataFrame:
@@ -95,7 +98,7 @@ def load_trajectories(folders: Folders = "results") -> DataFrame:
     Warns:
         DamagedFileWarning: a file is damaged, and left out.
     """
-    return trajectories_frame(_read(folders))
+    return trajectories_frame(_read(folders, _itself))
 
 
 def load_incumbents(folders: Folders = "results") -> DataFrame:
@@ -111,7 +114,7 @@ def load_incumbents(folders: Folders = "results") -> DataFrame:
     Warns:
         DamagedFileWarning: a file is damaged, and left out.
     """
-    return incumbents_frame(_read(folders))
+    return incumbents_frame(_read(folders, _itself))
 
 
 def load_status(folders: Folders = "results") -> DataFrame:
@@ -145,12 +148,17 @@ def load_status(folders: Folders = "results") -> DataFrame:
     return frame.assign(**utc)
 
 
-def _read(folders: Folders) -> Mapping[Path, Source]:
+def _read(folders: Folders, keep: Callable[[Path, Source], T]) -> dict[Path, T]:
+    """Of each file what `keep` makes of it."""
     paths = [folders] if isinstance(folders, (str, Path)) else list(folders)
-    sources, problems = read_sources([Path(path) for path in paths])
+    found, problems = read_each([Path(path) for path in paths], keep)
     for problem in problems:
         warnings.warn(f"left out: {problem}", DamagedFileWarning, stacklevel=3)
-    return sources
+    return found
+
+
+def _itself(path: Path, source: Source) -> Source:
+    return source
 
 
 def runs_frame(sources: Mapping[Path, Source]) -> DataFrame:
@@ -159,9 +167,14 @@ def runs_frame(sources: Mapping[Path, Source]) -> DataFrame:
     Args:
         sources: by the path of the file.
     """
+    return _runs_frame({path: _of_file(path, source) for path, source in sources.items()})
+
+
+def _runs_frame(files: Mapping[Path, Mapping[str, Any]]) -> DataFrame:
+    """Of what `_of_file` makes of each file."""
     from pandas import DataFrame, to_datetime
 
-    parts = [_of_file(path, source) for path, source in (sources or {Path(): _NO_RUNS}).items()]
+    parts = list(files.values()) or [_of_file(Path(), _NO_RUNS)]
     lengths = [len(part["cell_index"]) for part in parts]
     columns = {}
     for name in parts[0]:
@@ -299,7 +312,7 @@ def _listing(source: Source, origin: str) -> Listing:
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return sys.intern(json.dumps(value, sort_keys=True, ensure_ascii=False))  # few different ones in many files
 
 
 def _categories(values: Sequence[str | Sequence[str]], lengths: Sequence[int]) -> Categorical:

@@ -1,24 +1,33 @@
 """Runs: the record of one or of many, rankings, the folders they live in, launchers. Reading them imports no torch."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from nasbench_stc.runs import record, simulated
 from nasbench_stc.runs.ranking import Ranking
 from nasbench_stc.runs.record import Record
 from nasbench_stc.runs.simulated import SimulatedRun, SimulatedRuns
 
-__all__ = ["Ranking", "Record", "SimulatedRun", "SimulatedRuns", "Source", "read_all", "read_sources"]
+__all__ = ["Ranking", "Record", "SimulatedRun", "SimulatedRuns", "Source", "read_all", "read_each", "read_sources"]
 
 Source = Record | SimulatedRuns
 """What a file says: of one run, or of many."""
 
 
+T = TypeVar("T")
+
+
 def read_sources(folders: Iterable[Path]) -> tuple[dict[Path, Source], list[str]]:
     """What each file of runs below `folders` says, and one sentence for each that could not be read."""
+    return read_each(folders, lambda path, source: source)
+
+
+def read_each(folders: Iterable[Path], keep: Callable[[Path, Source], T]) -> tuple[dict[Path, T], list[str]]:
+    """The same, but of each file only what `keep` makes of it: no more than one is in memory as a whole."""
     folders = list(folders)
-    single, problems = record.read_below(folders, record.FILE_NAME, record.read)
-    many, more = record.read_below(folders, simulated.FILE_NAME, simulated.read)
+    single, problems = record.read_below(folders, record.FILE_NAME, lambda path: keep(path, record.read(path)))
+    many, more = record.read_below(folders, simulated.FILE_NAME, lambda path: keep(path, simulated.read(path)))
     return {**single, **many}, [*problems, *more]
 
 
