@@ -117,10 +117,10 @@ def test_cancelled_preempted_and_their_node_lost_searches_end_in_the_records_of_
     runs.until_states("running", "running", "waiting")  # a node each; the third has none yet
     nodes = {job: node for job, (_, node) in cluster.jobs().items()}
 
-    cluster.kill_node(nodes[lost])  # which Slurm does not notice at once, but which can be seen here
-    runs.until_states("waiting", "running", "waiting")
     cluster.run("scancel", cancelled)
     runs.until_held(preempted, 2)  # on the node that has become free
+    runs.until_states("running", "lost", "running")
+    cluster.kill_node(nodes[lost])  # which Slurm does not notice at once, but which can be seen here
     runs.until_states("waiting", "lost", "running")
     urgent = cluster.run(
         *("sbatch", "--parsable", "--partition", "urgent", "--nodelist", nodes[cancelled]),
