@@ -5,9 +5,10 @@
 
 Each run is a folder with a record in the form of the committed ones by a protocol (`--protocol`), a method after
 another, with cells, losses and scores of its own. They are written by the package's own writer (whole or not at all,
-and told to the disk), in one process. Then, each in a new process: the names of all files are listed, and `load_runs`
-makes its frame of them, first with files that the operating system was told to forget (on Linux), then warm. What a
-folder holds beside its record (the supernet's weights; while it runs, a checkpoint) is measured once for each protocol.
+and told to the disk), in one process. Then, each in a new process: the names of all files are listed, what `status`
+shows is gathered, and `load_runs` makes its frame of them, first with files that the operating system was told to
+forget (on Linux), then warm. What a folder holds beside its record (the supernet's weights; while it runs, a
+checkpoint) is measured once for each protocol.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from nasbench_stc.engine.forms import PlanForm
 from nasbench_stc.engine.loop import build_supernet
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.report.frames import load_runs
-from nasbench_stc.runs import Record, record
+from nasbench_stc.runs import Record, record, status
 from nasbench_stc.space import NUM_CELLS, Cell
 
 COMMITTED = Path(__file__).parents[1] / "results"
@@ -108,6 +109,14 @@ def listed(folder: Path) -> float:
     """Seconds until the names of all records are known."""
     begin = time.perf_counter()
     sum(1 for _ in folder.rglob(record.FILE_NAME))
+    return time.perf_counter() - begin
+
+
+def looked_at(folder: Path) -> float:
+    """Seconds until it is known of each run whether it is done."""
+    begin = time.perf_counter()
+    found = status.find([folder])
+    assert all(run.state == "done" for run in found)
     return time.perf_counter() - begin
 
 
@@ -183,6 +192,7 @@ def main(runs: str, protocol: str, folder: Path | None, out: Path | None) -> Non
                         "write_seconds": seconds,
                         **sizes(scratch),
                         "list_seconds": apart(listed, scratch),
+                        "status_seconds": apart(looked_at, scratch),
                         "cold": cold,
                         "warm": warm,
                     }
@@ -197,6 +207,7 @@ def main(runs: str, protocol: str, folder: Path | None, out: Path | None) -> Non
             f"{found['inodes']:,}",
             f"{found['runs'] / found['write_seconds']:,.0f}",
             f"{found['list_seconds']:.2f}",
+            f"{found['status_seconds']:.2f}",
             f"{found['cold']['seconds']:.1f}",
             f"{found['warm']['seconds']:.1f}",
             f"{found['warm']['peak_mib']:,.0f}",
@@ -204,8 +215,8 @@ def main(runs: str, protocol: str, folder: Path | None, out: Path | None) -> Non
         ]
         for found in figures
     ]
-    header = ["runs", "KB a record", "GB on disk", "inodes", "written/s", "list, s"]
-    show(f"Protocol {protocol}", [*header, "frame, cold, s", "warm, s", "peak MiB", "frame, MiB"], rows)
+    header = ["runs", "KB a record", "GB on disk", "inodes", "written/s", "list, s", "status, s"]
+    show(f"Protocol {protocol}", [*header, "frame, cold, s", "warm", "peak MiB", "its MiB"], rows)
     others = {name: beside(name) for name in PROTOCOLS}
     show(
         "Beside the record",

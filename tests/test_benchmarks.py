@@ -3,6 +3,7 @@
 import json
 
 import blackbox_speed
+import many_runs
 import measuring
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ import step_floor
 import step_speed
 import torch
 from click.testing import CliRunner
+from rich.console import Console
 
 from nasbench_stc.benchmark.metrics import FILES, TRAINING_FREE
+from nasbench_stc.report.frames import load_runs
 from nasbench_stc.space import EDGES
 
 SIZE = measuring.Size(8, 1, 8, 4)
@@ -127,3 +130,14 @@ def test_side_by_side_divides_by_what_the_machine_does(monkeypatch, tmp_path):
     figures = json.loads(out.read_text())
     assert figures["machine"] == 2.0
     assert figures["searches / machine"] == pytest.approx(figures["searches"] / 2) and figures["searches"] > 0
+
+
+def test_made_up_runs_are_ones(tmp_path):
+    methods = len(many_runs.patterns("cpu"))
+    assert many_runs.make(tmp_path, "cpu", methods + 2, Console(quiet=True)) > 0
+    runs = load_runs(tmp_path)
+    assert len(runs) == len(runs[["method", "seed"]].drop_duplicates()) == methods + 2
+    assert runs["cifar10-test"].nunique() == methods + 2
+    assert many_runs.sizes(tmp_path)["inodes"] == 2 * (methods + 2)
+    beside = many_runs.beside("smoke")
+    assert 100_000 < beside["supernet_bytes"] < beside["checkpoint_bytes"] < 400_000

@@ -74,6 +74,14 @@ def test_commands_are_known_to_the_command_line(page: Path, stc_bench) -> None:
         assert status == 0, f"{page.name}: {command}: {err}"
 
 
+def test_the_wall_time_of_a_table_is_computed(monkeypatch, capsys) -> None:
+    (script,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/clusters.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(ROOT)
+    exec(script, {})
+    hours = [float(hours) for hours in re.findall(r"--jobs \d+: ([\d.]+) h", capsys.readouterr().out)]
+    assert len(hours) == 5 and hours == sorted(hours, reverse=True)
+
+
 NAME = re.compile(r"(?=.*[.(A-Z])(?!.*\.(py|json|gz|npy|pt|pth)$)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\(\))?")  # and no file's
 OTHERS = {"CONFIG_KEYS", "EDGE_LIST", "OP_NAMES_NB201", "ImageNet16"}  # three of other tools, and what is no data set
 ARGS = re.compile(r"^Args:\n((?: .*\n?|\n)+)", re.MULTILINE)

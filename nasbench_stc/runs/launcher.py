@@ -515,11 +515,16 @@ def usual_seconds(plans: Sequence[Plan], out: Path) -> list[float | None]:
 
     Like it: of its method, data set, protocol and changes, on a CPU if it is to run on one. None where there is none.
     """
-    records, _ = record.read_below([out], record.FILE_NAME, record.read)
-    seconds: dict[str, list[float]] = {}
-    for one in records.values():
+
+    def took(path: Path) -> tuple[str, float]:
+        one = record.read(path)
         of = _kind(one.method, one.search_dataset, one.protocol, one.changes, one.device.startswith("CPU"))
-        seconds.setdefault(of, []).append(one.total_seconds)
+        return of, one.total_seconds
+
+    records, _ = record.read_below([out], record.FILE_NAME, took)  # which keeps no record: there may be many
+    seconds: dict[str, list[float]] = {}
+    for of, one in records.values():
+        seconds.setdefault(of, []).append(one)
     usual = {of: statistics.median(some) for of, some in seconds.items()}
     return [
         usual.get(_kind(todo.method.name, todo.dataset, todo.protocol, todo.changes, todo.device == "cpu"))

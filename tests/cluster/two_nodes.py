@@ -24,8 +24,8 @@ PACKAGES = {"munged": "munge", "slurmctld": "slurm-wlm", "slurmd": "slurm-wlm", 
 SYSTEM = "/usr/sbin:/sbin"
 """Where daemons are, and not on everybody's path."""
 NODES = ("node1", "node2")
-GUARD = 120
-"""Seconds after which whoever waits gives up."""
+GUARD = 600
+"""Seconds after which whoever waits gives up. It takes a small part of them."""
 
 _CONFIGURATION = """
 ClusterName=tests
@@ -59,8 +59,8 @@ KillWait=1
 UnkillableStepTimeout=10
 NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs={cpus} RealMemory=16000
 NodeName=node2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs={cpus} RealMemory=16000
-PartitionName=usual Nodes=ALL Default=YES MaxTime=60 PriorityTier=1 GraceTime={grace}
-PartitionName=urgent Nodes=ALL MaxTime=60 PriorityTier=2 PreemptMode=OFF
+PartitionName=usual Nodes=ALL Default=YES PriorityTier=1 GraceTime={grace}
+PartitionName=urgent Nodes=ALL PriorityTier=2 PreemptMode=OFF
 """
 
 
@@ -178,13 +178,22 @@ class TwoNodes:
         lines = self.run("squeue", "--noheader", "--array", "-o", "%i|%T|%N").splitlines()
         return {number: (state, node) for number, state, node in (line.strip().split("|") for line in lines)}
 
-    def until(self, condition: Callable[[], object], seconds: float = GUARD) -> None:
-        """Wait for it; what the daemons wrote is told where it does not come."""
-        ends = time.monotonic() + seconds
+    def restore(self) -> None:
+        """Until there is no job, and no node is missing."""
+        for node in set(NODES) - self._daemons.keys():
+            self.start_node(node)
+        if numbers := {number.partition("_")[0] for number in self.jobs()}:
+            self.run("scancel", "--signal=KILL", "--full", *numbers, check=False)
+            self.run("scancel", *numbers, check=False)
+        self.until(lambda: not self.jobs() and set(self.node_states().values()) == {"idle"})
+
+    def until(self, condition: Callable[[], object], about: Callable[[], object] = lambda: "") -> None:
+        """Wait for it; where it does not come what the daemons wrote is told, and what `about` says."""
+        ends = time.monotonic() + GUARD
         while not condition():
             for name, daemon in self._daemons.items():
                 assert daemon.poll() is None, f"{name} ended with status {daemon.returncode}\n{self.logs()}"
-            assert time.monotonic() < ends, f"it hangs\n{self.logs()}"
+            assert time.monotonic() < ends, f"it hangs: {about()}, {self.jobs()}, {self.node_states()}\n{self.logs()}"
             time.sleep(0.1)
 
     def logs(self) -> str:
