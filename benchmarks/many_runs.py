@@ -6,9 +6,9 @@
 Each run is a folder with a record in the form of the committed ones by a protocol (`--protocol`), a method after
 another, with cells, losses and scores of its own. They are written by the package's own writer (whole or not at all,
 and told to the disk), in one process. Then, each in a new process: the names of all files are listed, what `status`
-shows is gathered, and `load_runs` makes its frame of them, first with files that the operating system was told to
-forget (on Linux), then warm. What a folder holds beside its record (the supernet's weights; while it runs, a
-checkpoint) is measured once for each protocol.
+shows is gathered, and `load_runs` makes its frame of them: of files that the operating system was told to forget (on
+Linux), and again, when what it made of them the first time is kept beside them. What a folder holds beside its record
+(the supernet's weights; while it runs, a checkpoint) is measured once for each protocol.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def main(runs: str, protocol: str, folder: Path | None, out: Path | None) -> Non
         try:
             seconds = make(scratch, protocol, number, console)
             with console.status("reading"):
-                cold, warm = apart(read, scratch, True), apart(read, scratch, False)
+                first, again = apart(read, scratch, True), apart(read, scratch, False)
                 figures.append(
                     {
                         "runs": number,
@@ -193,8 +193,8 @@ def main(runs: str, protocol: str, folder: Path | None, out: Path | None) -> Non
                         **sizes(scratch),
                         "list_seconds": apart(listed, scratch),
                         "status_seconds": apart(looked_at, scratch),
-                        "cold": cold,
-                        "warm": warm,
+                        "first": first,
+                        "again": again,
                     }
                 )
         finally:
@@ -208,23 +208,24 @@ def main(runs: str, protocol: str, folder: Path | None, out: Path | None) -> Non
             f"{found['runs'] / found['write_seconds']:,.0f}",
             f"{found['list_seconds']:.2f}",
             f"{found['status_seconds']:.2f}",
-            f"{found['cold']['seconds']:.1f}",
-            f"{found['warm']['seconds']:.1f}",
-            f"{found['warm']['peak_mib']:,.0f}",
-            f"{found['warm']['frame_mib']:,.1f}",
+            f"{found['first']['seconds']:.1f}",
+            f"{found['again']['seconds']:.1f}",
+            f"{found['first']['peak_mib']:,.0f}",
+            f"{found['first']['frame_mib']:,.1f}",
         ]
         for found in figures
     ]
     header = ["runs", "KB a record", "GB on disk", "inodes", "written/s", "list, s", "status, s"]
-    show(f"Protocol {protocol}", [*header, "frame, cold, s", "warm", "peak MiB", "its MiB"], rows)
+    show(f"Protocol {protocol}", [*header, "frame, first, s", "again", "peak MiB", "its MiB"], rows)
     others = {name: beside(name) for name in PROTOCOLS}
     show(
         "Beside the record",
         ["protocol", "weights, MB", "checkpoint, MB"],
         [[name, *(f"{value / 1e6:.2f}" for value in found.values())] for name, found in others.items()],
     )
-    median = statistics.median(found["warm"]["seconds"] / found["runs"] for found in figures)
-    print(f"\nA record takes load_runs {1000 * median:.2f} ms, warm.")
+    for which in ("first", "again"):
+        median = statistics.median(found[which]["seconds"] / found["runs"] for found in figures)
+        print(f"\nA record takes load_runs {1000 * median:.2f} ms, {which}.")
     write(out, "cpu", {"protocol": protocol, "figures": figures, "beside": others})
 
 
