@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from processes import GUARD
 from records import untimed
 
@@ -138,3 +139,17 @@ def test_scores_are_waited_for(stc_bench, tmp_path, monkeypatch):
     assert stc_bench(*command, "--launcher", "slurm")[0] == 2
     assert stc_bench(*command, "--launcher", "slurm", "--wait") == stc_bench(*command) == stc_bench(*command[:-2])
     assert not (tmp_path / launcher.FOLDER).exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_need_not_be_where_the_command_runs(stc_bench, queue, tmp_path):
+    (queue / "held").touch()
+    command = ["search", "--benchmark", "analog", "--dataset", "digits", "--device", "cuda", "--seeds", "1"]
+    code, said, err = stc_bench(*command, "--out", tmp_path / "out", "--launcher", "slurm")
+    assert (code, err) == (0, "")
+    assert "device cuda" in said and "submitted 1 job: 77" in said
+    planned = launch.plan("stc", device="cuda", here=False)
+    assert (planned.protocol, planned.engine.form, planned.engine.precision) == ("paper", "static", "bfloat16")
+    assert stc_bench(*command, "--out", tmp_path / "other")[0] == 2
+    with pytest.raises(BadCallError, match="device 'cuda:3' is not to be had here"):
+        launch.plan("stc", device="cuda:3", here=False)

@@ -69,7 +69,7 @@ def ablate(
     from nasbench_stc.runs import launcher
     from nasbench_stc.runs.ablate import plans
 
-    todo = plans(name, dataset or "", chosen, protocol, device)
+    todo = plans(name, dataset or "", chosen, protocol, device, way.launcher == "local")
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"[bold]{name}[/bold] ({ablation.stands_for}): {ablation.about}")
     announce(console, todo, chosen, way, out, opened, resume)

@@ -64,7 +64,7 @@ def rank(
 
     folders = find_runs(runs)
     opened = open_benchmark(benchmark, data_dir)
-    how = (cells, images, data_dir, choose_device(device))
+    how = (cells, images, data_dir, choose_device(device, way.launcher == "local"))
     works = [partial(rank_cells, folder.absolute(), *how, resume=resume) for folder in folders]
     tasks = [
         launcher.Task(folder.name, work, hear=launcher.by_tick) for folder, work in zip(folders, works, strict=True)

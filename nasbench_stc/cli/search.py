@@ -106,7 +106,8 @@ def search(
     if trained:
         from nasbench_stc.runs import launch, launcher
 
-        plans = [launch.plan(one, dataset, seed, protocol, settings, device) for one in trained for seed in chosen]
+        how = (protocol, settings, device, way.launcher == "local")
+        plans = [launch.plan(one, dataset, seed, *how) for one in trained for seed in chosen]
         announce(console, plans, chosen, way, out, opened, resume)
         with Bars(console) as bars:
             records += launcher.run_many(plans, opened, out, data_dir, resume, way, bars)

@@ -70,7 +70,8 @@ class Protocol:
             return replace(self, form=form, compiled=compiled)
         import torch  # this module is also read by what never computes
 
-        bfloat16 = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+        # Of a GPU on another machine it is assumed: all made since 2020 have it.
+        bfloat16 = on_gpu and (not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False))
         return replace(self, form=form, compiled=compiled, precision="bfloat16" if bfloat16 else "float32")
 
 

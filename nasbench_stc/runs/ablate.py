@@ -14,7 +14,12 @@ from nasbench_stc.runs.record import Record
 
 
 def plans(
-    name: str, dataset: str = "", seeds: Sequence[int] = (), protocol: str = "auto", device: str = "auto"
+    name: str,
+    dataset: str = "",
+    seeds: Sequence[int] = (),
+    protocol: str = "auto",
+    device: str = "auto",
+    here: bool = True,
 ) -> list[launch.Plan]:
     """The searches that an ablation compares, seed by seed.
 
@@ -22,18 +27,19 @@ def plans(
         name: one of `ABLATIONS`.
         dataset, seeds: empty: the ablation's own.
         protocol, device: by name; `auto` chooses.
+        here: whether the device has to be on this machine.
 
     Raises:
         BadCallError: something is unknown or out of range.
     """
     ablation = find_ablation(name)
     dataset = dataset or ablation.dataset
-    device = environment.choose_device(device)
+    device = environment.choose_device(device, here)
     protocol = choose_protocol(protocol, dataset, device)
     if protocol not in ablation.protocols:
         raise BadCallError(f"ablation {name} is of the protocols {', '.join(ablation.protocols)}: give --protocol")
     return [
-        launch.plan(arm.method, arm.dataset or dataset, seed, protocol, arm.changes, device)
+        launch.plan(arm.method, arm.dataset or dataset, seed, protocol, arm.changes, device, here)
         for seed in seeds or ablation.seeds
         for arm in ablation.of(dataset, protocol)
     ]

@@ -18,8 +18,11 @@ from nasbench_stc.methods import Method
 PACKAGES = ("nasbench_stc", "torch", "numpy", "scipy")
 
 
-def choose_device(name: str) -> str:
+def choose_device(name: str, here: bool = True) -> str:
     """The torch device that `name` means; `auto` is a GPU if there is one.
+
+    Args:
+        here: whether it has to be on this machine; else `cuda` is taken for one that another machine has.
 
     Raises:
         BadCallError: it is none, or is not there.
@@ -30,6 +33,8 @@ def choose_device(name: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name.split(":")[0] not in ("cpu", "cuda"):
         raise choose("device", name, ("auto", "cpu", "cuda", "cuda:N"))
+    if name == "cuda" and not here:
+        return name
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:

@@ -83,12 +83,14 @@ def plan(
     protocol: str = "auto",
     changes: Mapping[str, Any] | None = None,
     device: str = "auto",
+    here: bool = True,
 ) -> Plan:
     """Resolve names into a `Plan`.
 
     Args:
         method: of a one-shot one; see `methods.find`.
         dataset, protocol, device: by name; `auto` chooses.
+        here: whether the device has to be on this machine.
         seed: a whole number, not negative.
         changes: settings that differ from the protocol's and the method's, by name.
 
@@ -99,7 +101,7 @@ def plan(
     if found.kind != "one-shot":
         raise BadCallError(f"method {found.name} is {found.kind}: it trains no supernet")
     check_dataset(dataset, DATASETS)
-    device = environment.choose_device(device)
+    device = environment.choose_device(device, here)
     protocol = choose_protocol(protocol, dataset, device)
     settings.check_seed(seed)
     parts = {"protocol": PROTOCOLS[protocol].settings, "method": found.make_settings()}

@@ -298,7 +298,11 @@ class _Cluster:
             with _handed(tasks[0].name):
                 jobs = executor.submit_array([_Job(task.work) for task in tasks])
         except (FailedJobError, FailedSubmissionError, OSError) as error:
-            raise BadCallError(f"--launcher slurm: it refused the jobs ({' '.join(str(error).split())})") from None
+            said = " ".join(str(error).split())
+            many = f". {len(tasks):,} may be more than the cluster's MaxArraySize: give fewer seeds or methods"
+            raise BadCallError(
+                f"--launcher slurm: it refused the jobs ({said})" + many * ("array" in said.lower())
+            ) from None
         self.running = dict(zip(tasks, jobs, strict=True))
         for task, job in self.running.items():
             if task.folder is not None:
