@@ -183,7 +183,7 @@ def test_the_command_shows_what_is_not_done(stc_bench, tmp_path, monkeypatch):
         "Error: nowhere is no folder; give that of records, which is --out of a search\n",
     )
     (tmp_path / "empty").mkdir()
-    assert "No runs." in stc_bench("status", "empty")[1]
+    assert stc_bench("status", "empty") == (0, "No runs.\n", "")
 
 
 def test_a_frame_has_what_is_told(tmp_path):

@@ -27,4 +27,6 @@ def status(results: tuple[Path, ...], form: str) -> None:
     for folder in folders:
         if not folder.is_dir():
             raise BadCallError(f"{folder} is no folder; give that of records, which is --out of a search")
-    click.echo(render(build_status(find(folders)), form).rstrip("\n"))
+    table = build_status(find(folders))
+    alone = form == "text" and not table.rows
+    click.echo(table.caption[0] if alone else render(table, form).rstrip("\n"))
