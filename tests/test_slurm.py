@@ -148,6 +148,9 @@ def test_a_gpu_need_not_be_where_the_command_runs(stc_bench, queue, tmp_path):
     code, said, err = stc_bench(*command, "--out", tmp_path / "out", "--launcher", "slurm")
     assert (code, err) == (0, "")
     assert "device cuda" in said and "submitted 1 job: 77" in said
+    (queue / "held").unlink()
+    wait_until(lambda: not (queue / "77").exists())
+    assert states(tmp_path / "out") == ["failed"]  # this machine, to which it came, has none
     planned = launch.plan("stc", device="cuda", here=False)
     assert (planned.protocol, planned.engine.form, planned.engine.precision) == ("paper", "static", "bfloat16")
     assert stc_bench(*command, "--out", tmp_path / "other")[0] == 2
