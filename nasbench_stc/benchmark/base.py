@@ -9,7 +9,7 @@ hold is an error that says what it holds, never another number.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -86,14 +86,14 @@ class Benchmark(Protocol):
     """Whether the whole space is at hand: else `rank` and `optimal` read it, for minutes, or find that cells lack."""
     elsewhere: str = ""
     """One sentence on how to get what this source lacks, if another has it."""
-    opened_as: tuple[str, str] | None = None
-    """What `open_benchmark` was asked for, and the data folder: another process opens it itself."""
+    opened_by: tuple[Callable[..., Benchmark], str, str] | None = None
+    """What opens it in another process, what that is asked for, and the data folder; None: it is pickled as it is."""
 
     def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
-        from nasbench_stc.benchmark.sources import reopen  # which imports this module
-
-        as_it_is = super().__reduce_ex__(protocol)
-        return (reopen, (*self.opened_as, self.name, self.sha256)) if self.opened_as else as_it_is
+        if self.opened_by is None:
+            return super().__reduce_ex__(protocol)
+        function, *where = self.opened_by
+        return function, (*where, self.name, self.sha256)
 
     def holds(self) -> Sequence[Key]:
         """Everything of which there are accuracies."""

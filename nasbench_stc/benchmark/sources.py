@@ -29,7 +29,7 @@ def open_benchmark(source: str | Path = "auto", data_dir: str | Path | None = No
     """
     found = _find(source, data_dir)
     path = Path(source).absolute()
-    found.opened_as = (str(path if path.exists() else source), str(files.data_dir(data_dir).absolute()))
+    found.opened_by = (reopen, str(path if path.exists() else source), str(files.data_dir(data_dir).absolute()))
     return found
 
 

@@ -51,45 +51,42 @@ class Cache:
     """
 
     def __init__(self, folders: Sequence[Path], texts: Iterable[str]) -> None:
-        self._folders, self._texts = [str(folder) for folder in folders], frozenset(texts)
-        self._known: dict[str, dict[str, _File]] = {}
-        self._stored: dict[str, _Stored] = {}
-        self._parts: dict[str, dict[str, tuple[int, int, Part]]] = {folder: {} for folder in self._folders}
+        self._texts = frozenset(texts)
+        # By what paths of records below the folder begin with.
+        self._folders = {"" if folder == Path() else os.path.join(folder, ""): folder for folder in folders}
+        self._stored = {place: _read(folder / FILE_NAME) for place, folder in self._folders.items()}
+        self._parts: dict[str, dict[str, tuple[int, int, Part]]] = {place: {} for place in self._folders}
         self._new = dict.fromkeys(self._folders, 0)
-        for folder in self._folders:
-            stored = _read(Path(folder) / FILE_NAME)
-            if stored is not None:
-                self._stored[folder] = stored
 
     def known(self, path: Path) -> Part | None:
         """What was made of that record, if the file is the same."""
-        folder, name = self._place(path)
-        stored = self._stored.get(folder)
-        found = None if stored is None else stored.files.get(name)
-        if stored is None or found is None or (found.modified, found.size) != _stamp(path):
+        place, name = self._place(path)
+        stored = self._stored[place]
+        found = stored and stored.files.get(name)
+        if not stored or not found or (found.modified, found.size) != _stamp(path):
             return None
         part: dict[str, Any] = dict(zip(stored.columns, found.values, strict=True))
         part |= {column: stored.texts[part[column]] for column in self._texts & part.keys()}
-        self._parts[folder][name] = (found.modified, found.size, part)
-        return {**part, "path": str(path)}
+        part["path"] = str(path)
+        self._parts[place][name] = (found.modified, found.size, part)
+        return part
 
     def note(self, path: Path, part: Part) -> Part:
         """Remember what was made of a record just now."""
-        folder, name = self._place(path)
-        self._parts[folder][name] = (*_stamp(path), part)
-        self._new[folder] += 1
+        place, name = self._place(path)
+        self._parts[place][name] = (*_stamp(path), part)
+        self._new[place] += 1
         return part
 
     def write(self) -> None:
         """Write what is new, where there are many records and where that can be done."""
-        for folder, parts in self._parts.items():
-            if self._new[folder] and len(parts) >= FEWEST:
+        for place, parts in self._parts.items():
+            if self._new[place] and len(parts) >= FEWEST:
                 with suppress(OSError):
-                    files.write_atomic(Path(folder) / FILE_NAME, self._encoded(parts.items()))
+                    files.write_atomic(self._folders[place] / FILE_NAME, self._encoded(parts))
 
-    def _encoded(self, parts: Iterable[tuple[str, tuple[int, int, Part]]]) -> bytes:
-        parts = list(parts)
-        first = parts[0][1][2]
+    def _encoded(self, parts: Mapping[str, tuple[int, int, Part]]) -> bytes:
+        _, _, first = next(iter(parts.values()))
         columns = [column for column in first if column != "path"]
         numbers: dict[str, int] = {}
 
@@ -98,16 +95,16 @@ class Cache:
 
         named = {
             name: _File(modified, size, [stored(column, part[column]) for column in columns])
-            for name, (modified, size, part) in parts
+            for name, (modified, size, part) in parts.items()
         }
         content = msgspec.msgpack.encode(_Stored(_code(), columns, list(numbers), named))
         return hashlib.sha256(content).digest() + content
 
     def _place(self, path: Path) -> tuple[str, str]:
-        """The folder that the record is below, and where there."""
+        """Of the folder that the record is below what its path begins with, and the rest."""
         text = str(path)
-        folder = max((f for f in self._folders if f == "." or text.startswith(f + os.sep)), key=len)
-        return folder, text if folder == "." else text[len(folder) + 1 :]
+        place = max(filter(text.startswith, self._folders), key=len)
+        return place, text[len(place) :]
 
 
 def _read(path: Path) -> _Stored | None:
