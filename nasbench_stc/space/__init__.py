@@ -1,23 +1,16 @@
-"""The search space: the NAS-Bench-201 cell (4 nodes, 6 edges, 5 operations, 15,625 cells), without torch.
+"""Search spaces, without torch: `Space` says what there is to choose (`base.py`), `Cell` is what was chosen.
 
-Dong & Yang, "NAS-Bench-201", ICLR 2020; the topology space of Dong et al., "NATS-Bench", TPAMI 2021.
+`tss.py` is NAS-Bench-201's cell, which is NATS-Bench's topology space, and what is meant where no space is named.
+Adding a space is one file here and one in `models`: see `docs/own-spaces.md`.
 """
 
-from nasbench_stc.space.cell import (
-    EDGES,
-    NONE,
-    NUM_CELLS,
-    NUM_NODES,
-    OPS,
-    SKIP,
-    Cell,
-    all_cells,
-    file_number,
-    indices_of,
-)
-from nasbench_stc.space.cost import flops, params
+from nasbench_stc.space.base import Decision, Ops, Space
+from nasbench_stc.space.cell import Cell, all_cells, flops, params
 from nasbench_stc.space.datasets import DATASETS, NUM_CLASSES, check_dataset
 from nasbench_stc.space.encodings import ENCODINGS
+from nasbench_stc.space.registry import OURS, find_space, register
+from nasbench_stc.space.tss import EDGES, NONE, NUM_CELLS, NUM_NODES, OPS, SKIP, file_number, indices_of
+from nasbench_stc.space.tss import SPACE as TSS
 
 __all__ = [
     "DATASETS",
@@ -28,12 +21,19 @@ __all__ = [
     "NUM_CLASSES",
     "NUM_NODES",
     "OPS",
+    "OURS",
     "SKIP",
+    "TSS",
     "Cell",
+    "Decision",
+    "Ops",
+    "Space",
     "all_cells",
     "check_dataset",
     "file_number",
+    "find_space",
     "flops",
     "indices_of",
     "params",
+    "register",
 ]

@@ -1,4 +1,4 @@
-"""Parameters and FLOPs of the stand-alone network of a cell, by formula.
+"""Parameters and FLOPs of the stand-alone network of a NAS-Bench-201 cell, by formula.
 
 The formulas reproduce the `params` and `flop` fields of the official files for all cells: a fixed
 skeleton (C=16, N=5: stem, two reductions, head) and a constant for each 1x1 and each 3x3 convolution.
@@ -6,15 +6,15 @@ skeleton (C=16, N=5: stem, two reductions, head) and a constant for each 1x1 and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_stc.space.cell import OPS, Cell
+from nasbench_stc.space.base import Ops
 from nasbench_stc.space.datasets import check_dataset
 
-_CONV_1X1, _CONV_3X3 = OPS.index("nor_conv_1x1"), OPS.index("nor_conv_3x3")
+_CONV_1X1, _CONV_3X3 = 2, 3  # positions in `tss.OPS`
 _PARAMS = {"cifar10": 73_306, "cifar100": 79_156, "ImageNet16-120": 80_456}  # skeleton
 _PARAMS_1X1, _PARAMS_3X3 = 28_000, 243_040
 _MFLOPS = {  # skeleton, one 1x1 and one 3x3 convolution on an edge of all cells; multiply-adds in millions
@@ -24,14 +24,14 @@ _MFLOPS = {  # skeleton, one 1x1 and one 3x3 convolution on an edge of all cells
 }
 
 
-def params(cells: Iterable[Cell], dataset: str = "cifar10") -> NDArray[np.int64]:
+def params(cells: Sequence[Ops], dataset: str) -> NDArray[np.int64]:
     """Trainable parameters of each cell's network on `dataset`, shape `(len(cells),)`."""
     check_dataset(dataset)
     ones, threes = _convolutions(cells)
     return _PARAMS[dataset] + _PARAMS_1X1 * ones + _PARAMS_3X3 * threes
 
 
-def flops(cells: Iterable[Cell], dataset: str = "cifar10") -> NDArray[np.float64]:
+def mflops(cells: Sequence[Ops], dataset: str) -> NDArray[np.float64]:
     """Multiply-adds of one forward pass on one image of `dataset`, in millions, as the official API counts them."""
     check_dataset(dataset)
     skeleton, one, three = _MFLOPS[dataset]
@@ -39,6 +39,6 @@ def flops(cells: Iterable[Cell], dataset: str = "cifar10") -> NDArray[np.float64
     return skeleton + one * ones + three * threes
 
 
-def _convolutions(cells: Iterable[Cell]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    ops = np.array([cell.ops for cell in cells], dtype=np.int64).reshape(-1, 6)
+def _convolutions(cells: Sequence[Ops]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    ops = np.array(cells, dtype=np.int64).reshape(-1, 6)
     return (ops == _CONV_1X1).sum(axis=1), (ops == _CONV_3X3).sum(axis=1)

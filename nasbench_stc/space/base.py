@@ -1,0 +1,263 @@
+"""What a search space is: edges, the operations that each may have, and which of them go together in a cell.
+
+A space is a product of independent decisions. A decision is about one edge or several, and has a table of what these
+may have: of NAS-Bench-201's cell each edge decides for itself, of DARTS's each node takes two of its inputs. From that
+table follow the number of cells, their index, what a random one is, and what differs from a cell in one decision.
+
+A new space is one subclass of `Space` in a file of this folder, and one module of networks in `models/`, which
+`networks` names. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_stc.errors import BadCallError
+
+Ops = tuple[int, ...]
+"""A cell as the number of the operation on each edge."""
+
+
+MOST_LISTED = 1_000_000
+"""Cells of a space that is gone through as a whole, at most."""
+
+
+class Decision(NamedTuple):
+    """What is chosen at once: the operations of some edges."""
+
+    edges: tuple[int, ...]
+    """Which, as positions in `Space.edges`."""
+    options: NDArray[np.int64]
+    """What they may have, a row each, of shape (options, edges)."""
+
+
+class Space:
+    """A search space; to be subclassed. A subclass says the names; it may say more where a space has its own way.
+
+    Where nothing else is said, every edge may have every operation, a cell's index counts its operations in the order
+    of `itertools.product`, and its name is its operations, `op-op-…`.
+    """
+
+    name: str
+    """By which `--space` and records know it."""
+    title: str
+    """For tables and messages."""
+    edges: tuple[str, ...]
+    """Names of what an operation is chosen for, in the order of a cell's operations."""
+    ops: tuple[str, ...]
+    """Names of the operations."""
+    none: int | None = None
+    """The number of the operation that puts out zeros, if there is one."""
+    skip: int | None = None
+    """The number of the skip connection, if there is one."""
+    inputs: tuple[tuple[int, ...], ...] = ()
+    """The edges that lead into each node but the first ones; empty of what is no graph."""
+    networks: str = ""
+    """The module with `Supernet` and `CellNetwork`; empty: nothing is trained here."""
+    example: str = ""
+    """A cell, as `parse` reads it."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of alpha and of a mixture's weights: (edges, operations)."""
+        return len(self.edges), len(self.ops)
+
+    @cached_property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What there is to decide. Every edge occurs once, in order."""
+        every = np.arange(len(self.ops))[:, None]
+        return tuple(Decision((edge,), every) for edge in range(len(self.edges)))
+
+    @cached_property
+    def num_cells(self) -> int:
+        """How many cells there are."""
+        return math.prod(len(decision.options) for decision in self.decisions)
+
+    @cached_property
+    def is_free(self) -> bool:
+        """Whether every edge may have every operation, whatever the others have."""
+        return self.num_cells == len(self.ops) ** len(self.edges)
+
+    @property
+    def is_listable(self) -> bool:
+        """Whether all cells can be gone through: there are a million at most."""
+        return self.num_cells <= MOST_LISTED
+
+    @property
+    def legend(self) -> str:
+        """The operations' numbers and names, for messages."""
+        return ", ".join(f"{number} {name}" for number, name in enumerate(self.ops))
+
+    def check(self, ops: Iterable[object]) -> Ops:
+        """The operations, as plain numbers.
+
+        Raises:
+            BadCallError: they are no cell of the space.
+        """
+        ops = tuple(ops)
+        if len(ops) != len(self.edges):
+            raise BadCallError(f"a cell has {len(self.edges)} operations, one an edge; got {len(ops)}: {ops}")
+        for op in ops:
+            if isinstance(op, bool) or not hasattr(op, "__index__") or not 0 <= op < len(self.ops):  # type: ignore[operator]
+                raise BadCallError(f"operation {op!r} is none of 0-{len(self.ops) - 1} ({self.legend})")
+        plain = tuple(int(op) for op in ops)  # type: ignore[call-overload]
+        if not self.is_free:
+            self.choices(plain)
+        return plain
+
+    def choices(self, ops: Ops) -> list[int]:
+        """Which of its options each decision has.
+
+        Raises:
+            BadCallError: a decision has none of them.
+        """
+        found = []
+        for decision, numbers in zip(self.decisions, self._numbers, strict=True):
+            chosen = tuple(ops[edge] for edge in decision.edges)
+            if chosen not in numbers:
+                told = ", ".join(f"{self.edges[edge]} {self.ops[ops[edge]]}" for edge in decision.edges)
+                raise BadCallError(f"no cell of {self.title}: {told} do not go together")
+            found.append(numbers[chosen])
+        return found
+
+    @cached_property
+    def _numbers(self) -> list[dict[Ops, int]]:
+        """Of each decision the number of each of its options."""
+        return [{tuple(row): number for number, row in enumerate(one.options.tolist())} for one in self.decisions]
+
+    def text(self, ops: Ops) -> str:
+        """The cell's official string; `parse` reads it."""
+        return "-".join(self.ops[op] for op in ops)
+
+    def parse(self, text: str) -> Ops:
+        """The cell that a user has written down: its string or its index.
+
+        Raises:
+            BadCallError: it is none; the message says what is allowed.
+        """
+        names = text.strip().split("-")
+        if len(names) == len(self.edges) and set(names) <= set(self.ops):
+            return self.check(self.ops.index(name) for name in names)
+        if text.strip().isascii() and text.strip().isdigit():
+            return self.at(int(text))
+        raise self.no_cell(text)
+
+    def decoded(self, listed: str | int | Iterable[object], encoding: str) -> Ops:
+        """The cell that another tool writes as a list of operations.
+
+        Raises:
+            BadCallError: it is none, or no such encoding of this space's cells is known.
+        """
+        raise BadCallError(f"{self.title}: no encoding {encoding!r} of other tools is known")
+
+    def listed(self, ops: Iterable[object]) -> Ops:
+        """The cell of a list of operations, their numbers in edge order.
+
+        Raises:
+            BadCallError: it is none, or lists are ambiguous in this space.
+        """
+        return self.check(ops)
+
+    def no_cell(self, text: object) -> BadCallError:
+        """The error for what is no cell."""
+        return BadCallError(
+            f"{text!r} is no cell of {self.title}: give one like {self.example or self.text(self.at(0))!r}, or an index "
+            f"0-{self.num_cells - 1}"
+        )
+
+    def digits(self, ops: Ops) -> str:
+        """The operations' numbers in edge order, without anything between them."""
+        return "".join(np.base_repr(op, 36) for op in ops)
+
+    def index(self, ops: Ops) -> int:
+        """The cell's official index, below `num_cells`."""
+        found = 0
+        for decision, number in zip(self.decisions, self.choices(ops), strict=True):
+            found = found * len(decision.options) + number
+        return found
+
+    def at(self, index: int) -> Ops:
+        """The cell of that index.
+
+        Raises:
+            BadCallError: there is none.
+        """
+        if isinstance(index, bool) or not hasattr(index, "__index__") or not 0 <= index < self.num_cells:
+            raise BadCallError(f"{index!r} is no cell index: it is a whole number 0-{self.num_cells - 1}")
+        left, numbers = int(index), []
+        for decision in reversed(self.decisions):
+            left, number = divmod(left, len(decision.options))
+            numbers.append(number)
+        return self.chosen(numbers[::-1])
+
+    def every(self) -> Iterator[Ops]:
+        """All cells in index order.
+
+        Raises:
+            BadCallError: there are more than a million.
+        """
+        if not self.is_listable:
+            raise BadCallError(f"{self.title} has {self.num_cells:,} cells, too many to list")
+        return map(self.at, range(self.num_cells))
+
+    def chosen(self, numbers: Sequence[int]) -> Ops:
+        """The cell whose decisions have these of their options."""
+        return tuple(
+            op for one, number in zip(self.decisions, numbers, strict=True) for op in one.options[number].tolist()
+        )
+
+    def isomorphism_class(self, ops: Ops) -> str:
+        """A string that two cells share when they compute the same function."""
+        return self.text(ops)
+
+    def strongest(self, scores: NDArray[np.floating]) -> Ops:
+        """The cell that scores of operations stand for, shape (edges, operations): on each edge the highest one."""
+        return tuple(scores.argmax(axis=1).tolist())
+
+    def drawn(self, generator: np.random.Generator) -> Ops:
+        """A random cell, all equally likely."""
+        sizes = [len(decision.options) for decision in self.decisions]
+        return self.chosen(generator.integers(sizes).tolist())
+
+    def mutated(self, ops: Ops, generator: np.random.Generator) -> Ops:
+        """The cell with another option of one decision, all equally likely."""
+        numbers, place = self.choices(ops), int(generator.integers(len(self.decisions)))
+        size = len(self.decisions[place].options)
+        numbers[place] = (numbers[place] + 1 + int(generator.integers(size - 1))) % size
+        return self.chosen(numbers)
+
+    def neighbours(self, ops: Ops) -> Iterator[Ops]:
+        """The cells that differ from it in the operation of one edge."""
+        for edge, own in enumerate(ops):
+            for op in range(len(self.ops)):
+                other = (*ops[:edge], op, *ops[edge + 1 :])
+                if op != own and (self.is_free or self._allows(other)):
+                    yield other
+
+    def _allows(self, ops: Ops) -> bool:
+        return all(
+            tuple(ops[edge] for edge in one.edges) in numbers
+            for one, numbers in zip(self.decisions, self._numbers, strict=True)
+        )
+
+    def params(self, cells: Sequence[Ops], dataset: str) -> NDArray[np.int64]:
+        """Trainable parameters of each cell's network on the data set, shape (cells,).
+
+        Raises:
+            BadCallError: they are not known here without the network.
+        """
+        raise BadCallError(f"{self.title}: no formula of parameters")
+
+    def mflops(self, cells: Sequence[Ops], dataset: str) -> NDArray[np.float64]:
+        """Multiply-adds of one image's forward pass, in millions, shape (cells,).
+
+        Raises:
+            BadCallError: they are not known here without the network.
+        """
+        raise BadCallError(f"{self.title}: no formula of multiply-adds")
