@@ -90,6 +90,7 @@ class Search:
             "augmentation": torch.Generator(self.device).manual_seed(augmentation),
             "method": torch.Generator(self.device if self._whole else "cpu").manual_seed(method),
         }
+        self.shape = find_space(self.protocol.space).shape
         self.supernet = build_supernet(self.protocol, classes, self.device, init)
         self.name, self._at = name, "before the first epoch"
         with self._blamed("construction"), by_default(self.protocol.precision):
@@ -192,8 +193,7 @@ class Search:
         self.train_batch = self.train.augmented(index, self.generators["augmentation"])
         with self._blamed("weight_mixture"):
             mixtures = [
-                _checked(mixture, self.supernet.shape, look=not self._whole)
-                for mixture in self.method.weight_mixtures()
+                _checked(mixture, self.shape, look=not self._whole) for mixture in self.method.weight_mixtures()
             ]
         return self.form.train(self.train_batch, mixtures)
 
@@ -238,7 +238,7 @@ class Search:
         cells = [candidate for candidate in candidates if isinstance(candidate, Cell)]
         if len(cells) == len(candidates):
             return rate(self.supernet, cells, self.valid, p.eval_batch, n_images, p.precision)
-        mixtures = [_checked(candidate, self.supernet.shape) for candidate in candidates]
+        mixtures = [_checked(candidate, self.shape) for candidate in candidates]
         return rate_mixtures(self.supernet, mixtures, self.valid, p.eval_batch, n_images, p.precision)
 
     def result(self) -> tuple[Cell, dict[str, float]]:
