@@ -10,7 +10,7 @@ import nasbench_stc.space as folder
 from nasbench_stc.errors import choose
 from nasbench_stc.space.base import Space
 
-_OTHERS = {"base", "cell", "cost", "datasets", "encodings", "registry"}
+_OTHERS = {"base", "cell", "cost", "darts_cost", "datasets", "encodings", "registry"}
 
 
 def names() -> list[str]:
