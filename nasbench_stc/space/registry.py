@@ -10,13 +10,12 @@ import nasbench_stc.space as folder
 from nasbench_stc.errors import choose
 from nasbench_stc.space.base import Space
 
-_OTHERS = {"base", "cell", "cost", "darts_cost", "datasets", "encodings", "registry"}
-
 
 def names() -> list[str]:
     """Of all spaces; `tss`, which is meant where none is named, first."""
-    found = {module.name for module in pkgutil.iter_modules(folder.__path__)} - _OTHERS
-    return sorted(found, key=lambda name: (name != "tss", name))
+    found = [module.name for module in pkgutil.iter_modules(folder.__path__)]
+    spaces = [name for name in found if hasattr(importlib.import_module(f"{folder.__name__}.{name}"), "SPACE")]
+    return sorted(spaces, key=lambda name: (name != "tss", name))
 
 
 @cache
@@ -26,7 +25,11 @@ def find_space(name: str) -> Space:
     Raises:
         BadCallError: there is none.
     """
-    if name not in names():
-        raise choose("space", name, names())
-    space: Space = importlib.import_module(f"{folder.__name__}.{name}").SPACE
+    module = f"{folder.__name__}.{name}"
+    try:
+        space: Space = importlib.import_module(module).SPACE
+    except (ModuleNotFoundError, AttributeError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name != module:
+            raise
+        raise choose("space", name, names()) from None
     return space
