@@ -43,6 +43,7 @@ class TopologySpace(Space):
     none, skip = NONE, SKIP
     inputs = _INPUTS
     networks = "nasbench_stc.models.network"
+    has_static_form = True
     example = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
 
     def text(self, ops: Ops) -> str:
