@@ -64,7 +64,10 @@ def add(folder, monkeypatch):
     import nasbench_stc.models
     import nasbench_stc.space
 
-    for package, name, text in ((nasbench_stc.space, "space", SPACE_FILE), (nasbench_stc.models, "models", NETWORKS_FILE)):
+    for package, name, text in (
+        (nasbench_stc.space, "space", SPACE_FILE),
+        (nasbench_stc.models, "models", NETWORKS_FILE),
+    ):
         (folder / name).mkdir()
         (folder / name / "two.py").write_text(text)
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder / name)])

@@ -359,7 +359,10 @@ def read_meta(folder: Path) -> dict[str, Any]:
         raise DataError(f"{folder} is no folder of NATS-Bench: it has no {path.name}")
     meta, space = read_pbz2(path), space_of(folder)
     if not isinstance(meta, dict) or len(meta.get("meta_archs", ())) != space.num_cells:
-        raise DataError(f"{path}: not NATS-Bench's list of the {space.num_cells:,} cells of {space.title} (the folder of its size space is named NATS-sss-…)")
+        raise DataError(
+            f"{path}: not NATS-Bench's list of the {space.num_cells:,} cells of {space.title} (the folder of its size "
+            "space is named NATS-sss-…)"
+        )
     return meta
 
 

@@ -13,9 +13,7 @@ from nasbench_stc.space import TSS, Space, find_space
 NAMES = ("auto", "nb201", "analog", "analog:CONDITION")
 
 
-def open_benchmark(
-    source: str | Path = "auto", data_dir: str | Path | None = None, space: str = TSS.name
-) -> Benchmark:
+def open_benchmark(source: str | Path = "auto", data_dir: str | Path | None = None, space: str = TSS.name) -> Benchmark:
     """The benchmark that `source` names.
 
     Args:
