@@ -66,9 +66,10 @@ class _Memo(dict[int, Any]):
             if type(value) in (str, bytes) and len(value) <= 1:  # of which there is only one each in a process
                 row[-1] = value
             elif type(value) is str:
-                if len(value) > _LONG or ":" in value:
+                plain = value.isascii() and value.isprintable()  # else it is a number's bytes, of old protocols
+                if len(value) > _LONG or (plain and ":" in value):
                     super().__setitem__(number, value)
-                elif value.isascii() and value.isprintable():  # else it is a number's bytes, of old protocols
+                elif plain:
                     row[-1] = value
             elif callable(value) or isinstance(value, np.dtype):
                 super().__setitem__(number, value)
