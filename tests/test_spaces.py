@@ -55,9 +55,10 @@ def test_neighbours_and_mutants_are_cells(name, data):
     for other in around[:3]:
         assert cell.of.check(other) == other
         assert cell.ops in cell.of.neighbours(other)
-    mutant = cell.of.mutated(cell.ops, np.random.default_rng(data.draw(st.integers(0, 99))))
-    assert cell.of.check(mutant) == mutant
-    assert sum(old != new for old, new in zip(cell.of.choices(cell.ops), cell.of.choices(mutant), strict=True)) <= 1
+    draws = np.random.default_rng(data.draw(st.integers(0, 99)))
+    mutants = {cell.of.mutated(cell.ops, draws) for _ in range(20)}
+    assert {cell.of.check(mutant) for mutant in mutants} == mutants
+    assert len(mutants - {cell.ops}) > 1  # in `sss` some are the cell itself, as in NATS-Bench
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,8 +98,9 @@ def test_every_weight_sharing_method_searches_a_space_that_was_added(two, method
     assert cell.space == "two" and len(cell.ops) == 2
 
 
-@pytest.mark.parametrize("method", of_kind("one-shot"))
-def test_every_weight_sharing_method_searches_the_darts_space(method):
+# Those that ask a space for more than its shape, and one for each way in which methods run a supernet.
+@pytest.mark.parametrize("method", ["stc", "darts", "gdas", "setn", "enas", "rsps", "spos", "few_shot"])
+def test_weight_sharing_methods_search_the_darts_space(method):
     cell = found_by(search_in(find_space("darts"), method))
     assert cell.space == "darts" and sum(op != cell.of.none for op in cell.ops) == 16
 
