@@ -24,8 +24,9 @@ import torch.nn.functional as F
 from measuring import MIB, SIZES, Ours, Size, drawn_paths, full, seconds, show, write
 from rich.progress import track
 
-from nasbench_stc.models.mixture import Active, plan
+from nasbench_stc.models.mixture import Active
 from nasbench_stc.models.ops import AVG_POOL, KERNELS
+from nasbench_stc.models.plan import plan
 from nasbench_stc.runs import environment
 
 # Passes over a feature map (a read or a write of it), forward and backward.

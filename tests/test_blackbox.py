@@ -373,7 +373,7 @@ def test_a_density_is_the_mean_of_products_and_sums_to_one(least):
     draws = np.random.default_rng(0)
     ops = draws.integers(5, size=(11, 6))
     ops[:, 0] = 3
-    density = Density(ops, least)
+    density = Density(ops, 5, least)
     for edge in range(6):
         spread = 1.06 * float(np.std(ops[:, edge])) * 11 ** (-1 / 10)
         assert density.bandwidth[edge] == pytest.approx(min(max(spread, least), 0.8))
@@ -386,7 +386,7 @@ def test_a_density_is_the_mean_of_products_and_sums_to_one(least):
 
 def test_cells_drawn_from_a_density_keep_as_much_as_its_bandwidth_says():
     ops = np.array([[0, 1, 2, 3, 4, 0]])
-    density = Density(ops, 0.3)
+    density = Density(ops, 5, 0.3)
     drawn = density.draw(8000, np.random.default_rng(0))
     kept = 1 - 0.3 + 0.3 / 5  # HpBandSter draws the other operation from all five
     for edge in range(6):
@@ -420,7 +420,7 @@ def test_bohbs_models_are_of_the_best_and_of_the_rest_of_the_longest_training():
 
 def test_bohb_tries_the_likeliest_by_its_longest_training():
     draws = np.random.default_rng(0)
-    low, high = (Density(np.clip(draws.integers(-1, 2, (9, 6)) + op, 0, 4), 0.3) for op in (0, 4))
+    low, high = (Density(np.clip(draws.integers(-1, 2, (9, 6)) + op, 0, 4), 5, 0.3) for op in (0, 4))
     method = make("bohb", TWELVE, seed=5, samples=20)
     method.models = {1: (low, high), 12: (high, low), 4: (low, high)}
     for _ in range(50):

@@ -9,8 +9,8 @@ from torch import nn
 from nasbench_stc import Cell
 from nasbench_stc.models import CellNetwork, Mixture, Supernet
 from nasbench_stc.models.cell import MixedCell
-from nasbench_stc.models.mixture import plan
 from nasbench_stc.models.ops import KERNELS, Norm, ReLUConvBN, avg_pool, avg_pool_adjoint
+from nasbench_stc.models.plan import plan
 from nasbench_stc.space import EDGES, NUM_CELLS, OPS, all_cells, params
 
 

@@ -31,7 +31,8 @@ from nasbench_stc.methods.alpha import AlphaMethod, AlphaSettings
 from nasbench_stc.methods.stc import STC, StcSettings
 from nasbench_stc.models import Mixture, Supernet, static
 from nasbench_stc.models import ops as operations
-from nasbench_stc.models.mixture import one_hot, plan
+from nasbench_stc.models.mixture import one_hot
+from nasbench_stc.models.plan import plan
 from nasbench_stc.models.static import StaticSupernet
 from nasbench_stc.settings import changed
 from nasbench_stc.space import EDGES, OPS, Cell

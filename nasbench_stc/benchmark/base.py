@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from nasbench_stc import files
 from nasbench_stc.errors import BadCallError, DataError, choose
 from nasbench_stc.seeds import told
-from nasbench_stc.space import DATASETS, NUM_CELLS, Cell, all_cells, check_dataset, flops, params
+from nasbench_stc.space import DATASETS, NUM_CELLS, TSS, Cell, Space, all_cells, check_dataset, flops, params
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -84,6 +84,8 @@ class Benchmark(Protocol):
     sha256: str
     in_memory: bool
     """Whether the whole space is at hand: else `rank` and `optimal` read it, for minutes, or find that cells lack."""
+    space: Space = TSS
+    """Whose cells it knows."""
     elsewhere: str = ""
     """One sentence on how to get what this source lacks, if another has it."""
     opened_by: tuple[Callable[..., Benchmark], str, str] | None = None

@@ -12,7 +12,6 @@ from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.engine.precision import computing, widened
 from nasbench_stc.methods.base import Rating
 from nasbench_stc.models import Mixture, Supernet
-from nasbench_stc.models.mixture import in_order, plan
 from nasbench_stc.space import Cell
 
 
@@ -43,8 +42,8 @@ def rate(
         tick: is told how many cells' worth of work is done.
     """
     supernet.eval()
-    paths = [plan(Mixture.path(cell).active, supernet.zeros_vanish) for cell in cells]
-    different = in_order(set(paths))
+    paths = [supernet.computation(cell) for cell in cells]
+    different = supernet.in_order(set(paths))
     device = images.labels.device
     loss, right = torch.zeros(2, len(different), dtype=torch.float64, device=device)
     seen, n = 0, min(n_images or len(images), len(images))

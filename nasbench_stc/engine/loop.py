@@ -11,6 +11,7 @@ continued is the run that was never killed, bit for bit on the CPU at the same n
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -29,10 +30,10 @@ from nasbench_stc.engine.evaluation import rate, rate_mixtures
 from nasbench_stc.engine.forms import Batch, Form, PlanForm, StaticForm
 from nasbench_stc.engine.precision import by_default, kept_in, set_cudnn
 from nasbench_stc.engine.protocol import Protocol
-from nasbench_stc.errors import RunError, blamed
+from nasbench_stc.errors import BadCallError, RunError, blamed
 from nasbench_stc.methods.base import OneShotMethod, Rating
 from nasbench_stc.models import Mixture, Supernet
-from nasbench_stc.space import Cell
+from nasbench_stc.space import Cell, find_space
 
 MakeMethod = Callable[[torch.Generator], OneShotMethod]
 Tick = Callable[[int, int], None]
@@ -187,7 +188,10 @@ class Search:
     def _weight_step(self, index: Tensor) -> Tensor:
         self.train_batch = self.train.augmented(index, self.generators["augmentation"])
         with self._blamed("weight_mixture"):
-            mixtures = [_checked(mixture, look=not self._whole) for mixture in self.method.weight_mixtures()]
+            mixtures = [
+                _checked(mixture, self.supernet.shape, look=not self._whole)
+                for mixture in self.method.weight_mixtures()
+            ]
         return self.form.train(self.train_batch, mixtures)
 
     def alpha_step(self, index: Tensor) -> Tensor:
@@ -231,7 +235,7 @@ class Search:
         cells = [candidate for candidate in candidates if isinstance(candidate, Cell)]
         if len(cells) == len(candidates):
             return rate(self.supernet, cells, self.valid, p.eval_batch, n_images, p.precision)
-        mixtures = [_checked(candidate) for candidate in candidates]
+        mixtures = [_checked(candidate, self.supernet.shape) for candidate in candidates]
         return rate_mixtures(self.supernet, mixtures, self.valid, p.eval_batch, n_images, p.precision)
 
     def result(self) -> tuple[Cell, dict[str, float]]:
@@ -291,10 +295,11 @@ def in_passes(images: int, needed: int, generator: torch.Generator) -> Tensor:
     return torch.cat(passes)[:needed]
 
 
-def _checked(mixture: object, look: bool = True) -> Mixture:
+def _checked(mixture: object, shape: tuple[int, int], look: bool = True) -> Mixture:
     """The mixture, if it is one whose weights are numbers.
 
     Args:
+        shape: of its weights.
         look: at the weights, if they are on the CPU: a GPU would have to be awaited.
 
     Raises:
@@ -302,6 +307,8 @@ def _checked(mixture: object, look: bool = True) -> Mixture:
     """
     if not isinstance(mixture, Mixture):
         raise TypeError(f"it has to return a Mixture; it returned {mixture!r}")
+    if mixture.shape != shape:
+        raise ValueError(f"a mixture of this space has weights of shape {shape}; got {mixture.shape}")
     if look and mixture.weights.device.type == "cpu" and not mixture.weights.isfinite().all():
         edges = (~mixture.weights.isfinite()).any(dim=1).nonzero().flatten().tolist()
         raise ValueError(
@@ -318,10 +325,18 @@ def _cell(cell: Any, expected: str, kind: Any) -> Any:
 
 
 def build_supernet(protocol: Protocol, classes: int, device: torch.device, seed: int) -> Supernet:
-    """The protocol's supernet on the device, its weights drawn from `seed`."""
+    """The protocol's supernet on the device, its weights drawn from `seed`.
+
+    Raises:
+        BadCallError: the space has none.
+    """
+    networks = find_space(protocol.space).networks
+    if not networks:
+        raise BadCallError(f"space {protocol.space} has no supernet: black-box methods search it")
+    make: type[Supernet] = importlib.import_module(networks).Supernet
     with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU: the same on every device
         torch.manual_seed(seed)
-        supernet = Supernet(protocol.channels, protocol.cells_per_stage, classes, protocol.bn == "running")
+        supernet = make(protocol.channels, protocol.cells_per_stage, classes, protocol.bn == "running")
     supernet.to(device, kept_in(protocol.precision), memory_format=torch.channels_last)  # type: ignore[call-overload]
     return supernet
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nasbench_stc.benchmark.base import Benchmark, Key
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.space import DATASETS, NUM_CELLS
+from nasbench_stc.space import DATASETS
 
 Epochs = int | None
 """Of a training; None: of a source that does not say how many its own has."""
@@ -126,10 +126,10 @@ class Oracle:
 
     def _look_all_up(self, epochs: Epochs) -> None:
         """All cells at once: milliseconds for all instead of tens of microseconds each."""
-        training, every = self._trainings[epochs], np.arange(NUM_CELLS)
+        training, every = self._trainings[epochs], np.arange(self._benchmark.space.num_cells)
         accuracy = self._benchmark.lookup(every, training.mean, "accuracy", training.at_epoch).tolist()
         seconds = self._seconds(every, training).tolist()
-        self._answers.update({(i, epochs): [Answer(accuracy[i], seconds[i], None)] for i in range(NUM_CELLS)})
+        self._answers.update({(i, epochs): [Answer(accuracy[i], seconds[i], None)] for i in every.tolist()})
 
     def _seconds(self, cells: NDArray[np.int64], training: _Training) -> NDArray[np.float64]:
         """As NATS-Bench counts them: a training of some epochs takes their share of the whole one."""

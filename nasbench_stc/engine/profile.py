@@ -106,7 +106,7 @@ def _cost(step: Step, search: Search, repeats: int) -> StepCost:
         drawn = len(set(ran)) > 1
         with form.graphs.plainly() if isinstance(form, StaticForm) else nullcontext():  # a replay allocates nothing
             mib = [peak_mib(step, search.supernet, device) for _ in range(repeats if drawn else 1)]
-    operations = sum(len(ops) for active in ran for ops in active) / (len(ran) * len(EDGES))
+    operations = sum(len(ops) for active in ran for ops in active) / (len(ran) * len(ran[0]))
     return StepCost(seconds, mib, operations, drawn)
 
 
@@ -117,7 +117,7 @@ def _told(search: Search, ran: list[Active]) -> Iterator[None]:
         static, live = search.form.static, search.form.static.live
 
         def told(mixture: Mixture) -> Live:
-            ran.append(((0,) if mixture.single else tuple(range(len(OPS))),) * len(EDGES))
+            ran.append(((0,) if mixture.single else tuple(range(mixture.shape[1])),) * mixture.shape[0])
             return live(mixture)
 
         static.live = told  # type: ignore[method-assign]

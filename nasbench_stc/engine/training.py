@@ -206,9 +206,9 @@ def _right(logits: Tensor, labels: Tensor) -> Tensor:
 def build_network(cell: Cell, recipe: Recipe, classes: int) -> nn.Module:
     """The cell's network, on the default device.
 
-    Its module of networks has `CellNetwork(cell, channels, cells_per_stage, classes)`. One that has an auxiliary head
-    takes `auxiliary=True` as well, and returns a pair in training mode; one that drops paths has an attribute
-    `drop_path`, and draws from torch's own generator.
+    Its space's module of networks has a `CellNetwork`, which takes the cell and, as far as they say something there,
+    `channels`, `cells_per_stage`, `classes` and `auxiliary`. One with an auxiliary head returns a pair in training
+    mode; one that drops paths has an attribute `drop_path`, and draws from torch's own generator.
 
     Raises:
         BadCallError: its space has no networks, or none with what the recipe asks for.
@@ -217,14 +217,18 @@ def build_network(cell: Cell, recipe: Recipe, classes: int) -> nn.Module:
     if not module:
         raise BadCallError(f"cells of {title} are not trained here: the space has no networks")
     make = importlib.import_module(module).CellNetwork
-    if recipe.auxiliary and "auxiliary" not in inspect.signature(make).parameters:
-        raise BadCallError(
-            f"networks of {title}'s cells have no auxiliary head: --set auxiliary=0, or another protocol"
-        )
-    head = {"auxiliary": True} if recipe.auxiliary else {}
-    network: nn.Module = make(cell, recipe.channels, recipe.cells_per_stage, classes, **head)
+    taken = inspect.signature(make).parameters
+    if recipe.auxiliary and "auxiliary" not in taken:
+        raise BadCallError(f"networks of {title} have no auxiliary head: --set auxiliary=0, or another protocol")
+    asked = {
+        "channels": recipe.channels,
+        "cells_per_stage": recipe.cells_per_stage,
+        "classes": classes,
+        "auxiliary": recipe.auxiliary > 0,
+    }
+    network: nn.Module = make(cell, **{name: value for name, value in asked.items() if name in taken})
     if recipe.drop_path and not hasattr(network, "drop_path"):
-        raise BadCallError(f"networks of {title}'s cells drop no paths: --set drop_path=0, or another protocol")
+        raise BadCallError(f"networks of {title} drop no paths: --set drop_path=0, or another protocol")
     return network
 
 

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from nasbench_stc.errors import BadCallError, MethodError, blamed, choose
 from nasbench_stc.methods import listing
 from nasbench_stc.methods.listing import KINDS, Entry, Listing
+from nasbench_stc.space import Space
 
 __all__ = ["GROUP", "KINDS", "Entry", "Listing", "Method", "find", "installed", "load", "of_kind", "ours", "title_of"]
 
@@ -57,6 +58,13 @@ class Method(NamedTuple):
         """
         with blamed(self.name, "its Settings"):
             return self.cls.Settings()
+
+    def make(self, space: Space, *args: Any) -> Any:
+        """An instance, which knows the space before its `__init__` is called with `args`."""
+        made = self.cls.__new__(self.cls)
+        made.space = space
+        made.__init__(*args)
+        return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         return find, (self.spec,)  # another process finds it anew: it has not imported the file yet

@@ -1,6 +1,6 @@
 """What methods with a table of architecture parameters share: alpha, Adam, and paths drawn uniformly.
 
-alpha has a row for each of `EDGES` and a column for each of `OPS`. Defaults are those with which NATS-Bench and
+alpha has a row for each edge of the space and a column for each operation. Defaults are those with which NATS-Bench and
 NAS-Bench-201 published DARTS, GDAS and SETN (`exps/NATS-algos/search-cell.py` in AutoDL-Projects).
 """
 
@@ -16,21 +16,27 @@ from torch import Tensor
 from nasbench_stc.methods.base import Objective, OneShotMethod
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
-from nasbench_stc.space import EDGES, OPS, Cell
+from nasbench_stc.space import TSS, Cell, Space
 
 ON_MIXTURES: dict[str, dict[str, Any]] = {name: {"uniform": 0.0, "alpha_lr": 3e-3} for name in ("cpu", "digits")}
 """Presets of the methods since 2020 whose weights train on mixtures: alpha learns from the first step, as with their
 authors, at ten times the rate, for the short protocols have a tenth of the steps."""
 
 
-def uniform_path(generator: torch.Generator) -> Mixture:
-    """One operation an edge, each of the five equally likely; drawn where the generator is."""
-    return Mixture.path(torch.randint(len(OPS), (len(EDGES),), generator=generator, device=generator.device))
+def uniform_path(generator: torch.Generator, space: Space = TSS) -> Mixture:
+    """One operation an edge, all equally likely; drawn where the generator is."""
+    edges, ops = space.shape
+    return Mixture.path(torch.randint(ops, (edges,), generator=generator, device=generator.device), space=space)
 
 
-def normal(generator: torch.Generator) -> Tensor:
-    """A standard normal number for each operation of each edge, shape (6, 5)."""
-    return torch.randn(len(EDGES), len(OPS), generator=generator, device=generator.device)
+def normal(generator: torch.Generator, space: Space = TSS) -> Tensor:
+    """A standard normal number for each operation of each edge."""
+    return torch.randn(space.shape, generator=generator, device=generator.device)
+
+
+def strongest(space: Space, alpha: Tensor) -> Cell:
+    """The cell that alpha stands for, where softmax makes weights of it; shape (edges, operations)."""
+    return Cell(space.strongest(alpha.double().log_softmax(dim=1).cpu().numpy()), space.name)
 
 
 def gradients(losses: Sequence[Tensor], of: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -61,7 +67,7 @@ class AlphaMethod(OneShotMethod):
     Args:
         settings: `AlphaSettings`, or with more fields.
         generator: of everything random.
-        alpha: the parameters at the start, shape (6, 5); None draws them.
+        alpha: the parameters at the start, shape (edges, operations); None draws them.
     """
 
     Settings: ClassVar[type] = AlphaSettings
@@ -75,7 +81,7 @@ class AlphaMethod(OneShotMethod):
     def __init__(self, settings: Any, generator: torch.Generator, alpha: Tensor | None = None) -> None:
         super().__init__(settings, generator)
         if alpha is None:
-            alpha = settings.alpha_init * normal(generator)
+            alpha = settings.alpha_init * normal(generator, self.space)
         self.alpha = alpha.requires_grad_()
         self.adam = torch.optim.Adam(
             [self.alpha],
@@ -99,7 +105,7 @@ class AlphaMethod(OneShotMethod):
     def weight_mixture(self) -> Mixture:
         """alpha's mixture, alpha a constant; before alpha learns, a uniformly drawn path."""
         with torch.no_grad():
-            return self.mixture() if self.learns else uniform_path(self.generator)
+            return self.mixture() if self.learns else uniform_path(self.generator, self.space)
 
     def alpha_step(self, objective: Objective) -> Tensor:
         """First order: Adam on the validation loss and `terms`, the weights taken as they are."""
@@ -112,13 +118,13 @@ class AlphaMethod(OneShotMethod):
         return ()
 
     def update(self, gradient: Tensor) -> None:
-        """A step of Adam along `gradient`, shape (6, 5)."""
+        """A step of Adam along `gradient`, of the shape of alpha."""
         self.alpha.grad = gradient
         self.adam.step()
 
     def cell(self) -> Cell | None:
-        """argmax of alpha on each edge."""
-        return Cell(tuple(self.alpha.argmax(dim=1).tolist()))
+        """What alpha is highest for: see `Space.strongest`."""
+        return strongest(self.space, self.alpha.detach())
 
     def snapshot(self) -> dict[str, Any]:
         """alpha."""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc.methods.listing import Listing as Listing
-from nasbench_stc.space import Cell
+from nasbench_stc.space import TSS, Cell, Space
 
 if TYPE_CHECKING:
     import torch
@@ -132,6 +132,8 @@ class OneShotMethod(Protocol):
 
     settings: Any
     generator: torch.Generator
+    space: Space = TSS
+    """That is searched; known before `__init__` is called."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -13,7 +13,7 @@ import numpy as np
 
 from nasbench_stc.methods.base import NoSettings
 from nasbench_stc.methods.listing import Listing as Listing
-from nasbench_stc.space import EDGES, NUM_CELLS, NUM_NODES, OPS, Cell
+from nasbench_stc.space import TSS, Cell, Space
 
 
 class Query(NamedTuple):
@@ -48,6 +48,8 @@ class BlackBoxMethod(Protocol):
 
     settings: Any
     generator: np.random.Generator
+    space: Space = TSS
+    """That is searched; known before `__init__` is called."""
     budgets: tuple[int | None, ...]
 
     scored: ClassVar[bool] = False
@@ -64,30 +66,16 @@ class BlackBoxMethod(Protocol):
         """The answer to the last query: validation accuracy in percent, or the score (higher is better)."""
 
 
-def random_cell(generator: np.random.Generator) -> Cell:
-    """Each of the 15,625 cells is equally likely."""
-    return Cell.from_index(int(generator.integers(NUM_CELLS)))
-
-
-_INPUTS = [[edge for edge, (_, target) in enumerate(EDGES) if target == node] for node in range(1, NUM_NODES)]
+def random_cell(generator: np.random.Generator, space: Space = TSS) -> Cell:
+    """Each cell of the space is equally likely."""
+    return Cell.from_index(int(generator.integers(space.num_cells)), space.name)
 
 
 def mutated(cell: Cell, generator: np.random.Generator) -> Cell:
-    """The cell with another operation on one edge.
-
-    As in NATS-Bench (`mutate_topology_func`), first a node is drawn, then one of its inputs, then one of the four other
-    operations: an edge into node 1 changes more often than one into node 3.
-    """
-    inputs = _INPUTS[generator.integers(len(_INPUTS))]
-    edge = inputs[generator.integers(len(inputs))]
-    ops = list(cell.ops)
-    ops[edge] = (ops[edge] + 1 + int(generator.integers(len(OPS) - 1))) % len(OPS)
-    return Cell(tuple(ops))
+    """A cell that differs in one decision; in `tss` in the operation of one edge, drawn as in NATS-Bench."""
+    return Cell(cell.of.mutated(cell.ops, generator), cell.space)
 
 
 def neighbours(cell: Cell) -> Iterator[Cell]:
-    """The 24 cells that differ from `cell` on one edge."""
-    for edge, own in enumerate(cell.ops):
-        for op in range(len(OPS)):
-            if op != own:
-                yield Cell((*cell.ops[:edge], op, *cell.ops[edge + 1 :]))
+    """The cells that differ from it in one operation; in `tss` there are 24."""
+    return (Cell(ops, cell.space) for ops in cell.of.neighbours(cell.ops))

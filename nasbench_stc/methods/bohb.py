@@ -12,7 +12,8 @@ BOHB's model without Hyperband, a tree-structured Parzen estimator.
 Departures: HpBandSter's bandwidths are those of a normal distribution, applied to the operations' numbers, and may
 exceed 1, where the kernel of Aitchison & Aitken, "Multivariate binary discrimination by the kernel method", Biometrika
 1976, is negative. Here they end where it is uniform, at (c - 1) / c for c operations. There c is how many of them occur
-on the edge, here always five; and all cells that are not good are bad, where HpBandSter at times leaves the worst out.
+on the edge, here how many there are; and all cells that are not good are bad, where HpBandSter at times leaves
+the worst out.
 """
 
 from __future__ import annotations
@@ -26,10 +27,8 @@ from numpy.typing import NDArray
 from nasbench_stc.methods.blackbox import Listing, Query, random_cell
 from nasbench_stc.methods.hyperband import Hyperband, HyperbandSettings
 from nasbench_stc.settings import setting
-from nasbench_stc.space import EDGES, OPS, Cell
+from nasbench_stc.space import Cell
 
-_FEWEST = len(EDGES) + 1  # cells that a density is fitted to
-_UNIFORM = (len(OPS) - 1) / len(OPS)
 _TINY = 1e-32
 
 
@@ -48,26 +47,27 @@ class Density:
     """A product of kernels, one an edge, averaged over cells.
 
     Args:
-        ops: the cells' operations, shape (n, 6).
+        ops: the cells' operations, shape (n, edges).
+        number: of operations that an edge may have.
         min_bandwidth: of each kernel, at least.
     """
 
-    def __init__(self, ops: NDArray[np.int64], min_bandwidth: float) -> None:
-        self.ops = ops
-        spread = 1.06 * ops.std(axis=0) * len(ops) ** (-1 / (4 + len(EDGES)))
-        self.bandwidth = np.clip(spread, min_bandwidth, _UNIFORM)
+    def __init__(self, ops: NDArray[np.int64], number: int, min_bandwidth: float) -> None:
+        self.ops, self.number = ops, number
+        spread = 1.06 * ops.std(axis=0) * len(ops) ** (-1 / (4 + ops.shape[1]))
+        self.bandwidth = np.clip(spread, min_bandwidth, (number - 1) / number)
 
     def __call__(self, ops: NDArray[np.int64]) -> NDArray[np.float64]:
-        """At cells given by their operations, shape (m, 6): shape (m,)."""
+        """At cells given by their operations, shape (m, edges): shape (m,)."""
         same = ops[:, None] == self.ops
-        kernels = np.where(same, 1 - self.bandwidth, self.bandwidth / (len(OPS) - 1))
+        kernels = np.where(same, 1 - self.bandwidth, self.bandwidth / (self.number - 1))
         found: NDArray[np.float64] = kernels.prod(axis=2).mean(axis=1)
         return found
 
     def draw(self, number: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        """Operations of cells near those of the density, shape (number, 6): an edge may take any operation instead."""
+        """Cells near those of the density, shape (number, edges): an edge may take any operation instead."""
         around = self.ops[generator.integers(len(self.ops), size=number)]
-        others = generator.integers(len(OPS), size=around.shape)
+        others = generator.integers(self.number, size=around.shape)
         kept = generator.random(around.shape) < 1 - self.bandwidth
         return np.where(kept, around, others)
 
@@ -92,11 +92,11 @@ class BOHB(Hyperband):
     def draw(self) -> Cell:
         """Of cells near good ones the one with the highest ratio of densities; a random one while there is no model."""
         if not self.models or self.generator.random() < self.settings.random_fraction:
-            return random_cell(self.generator)
+            return random_cell(self.generator, self.space)
         good, bad = self.models[max(self.models, key=lambda epochs: epochs or 0)]
         drawn = good.draw(self.settings.samples, self.generator)
         ratio = np.maximum(good(drawn), _TINY) / np.maximum(bad(drawn), _TINY)
-        return Cell(tuple(drawn[ratio.argmax()].tolist()))
+        return Cell(tuple(drawn[ratio.argmax()].tolist()), self.space.name)
 
     def tell(self, query: Query, value: float) -> None:
         """The models of that length of training learn, unless there are some of a longer one."""
@@ -108,12 +108,13 @@ class BOHB(Hyperband):
         super().tell(query, value)
 
     def _fit(self, epochs: int | None, ops: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-        number = max(_FEWEST, int(self.settings.top * len(ops)))
-        if len(ops) - number < _FEWEST:
+        fewest = ops.shape[1] + 1
+        number = max(fewest, int(self.settings.top * len(ops)))
+        if len(ops) - number < fewest:
             return
         order = np.argsort(-values, kind="stable")
-        parts = ops[order[:number]], ops[order[number:]]
-        self.models[epochs] = (
-            Density(parts[0], self.settings.min_bandwidth),
-            Density(parts[1], self.settings.min_bandwidth),
+        good, bad = (
+            Density(ops[part], len(self.space.ops), self.settings.min_bandwidth)
+            for part in (order[:number], order[number:])
         )
+        self.models[epochs] = good, bad

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 
+from nasbench_stc.errors import BadCallError
 from nasbench_stc.methods.alpha import ON_MIXTURES, AlphaSettings
 from nasbench_stc.methods.base import Listing, scalar
 from nasbench_stc.methods.darts import DARTS
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import Ramp, setting
-from nasbench_stc.space import OPS, SKIP
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ class DARTSMinus(DARTS):
     presets: ClassVar[dict[str, dict[str, Any]]] = ON_MIXTURES
 
     def __init__(self, settings: DartsMinusSettings, generator: torch.Generator) -> None:
+        if self.space.skip is None:
+            raise BadCallError(f"DARTS-: {self.space.title} has no skip connection")
+        self.skip = self.space.skip
         self.beta = scalar(generator)
         super().__init__(settings, generator)
 
@@ -51,7 +54,7 @@ class DARTSMinus(DARTS):
     def mixture(self) -> Mixture:
         """An edge puts out beta · x + sum of softmax(alpha)_o · o(x): beta is added to the skip connection's weight."""
         weights = self.alpha.softmax(dim=1)
-        auxiliary = F.pad(self.beta.to(weights.dtype)[None], (SKIP, len(OPS) - 1 - SKIP))
+        auxiliary = F.pad(self.beta.to(weights.dtype)[None], (self.skip, weights.shape[1] - 1 - self.skip))
         return Mixture.full(weights + auxiliary)
 
     def snapshot(self) -> dict[str, Any]:

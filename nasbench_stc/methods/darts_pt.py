@@ -9,19 +9,20 @@ rate); those of DARTS (`darts.py`).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from nasbench_stc.methods.alpha import ON_MIXTURES, AlphaSettings
+from nasbench_stc.methods.alpha import ON_MIXTURES, AlphaSettings, strongest
 from nasbench_stc.methods.base import Listing, Rate, Weights
 from nasbench_stc.methods.darts import DARTS
 from nasbench_stc.models import Mixture
 from nasbench_stc.models.mixture import one_hot
 from nasbench_stc.settings import setting
-from nasbench_stc.space import EDGES, OPS, Cell
+from nasbench_stc.space import Cell
 
 OPEN = -1
 """Of an edge that is not decided."""
@@ -60,9 +61,9 @@ class DartsPT(DARTS):
     }
 
     def __init__(self, settings: DartsPtSettings, generator: torch.Generator) -> None:
-        device = generator.device
-        self.order = torch.rand(len(EDGES), generator=generator, device=device).argsort()
-        self.chosen = torch.full((len(EDGES),), OPEN, device=device)
+        device, edges = generator.device, len(self.space.edges)
+        self.order = torch.rand(edges, generator=generator, device=device).argsort()
+        self.chosen = torch.full((edges,), OPEN, device=device)
         super().__init__(settings, generator)
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
@@ -70,11 +71,12 @@ class DartsPT(DARTS):
         super().begin_epoch(epoch, epochs)
         first = epochs - 1 - round(self.settings.selecting * epochs)
         steps = max(epochs - 1 - first, 1)
-        self.due = len(EDGES) * max(epoch + 1 - first, 0) // steps if epoch + 1 < epochs else len(EDGES)
+        edges = len(self.space.edges)
+        self.due = edges * max(epoch + 1 - first, 0) // steps if epoch + 1 < epochs else edges
 
     def mixture(self) -> Mixture:
         """softmax(alpha) on edges that are open, the chosen operation alone on others."""
-        is_open, kept = self.chosen[:, None] == OPEN, one_hot(self.chosen)
+        is_open, kept = self.chosen[:, None] == OPEN, one_hot(self.chosen, self.space.shape[1])
         return Mixture(is_open | kept, torch.where(is_open, self.alpha.softmax(dim=1), kept.to(self.alpha.dtype)))
 
     def end_epoch(self, rate: Rate, weights: Weights) -> None:
@@ -83,12 +85,14 @@ class DartsPT(DARTS):
             if self.chosen[edge] == OPEN:
                 with torch.no_grad():
                     whole = self.mixture()
-                rating = rate([without(whole, edge, op) for op in range(len(OPS))], self.settings.select_images)
+                removed = [without(whole, edge, op) for op in range(len(self.space.ops))]
+                rating = rate(removed, self.settings.select_images)
                 self.chosen[edge] = int(np.lexsort((-rating.loss, rating.accuracy))[0])
 
     def cell(self) -> Cell:
         """What was chosen, on open edges argmax of alpha."""
-        return Cell(tuple(torch.where(self.chosen == OPEN, self.alpha.argmax(dim=1), self.chosen).tolist()))
+        kept = one_hot(self.chosen, self.space.shape[1])
+        return strongest(self.space, self.alpha.detach().masked_fill((self.chosen[:, None] != OPEN) & ~kept, -math.inf))
 
     def snapshot(self) -> dict[str, Any]:
         """alpha, and the operations chosen: -1 where an edge is open."""

@@ -21,12 +21,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nasbench_stc.methods.alpha import ON_MIXTURES
+from nasbench_stc.methods.alpha import ON_MIXTURES, strongest
 from nasbench_stc.methods.base import Listing
 from nasbench_stc.methods.drnas import DrNAS, DrnasSettings, dirichlet
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
-from nasbench_stc.space import NONE, OPS, Cell
+from nasbench_stc.space import Cell
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,16 @@ class Duel(DrNAS):
     presets: ClassVar[dict[str, dict[str, Any]]] = ON_MIXTURES
 
     def pair(self) -> Tensor:
-        """Eq. 1: two different operations on each edge; int64, shape (6, 2)."""
+        """Eq. 1: two different operations on each edge; int64, shape (edges, 2)."""
         chances = torch.rand(self.alpha.shape, generator=self.generator, device=self.alpha.device)
         if self.settings.pairs == "leader":
-            chances = chances + F.one_hot(self._of_those_that_compete(self.alpha).argmax(dim=1), len(OPS))
+            chances = chances + F.one_hot(self._of_those_that_compete(self.alpha).argmax(dim=1), len(self.space.ops))
         return self._of_those_that_compete(chances).topk(2, dim=1).indices
 
     def _of_those_that_compete(self, values: Tensor) -> Tensor:
         values = values.detach().clone()
-        if not self.settings.none:
-            values[:, NONE] = -torch.inf
+        if not self.settings.none and self.space.none is not None:
+            values[:, self.space.none] = -torch.inf
         return values
 
     def mixture(self) -> Mixture:
@@ -72,5 +72,5 @@ class Duel(DrNAS):
         return Mixture(runs, torch.zeros_like(self.alpha).scatter(1, pair, theta))
 
     def cell(self) -> Cell:
-        """argmax of alpha on each edge."""
-        return Cell(tuple(self._of_those_that_compete(self.alpha).argmax(dim=1).tolist()))
+        """What alpha is highest for, of what competes."""
+        return strongest(self.space, self._of_those_that_compete(self.alpha))

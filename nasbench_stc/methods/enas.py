@@ -19,7 +19,10 @@ from nasbench_stc.methods.base import Listing, Objective, OneShotMethod, Rate
 from nasbench_stc.methods.selection import SelectionSettings, select
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
-from nasbench_stc.space import EDGES, OPS, Cell
+from nasbench_stc.space import Cell, Space
+
+_DRAWN = 1e3
+"""What the log probability of an operation gains by being drawn: it is above all others then."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +50,21 @@ class Draw(NamedTuple):
     log_prob: Tensor
     """Of each, shape (n,), differentiable."""
     entropy: Tensor
-    """Of each one's six choices together, in nats, shape (n,)."""
+    """Of each one's choices together, in nats, shape (n,)."""
 
 
 class Controller(nn.Module):
     """The operation of an edge is drawn from a softmax over the output of an LSTM, which is told the one before."""
 
-    def __init__(self, settings: EnasSettings) -> None:
+    def __init__(self, settings: EnasSettings, space: Space) -> None:
         super().__init__()
+        self.space = space
         size = settings.lstm_size
         self.temperature, self.tanh_constant = settings.temperature, settings.tanh_constant
         self.start = nn.Parameter(torch.empty(1, 1, size))
         self.lstm = nn.LSTM(size, size, num_layers=2)
-        self.embedding = nn.Embedding(len(OPS), size)
-        self.decode = nn.Linear(size, len(OPS))
+        self.embedding = nn.Embedding(len(space.ops), size)
+        self.decode = nn.Linear(size, len(space.ops))
         first_layer = [self.lstm.get_parameter(name) for name in ("weight_hh_l0", "weight_ih_l0")]
         for parameter in (self.start, *first_layer, self.embedding.weight, self.decode.weight):
             nn.init.uniform_(parameter, -0.1, 0.1)
@@ -68,8 +72,8 @@ class Controller(nn.Module):
     def forward(self, n: int, generator: torch.Generator) -> Draw:
         """Draw `n` cells."""
         told, state = self.start.expand(1, n, -1), None
-        ops, log_probs, entropies = [], [], []
-        for _ in EDGES:
+        ops, log_probs, entropies, scores = [], [], [], []
+        for _ in self.space.edges:
             output, state = self.lstm(told, state)
             logits = self.tanh_constant * torch.tanh(self.decode(output[0]) / self.temperature)
             log_prob = logits.log_softmax(dim=1)
@@ -77,9 +81,11 @@ class Controller(nn.Module):
             op = torch.multinomial(probs, 1, generator=generator)
             ops.append(op)
             log_probs.append(log_prob.gather(1, op)[:, 0])
+            scores.append(log_prob.detach().scatter_add(1, op, torch.full_like(log_prob, _DRAWN)))
             entropies.append(-(probs * log_prob.detach()).sum(dim=1))
             told = self.embedding(op.T)
-        cells = [Cell(tuple(row)) for row in torch.cat(ops, dim=1).tolist()]
+        # The operations drawn; where the space has no such cell, the likeliest of them.
+        cells = [Cell(self.space.strongest(of_cell), self.space.name) for of_cell in torch.stack(scores, dim=1).numpy()]
         return Draw(cells, torch.stack(log_probs).sum(dim=0), torch.stack(entropies).sum(dim=0))
 
 
@@ -110,7 +116,7 @@ class ENAS(OneShotMethod):
         super().__init__(settings, generator)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-            self.controller = Controller(settings)
+            self.controller = Controller(settings, self.space)
         betas, eps = (settings.controller_beta1, settings.controller_beta2), settings.controller_eps
         self.adam = torch.optim.Adam(self.controller.parameters(), settings.controller_lr, betas, eps)
         self.closing_steps = settings.controller_steps * settings.controller_samples

@@ -3,7 +3,7 @@
 Chu, Zhang & Xu, "FairNAS: Rethinking evaluation fairness of weight sharing neural architecture search", ICCV 2021:
 strict fairness (its Algorithm 1). Departures: the search over the supernet's ratings is the evolution of SPOS
 (`spos.py`) for accuracy alone, where the paper has NSGA-II for accuracy, multiply-adds and parameters; and behind a
-`none`, which the paper's space does not have, an operation of a path does not learn. A step's five paths see the same
+`none`, which the paper's space does not have, an operation of a path does not learn. A step's paths see the same
 images, as there.
 """
 
@@ -17,7 +17,6 @@ import torch
 from nasbench_stc.methods.base import Listing
 from nasbench_stc.methods.spos import SPOS
 from nasbench_stc.models import Mixture
-from nasbench_stc.space import EDGES, OPS
 
 
 class FairNAS(SPOS):
@@ -37,5 +36,5 @@ class FairNAS(SPOS):
     def weight_mixtures(self) -> Sequence[Mixture]:
         """As many paths as operations; on each edge they take all of them, in an order drawn for it."""
         device = self.generator.device
-        orders = torch.rand(len(EDGES), len(OPS), generator=self.generator, device=device).argsort(dim=1)
-        return [Mixture.path(ops) for ops in orders.unbind(dim=1)]
+        orders = torch.rand(self.space.shape, generator=self.generator, device=device).argsort(dim=1)
+        return [Mixture.path(ops, space=self.space) for ops in orders.unbind(dim=1)]

@@ -16,12 +16,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from nasbench_stc.errors import BadCallError
 from nasbench_stc.methods.alpha import uniform_path
 from nasbench_stc.methods.base import Listing, Rate, Rating, Weights, scalar
 from nasbench_stc.methods.spos import SPOS, EvolutionSettings
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
-from nasbench_stc.space import EDGES, OPS, Cell
+from nasbench_stc.space import Cell
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class FewShotSettings(EvolutionSettings):
     """The evolution's settings and those of the split."""
 
     common: float = setting(0.5, "share of the epochs in which one supernet trains, before it is split", high=1)
-    edge: int = setting(0, "which edge is split, in the order of a cell's digits (the authors': 0→1)", high=5)
+    edge: int = setting(0, "which edge is split, in the order of a cell's digits (the authors': 0→1)")
 
 
 class FewShot(SPOS):
@@ -43,27 +44,32 @@ class FewShot(SPOS):
 
     def __init__(self, settings: FewShotSettings, generator: torch.Generator) -> None:
         super().__init__(settings, generator)
+        edges = len(self.space.edges)
+        if settings.edge >= edges:
+            raise BadCallError(f"setting edge={settings.edge}: the edges of {self.space.title} are 0 to {edges - 1}")
         self.parts: dict[int, dict[str, Any]] = {}
         self.found: Cell | None = None
         self.fixed = scalar(generator)
-        self._split = torch.arange(len(EDGES), device=generator.device) == settings.edge
+        self._split = torch.arange(edges, device=generator.device) == settings.edge
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Whose turn it is: the common supernet's (None), or that of the part for an operation."""
         first = round(self.settings.common * epochs)
-        self.turn, self.next = ((e - first) % len(OPS) if e >= first else None for e in (epoch, epoch + 1))
+        self.turn, self.next = ((e - first) % len(self.space.ops) if e >= first else None for e in (epoch, epoch + 1))
         self.last = epoch + 1 == epochs
         self.fixed.fill_(-1 if self.turn is None else self.turn)
 
     def weight_mixture(self) -> Mixture:
         """Uniform paths, in a part with its operation on the edge that is split."""
-        drawn = uniform_path(self.generator).runs
-        return Mixture.path(torch.where(self._split & (self.fixed >= 0), self.fixed.to(torch.int64), drawn))
+        drawn = uniform_path(self.generator, self.space).runs
+        ops = torch.where(self._split & (self.fixed >= 0), self.fixed.to(torch.int64), drawn)
+        return Mixture.path(ops, space=self.space)
 
     def end_epoch(self, rate: Rate, weights: Weights) -> None:
         """Keep the weights of whose turn it was, and take those of whose turn is next; in the end the evolution."""
         now = weights.copy()
-        self.parts = dict.fromkeys(range(len(OPS)), now) if self.turn is None else {**self.parts, self.turn: now}
+        every = range(len(self.space.ops))
+        self.parts = dict.fromkeys(every, now) if self.turn is None else {**self.parts, self.turn: now}
         if self.last:
             self.found = self.evolved(_InParts(rate, weights, self.parts, self.settings.edge))
             weights.restore(self.parts[self.found.ops[self.settings.edge]])
@@ -86,7 +92,7 @@ class FewShot(SPOS):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
         self.parts = state["parts"]
-        self.found = None if state["found"] is None else Cell(tuple(state["found"]))
+        self.found = None if state["found"] is None else Cell(tuple(state["found"]), self.space.name)
 
 
 class _InParts:

@@ -19,7 +19,7 @@ from nasbench_stc.methods.base import Listing, Objective, OneShotMethod, scalar
 from nasbench_stc.methods.gdas import gumbel_softmax, straight_through
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import Ramp, setting
-from nasbench_stc.space import EDGES, NONE, OPS, Cell
+from nasbench_stc.space import Cell
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,10 @@ class GaeaSettings:
 
 
 class GAEA(OneShotMethod):
-    """GAEA; see the module. `alpha` is theta, shape (6, 5): rows sum to one, and what does not compete has zero."""
+    """GAEA; see the module.
+
+    `alpha` is theta, shape (edges, operations): rows sum to one, and what does not compete has zero.
+    """
 
     listing: ClassVar[Listing] = Listing(
         "GAEA", "GAEA: exponentiated gradient on the simplex (Li et al., 2021)", name="gaea", kind="one-shot", order=88
@@ -47,8 +50,9 @@ class GAEA(OneShotMethod):
 
     def __init__(self, settings: GaeaSettings, generator: torch.Generator) -> None:
         super().__init__(settings, generator)
-        self.competes = torch.ones(len(EDGES), len(OPS), device=generator.device)
-        self.competes[:, NONE] = float(settings.none)
+        self.competes = torch.ones(self.space.shape, device=generator.device)
+        if self.space.none is not None:
+            self.competes[:, self.space.none] = float(settings.none)
         self.alpha = (self.competes / self.competes.sum(dim=1, keepdim=True)).requires_grad_()
         self.tau = scalar(generator)
         self.begin_epoch(0, 1)
@@ -73,7 +77,7 @@ class GAEA(OneShotMethod):
     def weight_mixture(self) -> Mixture:
         """The same, theta a constant."""
         with torch.no_grad():
-            return self.mixture() if self.learns else uniform_path(self.generator)
+            return self.mixture() if self.learns else uniform_path(self.generator, self.space)
 
     def alpha_step(self, objective: Objective) -> Tensor:
         """theta ← theta · exp(-lr · gradient), row by row normalized (here by softmax, which does not overflow)."""
@@ -87,8 +91,8 @@ class GAEA(OneShotMethod):
         return loss.detach()
 
     def cell(self) -> Cell:
-        """argmax of theta on each edge."""
-        return Cell(tuple(self.alpha.argmax(dim=1).tolist()))
+        """What theta is highest for: see `Space.strongest`."""
+        return Cell(self.space.strongest(self.alpha.detach().cpu().numpy()), self.space.name)
 
     def super_cell(self) -> Mixture | None:
         """All operations under theta, where that is what the search trains."""

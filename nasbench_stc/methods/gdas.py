@@ -73,7 +73,7 @@ def straight_through(soft: Tensor, zero_terms: bool = False) -> Mixture:
         zero_terms: whether an edge puts out the sum of the other weights as well, which is zero, for its gradient.
     """
     drawn = soft.argmax(dim=1)
-    hard = one_hot(drawn).to(soft.dtype) - soft.detach() + soft
+    hard = one_hot(drawn, soft.shape[1]).to(soft.dtype) - soft.detach() + soft
     others = hard.sum(dim=1) - hard.gather(1, drawn[:, None])[:, 0]
     return Mixture.path(drawn, hard, others if zero_terms else None)
 

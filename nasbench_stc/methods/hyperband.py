@@ -89,7 +89,7 @@ class Hyperband(BlackBoxMethod):
 
     def draw(self) -> Cell:
         """A cell for the first rung of a bracket."""
-        return random_cell(self.generator)
+        return random_cell(self.generator, self.space)
 
     def ask(self) -> Query:
         """The next cell of this rung; after the last one the best of them go on."""

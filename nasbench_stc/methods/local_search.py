@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from nasbench_stc.methods.blackbox import BlackBoxMethod, Listing, Query, neighbours, random_cell
-from nasbench_stc.space import NUM_CELLS, Cell
+from nasbench_stc.space import Cell
 
 
 class LocalSearch(BlackBoxMethod):
@@ -32,13 +32,13 @@ class LocalSearch(BlackBoxMethod):
     def ask(self) -> Cell | None:
         """A neighbour of where the search is that is not known yet, in random order."""
         while not self.waiting:
-            if len(self.known) == NUM_CELLS:
+            if len(self.known) == self.space.num_cells:
                 return None
             here = max(self.around, key=self.known.__getitem__, default=None)
             if here is None or here is self.around[0]:  # nothing around is better: a local optimum
-                here = random_cell(self.generator)
+                here = random_cell(self.generator, self.space)
                 while here in self.known:
-                    here = random_cell(self.generator)
+                    here = random_cell(self.generator, self.space)
                 self.around, self.waiting = [here], [here]
             else:
                 self._move(here)

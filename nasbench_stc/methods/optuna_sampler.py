@@ -1,7 +1,7 @@
 """The samplers of Optuna as black-box methods: `optuna:TPESampler`, whose records and folders say `optuna-TPESampler`.
 
 Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: a next-generation hyperparameter optimization framework", KDD 2019. The
-search space is a categorical parameter an edge, the sampler's arguments are its defaults (but see `_ARGUMENTS`). Optuna
+search space is a categorical parameter an edge, the sampler's arguments are its defaults (but see `_arguments`). Optuna
 is imported when a sampler is found, not with this module. The two that try all cells know no way to end a run that goes
 on after the last: it ends with an error (Optuna's, of `optuna.Study.stop`).
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nasbench_stc.errors import BadCallError, choose
 from nasbench_stc.methods.blackbox import BlackBoxMethod, Listing, Query
-from nasbench_stc.space import EDGES, OPS, Cell
+from nasbench_stc.space import Cell, Space
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -40,12 +40,18 @@ REFUSED = {
 }
 """Those that do not, and why."""
 
-# Of parameters, by edge.
-_NAMES = [f"{source}-{target}" for source, target in EDGES]
-_ARGUMENTS: dict[str, dict[str, Any]] = {
-    "GridSampler": {"search_space": dict.fromkeys(_NAMES, OPS)},
-    "QMCSampler": {"scramble": True},  # without that all seeds have the same sequence, but for its first cell
-}
+
+def _arguments(sampler: str, space: Space) -> dict[str, Any]:
+    """Those that are not the sampler's defaults."""
+    if sampler == "GridSampler":
+        return {"search_space": dict.fromkeys(_names(space), space.ops)}
+    # Without that all seeds of QMC have the same sequence, but for its first cell.
+    return {"scramble": True} if sampler == "QMCSampler" else {}
+
+
+def _names(space: Space) -> list[str]:
+    """Of the parameters, by edge: `0-1`."""
+    return [edge.replace("→", "-") for edge in space.edges]
 
 
 def is_installed() -> bool:
@@ -64,11 +70,12 @@ class OptunaMethod(BlackBoxMethod):
         import optuna
         from optuna.distributions import CategoricalDistribution
 
-        self.parameters: dict[str, BaseDistribution] = {edge: CategoricalDistribution(OPS) for edge in _NAMES}
+        ops = CategoricalDistribution(self.space.ops)
+        self.parameters: dict[str, BaseDistribution] = dict.fromkeys(_names(self.space), ops)
         seed = int(self.generator.integers(2**32))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = getattr(optuna.samplers, self.sampler)(seed=seed, **_ARGUMENTS.get(self.sampler, {}))
+            sampler = getattr(optuna.samplers, self.sampler)(seed=seed, **_arguments(self.sampler, self.space))
         level = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # else each new study is told of
         try:
@@ -79,7 +86,8 @@ class OptunaMethod(BlackBoxMethod):
     def ask(self) -> Cell:
         """The sampler's next cell."""
         self.trial = self.study.ask(self.parameters)
-        return Cell(tuple(OPS.index(self.trial.params[edge]) for edge in _NAMES))
+        chosen = (self.trial.params[edge] for edge in self.parameters)
+        return Cell(tuple(map(self.space.ops.index, chosen)), self.space.name)
 
     def tell(self, query: Query, value: float) -> None:
         """The accuracy of the last cell."""

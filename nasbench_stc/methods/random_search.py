@@ -15,4 +15,4 @@ class RandomSearch(BlackBoxMethod):
 
     def ask(self) -> Cell:
         """Any cell."""
-        return random_cell(self.generator)
+        return random_cell(self.generator, self.space)

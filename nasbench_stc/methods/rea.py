@@ -47,7 +47,7 @@ class REA(BlackBoxMethod):
         """A random cell until the population is full, then a child."""
         size = len(self.population)
         if size < self.settings.population:
-            return random_cell(self.generator)
+            return random_cell(self.generator, self.space)
         drawn = self.generator.integers(size, size=self.settings.sample).tolist()
         _, parent = max((self.population[place] for place in drawn), key=itemgetter(0))
         return mutated(parent, self.generator)
@@ -90,7 +90,7 @@ class AREA(REA):
     def ask(self) -> Cell | Query:
         """Scores of random cells, then the trainings of the best of them, then children."""
         if len(self.pool) < self.settings.pool:
-            return Query(random_cell(self.generator), score=self.settings.score)
+            return Query(random_cell(self.generator, self.space), score=self.settings.score)
         if self.chosen is None:
             best = sorted(self.pool, key=itemgetter(0), reverse=True)[: self.settings.population]
             self.chosen = [cell for _, cell in reversed(best)]

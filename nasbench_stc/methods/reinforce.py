@@ -14,7 +14,7 @@ import numpy as np
 
 from nasbench_stc.methods.blackbox import BlackBoxMethod, Listing, Query
 from nasbench_stc.settings import setting
-from nasbench_stc.space import EDGES, OPS, Cell
+from nasbench_stc.space import Cell
 
 _BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8  # torch.optim.Adam's defaults
 
@@ -42,13 +42,13 @@ class Reinforce(BlackBoxMethod):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.logits = self.settings.policy_init * self.generator.standard_normal((len(EDGES), len(OPS)))
+        self.logits = self.settings.policy_init * self.generator.standard_normal(self.space.shape)
         self.moment, self.square = np.zeros_like(self.logits), np.zeros_like(self.logits)
         self.total = self.weight = 0.0  # of the moving average: decayed sum of rewards, and of ones
         self.steps = 0
 
     def probabilities(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """softmax of the logits, shape (6, 5)."""
+        """softmax of the logits, shape (edges, operations)."""
         powers = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
         found: np.ndarray[Any, np.dtype[np.float64]] = powers / powers.sum(axis=1, keepdims=True)
         return found
@@ -56,8 +56,8 @@ class Reinforce(BlackBoxMethod):
     def ask(self) -> Cell:
         """A draw."""
         self.likely = self.probabilities()
-        reached = self.likely.cumsum(axis=1)[:, :-1] <= self.generator.random((len(EDGES), 1))
-        return Cell(tuple(reached.sum(axis=1).tolist()))
+        reached = self.likely.cumsum(axis=1)[:, :-1] <= self.generator.random((len(self.space.edges), 1))
+        return Cell(tuple(reached.sum(axis=1).tolist()), self.space.name)
 
     def tell(self, query: Query, value: float) -> None:
         """A step of Adam on -log p(cell) · (reward - baseline); the reward counts in its own baseline, as there."""
@@ -65,7 +65,7 @@ class Reinforce(BlackBoxMethod):
         self.total = decay * self.total + (1 - decay) * value
         self.weight = decay * self.weight + (1 - decay)
         gradient = self.likely.copy()
-        gradient[range(len(EDGES)), query.cell.ops] -= 1
+        gradient[range(len(gradient)), query.cell.ops] -= 1
         gradient *= value - self.total / self.weight
         self.steps += 1
         self.moment += (1 - _BETA1) * (gradient - self.moment)

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from nasbench_stc.methods.base import Listing, OneShotMethod, Rate
-from nasbench_stc.methods.selection import SelectionSettings, select
+from nasbench_stc.methods.selection import SelectionSettings, random_cells, select
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
-from nasbench_stc.space import EDGES, NUM_CELLS, NUM_NODES, OPS, Cell
+from nasbench_stc.space import Cell
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,14 @@ class RSPS(OneShotMethod):
     def weight_mixture(self) -> Mixture:
         """Each operation is equally likely on each edge; redrawing until there is one draws from what is left."""
         drawn: list[Tensor] = []
-        for node in range(1, NUM_NODES):  # the edges into a node are a number in base 5, 0 being `none` on all
-            edges = sum(target == node for _, target in EDGES)
+        ops, device = len(self.space.ops), self.generator.device
+        for edges in self.space.inputs:  # of a node: a number in base 5 (of five operations), 0 being `none` on all
             first = 0 if self.settings.zero_nodes == "kept" else 1
-            device = self.generator.device
-            number = torch.randint(first, len(OPS) ** edges, (), generator=self.generator, device=device)
-            drawn += [number // len(OPS) ** place % len(OPS) for place in range(edges)]
-        return Mixture.path(torch.stack(drawn))  # edges are sorted by their target
+            number = torch.randint(first, ops ** len(edges), (), generator=self.generator, device=device)
+            drawn += [number // ops**place % ops for place in range(len(edges))]
+        return Mixture.path(torch.stack(drawn), space=self.space)  # edges are sorted by their target
 
     def result(self, rate: Rate) -> Cell:
         """Among random cells the one that the supernet rates best."""
-        drawn = torch.randperm(NUM_CELLS, generator=self.generator, device=self.generator.device)
-        drawn = drawn[: self.settings.candidates]
-        return select([Cell.from_index(index) for index in drawn.tolist()], rate, self.settings.select_images)
+        drawn = random_cells(self.settings.candidates, self.space, self.generator)
+        return select(drawn, rate, self.settings.select_images)

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from nasbench_stc.methods.base import Rate
 from nasbench_stc.settings import setting
-from nasbench_stc.space import Cell
+from nasbench_stc.space import Cell, Space
 
 
 @dataclass(frozen=True)
@@ -30,3 +31,13 @@ def select(candidates: Sequence[Cell], rate: Rate, n_images: int) -> Cell:
     rating = rate(candidates, n_images)
     best: int = np.lexsort((rating.loss, -rating.accuracy))[0]
     return candidates[best]
+
+
+def random_cells(number: int, space: Space, generator: torch.Generator) -> list[Cell]:
+    """Different cells, all equally likely."""
+    if space.is_listable:
+        drawn = torch.randperm(space.num_cells, generator=generator, device=generator.device)[:number].tolist()
+    else:
+        seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+        drawn = np.random.default_rng(int(seed)).choice(space.num_cells, number, replace=False).tolist()
+    return [Cell.from_index(index, space.name) for index in drawn]

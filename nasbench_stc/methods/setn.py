@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
+import numpy as np
 
 from nasbench_stc.methods.alpha import AlphaMethod, AlphaSettings, uniform_path
 from nasbench_stc.methods.base import Listing, Rate
 from nasbench_stc.methods.selection import SelectionSettings, select
 from nasbench_stc.models import Mixture
-from nasbench_stc.space import EDGES, Cell, all_cells
+from nasbench_stc.space import Cell
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class SETN(AlphaMethod):
 
     def weight_mixture(self) -> Mixture:
         """A uniformly drawn path, in every epoch."""
-        return uniform_path(self.generator)
+        return uniform_path(self.generator, self.space)
 
     def cell(self) -> Cell | None:
         """None before the selection."""
@@ -51,11 +51,15 @@ class SETN(AlphaMethod):
 
     def likeliest(self, n: int) -> list[Cell]:
         """The `n` cells of the highest probability under softmax(alpha), the likeliest first."""
-        cells = all_cells()
-        log_prob = self.alpha.detach().cpu().double().log_softmax(dim=1)
-        ops = torch.tensor([cell.ops for cell in cells])
-        of_cells = log_prob[torch.arange(len(EDGES)), ops].sum(dim=1)
-        return [cells[index] for index in of_cells.argsort(descending=True, stable=True)[:n].tolist()]
+        log_prob = self.alpha.detach().cpu().double().log_softmax(dim=1).numpy()
+        best, found = np.zeros(1), np.zeros((1, 0), dtype=np.int64)
+        for edges, options in self.space.decisions:  # the likeliest of all begin with the likeliest of the first ones
+            of_options = log_prob[edges, options].sum(axis=1)
+            together = (best[:, None] + of_options).ravel()
+            kept = np.argsort(-together, kind="stable")[:n]
+            before, option = np.divmod(kept, len(options))
+            best, found = together[kept], np.hstack([found[before], options[option]])
+        return [Cell(tuple(ops), self.space.name) for ops in found.tolist()]
 
     def result(self, rate: Rate) -> Cell:
         """Among the likeliest cells the one that the supernet rates best."""

@@ -19,7 +19,7 @@ from nasbench_stc.methods.alpha import uniform_path
 from nasbench_stc.methods.base import Listing, OneShotMethod, Rate
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
-from nasbench_stc.space import EDGES, OPS, Cell
+from nasbench_stc.space import TSS, Cell, Space
 
 _TRIES = 10
 """Times the number of children wanted, for those that were rated already count as tries (as in the authors' code)."""
@@ -35,7 +35,9 @@ class EvolutionSettings:
     crossovers: int = setting(25, "of these children of two parents, at most; what lacks is drawn at random")
     parents: int = setting(10, "the best cells so far, of which children are made", low=1)
     mutation_rate: float = setting(
-        0.1, "chance of an edge of a mutated parent to have its operation drawn anew", high=1
+        0.1,
+        "chance of an edge (or of edges decided at once) of a mutated parent to be drawn anew",
+        high=1,
     )
     select_images: int = setting(512, "validation images that rate a cell: a batch; 0: all")
 
@@ -52,7 +54,7 @@ class SPOS(OneShotMethod):
 
     def weight_mixture(self) -> Mixture:
         """Each operation is equally likely on each edge."""
-        return uniform_path(self.generator)
+        return uniform_path(self.generator, self.space)
 
     def result(self, rate: Rate) -> Cell:
         """What the evolution finds."""
@@ -61,25 +63,31 @@ class SPOS(OneShotMethod):
     def evolved(self, rate: Rate) -> Cell:
         """The evolution, on what `rate` says."""
         seed = torch.randint(2**62, (), generator=self.generator, device=self.generator.device)
-        return evolved(rate, self.settings, np.random.default_rng(int(seed)))
+        return evolved(rate, self.settings, np.random.default_rng(int(seed)), self.space)
 
 
-def evolved(rate: Rate, settings: EvolutionSettings, draws: np.random.Generator) -> Cell:
+def evolved(rate: Rate, settings: EvolutionSettings, draws: np.random.Generator, space: Space = TSS) -> Cell:
     """Algorithm 1: the most accurate of all cells that the generations rated; among equals the lower loss."""
     rated: dict[Cell, tuple[float, float]] = {}
     parents: list[Cell] = []
 
+    decided_by = [place for place, decision in enumerate(space.decisions) for _ in decision.edges]
+
     def drawn() -> Cell:
-        return Cell(tuple(draws.integers(len(OPS), size=len(EDGES))))
+        return Cell(space.drawn(draws), space.name)
+
+    def mixed(one: Cell, other: Cell, share: float) -> Cell:
+        """Every decision is the other's with that chance."""
+        others = (draws.random(len(space.decisions)) < share)[decided_by]
+        return Cell(tuple(np.where(others, other.ops, one.ops)), space.name)
 
     def mutated() -> Cell:
         parent, other = parents[draws.integers(len(parents))], drawn()
-        anew = draws.random(len(EDGES)) < settings.mutation_rate
-        return Cell(tuple(np.where(anew, other.ops, parent.ops)))
+        return mixed(parent, other, settings.mutation_rate)
 
     def crossed() -> Cell:
-        one, other = (parents[place] for place in draws.integers(len(parents), size=2))
-        return Cell(tuple(np.where(draws.random(len(EDGES)) < 0.5, one.ops, other.ops)))
+        other, one = (parents[place] for place in draws.integers(len(parents), size=2))
+        return mixed(one, other, 0.5)
 
     def new(wanted: int, make: Callable[[], Cell], besides: list[Cell]) -> list[Cell]:
         """Up to so many cells that are neither rated nor among `besides`."""

@@ -18,7 +18,7 @@ from nasbench_stc.methods.base import Listing, Objective, scalar
 from nasbench_stc.models import Mixture
 from nasbench_stc.models.mixture import one_hot
 from nasbench_stc.settings import Ramp, setting
-from nasbench_stc.space import NONE, Cell
+from nasbench_stc.space import Cell
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class STC(AlphaMethod):
     on_device = True
 
     def __init__(self, settings: StcSettings, generator: torch.Generator) -> None:
-        alpha = settings.alpha_init + settings.alpha_jitter * normal(generator)
+        alpha = settings.alpha_init + settings.alpha_jitter * normal(generator, self.space)
         self.noise, self.js_weight, self._js_sum, self._alpha_steps = (scalar(generator) for _ in range(4))
         super().__init__(settings, generator, project(alpha) if settings.activation == "relu" else alpha)
 
@@ -111,7 +111,7 @@ class STC(AlphaMethod):
         self._alpha_steps.zero_()
 
     def sample(self) -> Tensor:
-        """Eqs. 4 and 5: k = argmax(alpha + noise) on each edge; int64, shape (6,)."""
+        """Eqs. 4 and 5: k = argmax(alpha + noise) on each edge; int64, shape (edges,)."""
         uniform = torch.rand(self.alpha.shape, generator=self.generator, device=self.alpha.device)
         if not self.learns:
             return self._allowed(uniform, self.settings.sample_none).argmax(dim=1)
@@ -139,7 +139,7 @@ class STC(AlphaMethod):
             if self.settings.activation == "relu":
                 self.alpha.copy_(project(self.alpha))
             if self.settings.idle_alpha == "held" and self.settings.runs == "sample":
-                self.alpha.copy_(torch.where(one_hot(sample), self.alpha, before))
+                self.alpha.copy_(torch.where(one_hot(sample, self.space.shape[1]), self.alpha, before))
         self._js_sum += divergence.detach()
         self._alpha_steps += 1
         return loss.detach()
@@ -151,10 +151,10 @@ class STC(AlphaMethod):
         else:
             weights = self.weights() + 1e-12  # a row of zeros is uniform
             whole = weights / weights.sum(dim=1, keepdim=True)
-        return jensen_shannon(one_hot(sample).to(whole.dtype), whole).mean()
+        return jensen_shannon(one_hot(sample, whole.shape[1]).to(whole.dtype), whole).mean()
 
     def weights(self) -> Tensor:
-        """Eq. 3: ReLU(alpha), or what `activation` puts in its place; shape (6, 5)."""
+        """Eq. 3: ReLU(alpha), or what `activation` puts in its place; of the shape of alpha."""
         if self.settings.activation == "softmax":
             return self.alpha.softmax(dim=1)
         return self.alpha.sigmoid() if self.settings.activation == "sigmoid" else self.alpha.relu()
@@ -164,9 +164,9 @@ class STC(AlphaMethod):
         return Mixture.full(self.weights())
 
     def cell(self) -> Cell:
-        """argmax of alpha on each edge."""
-        best = self._allowed(self.alpha.detach(), self.settings.result_none).argmax(dim=1)
-        return Cell(tuple(best.tolist()))
+        """What alpha is highest for: see `Space.strongest`."""
+        best = self._allowed(self.alpha.detach(), self.settings.result_none)
+        return Cell(self.space.strongest(best.cpu().numpy()), self.space.name)
 
     def snapshot(self) -> dict[str, Any]:
         """alpha, the noise's range, lambda and the mean JS of the epoch's alpha steps."""
@@ -176,21 +176,20 @@ class STC(AlphaMethod):
     def _mixture(self, sample: Tensor) -> Mixture:
         """Eq. 5: the sampled operation's output times Eq. 3's weight of it."""
         if not self.learns:
-            return Mixture.path(sample)
+            return Mixture.path(sample, space=self.space)
         if self.settings.runs == "super-cell":
             return self.super_cell()
         weights = self.weights()
         if self.settings.scale == "straight-through":
             if not torch.is_grad_enabled():
-                return Mixture.path(sample)
+                return Mixture.path(sample, space=self.space)
             weights = 1 + weights - weights.detach()
         return Mixture.path(sample, weights)
 
-    @staticmethod
-    def _allowed(scores: Tensor, none: bool) -> Tensor:
-        if not none:
+    def _allowed(self, scores: Tensor, none: bool) -> Tensor:
+        if not none and self.space.none is not None:
             scores = scores.clone()
-            scores[:, NONE] = -torch.inf
+            scores[:, self.space.none] = -torch.inf
         return scores
 
 

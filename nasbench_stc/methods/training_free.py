@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 
 from nasbench_stc.methods.blackbox import BlackBoxMethod, Listing, Query
 from nasbench_stc.settings import setting
-from nasbench_stc.space import NUM_CELLS, Cell
+from nasbench_stc.space import Cell
 
 
 @dataclass(frozen=True)
 class TrainingFreeSettings:
     """Among how many cells the score chooses."""
 
-    candidates: int = setting(100, "random cells that are scored (NASWOT's N)", low=1, high=NUM_CELLS)
+    candidates: int = setting(100, "random cells that are scored (NASWOT's N)", low=1, high=10_000)
 
 
 class TrainingFree(BlackBoxMethod):
@@ -30,8 +30,8 @@ class TrainingFree(BlackBoxMethod):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        drawn = self.generator.choice(NUM_CELLS, self.settings.candidates, replace=False)
-        self.waiting = [Cell.from_index(index) for index in drawn.tolist()]
+        drawn = self.generator.choice(self.space.num_cells, self.settings.candidates, replace=False)
+        self.waiting = [Cell.from_index(index, self.space.name) for index in drawn.tolist()]
 
     def ask(self) -> Query | None:
         """The next one's score."""

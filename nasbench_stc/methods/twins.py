@@ -28,7 +28,6 @@ from nasbench_stc.methods.gdas import gumbel_noise
 from nasbench_stc.models import Mixture
 from nasbench_stc.models.mixture import one_hot
 from nasbench_stc.settings import setting
-from nasbench_stc.space import EDGES, OPS
 
 
 @dataclass(frozen=True)
@@ -55,22 +54,24 @@ class Twins(AlphaMethod):
     presets: ClassVar[dict[str, dict[str, Any]]] = {name: {"alpha_lr": 1e-2} for name in ("cpu", "digits")}
 
     def sample(self) -> Tensor:
-        """Eq. 1; int64, shape (6,)."""
+        """Eq. 1; int64, shape (edges,)."""
         return (self.alpha.detach() + gumbel_noise(self.alpha, self.generator)).argmax(dim=1)
 
     def mixture(self) -> Mixture:
         """A path of Eq. 1, every operation counting fully."""
-        return Mixture.path(self.sample())
+        return Mixture.path(self.sample(), space=self.space)
 
     def alpha_step(self, objective: Objective) -> Tensor:
         """Eqs. 2 to 4."""
         device, path = self.alpha.device, self.sample()
-        edge = torch.rand(len(EDGES), generator=self.generator, device=device).argmax()
-        here = torch.arange(len(EDGES), device=device) == edge
-        pair = torch.rand(len(OPS), generator=self.generator, device=device).topk(2).indices
+        edges, ops = self.space.shape
+        edge = torch.rand(edges, generator=self.generator, device=device).argmax()
+        here = torch.arange(edges, device=device) == edge
+        pair = torch.rand(ops, generator=self.generator, device=device).topk(2).indices
         with torch.no_grad():
-            first, second = (objective.valid_loss(Mixture.path(torch.where(here, op, path))) for op in pair.unbind())
+            paths = [Mixture.path(torch.where(here, op, path), space=self.space) for op in pair.unbind()]
+            first, second = map(objective.valid_loss, paths)
             advantage = (first - second).to(self.alpha) / 2
-            a, b = one_hot(pair).to(self.alpha.dtype).unbind()
+            a, b = one_hot(pair, ops).to(self.alpha.dtype).unbind()
             self.update(advantage * here[:, None] * (a - b))
         return (first + second) / 2

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasbench_stc.models.mixture import Plan, Term
 from nasbench_stc.models.ops import AVG_POOL, KERNELS, Norm, ReLUConvBN, WeightedSum, avg_pool
+from nasbench_stc.models.plan import Plan, Term
 from nasbench_stc.space import EDGES, NUM_NODES, OPS
 
 T = TypeVar("T")

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from nasbench_stc.models.cell import MixedCell, SharedCell, Weights
-from nasbench_stc.models.mixture import Mixture, Plan, plan
+from nasbench_stc.models.mixture import Mixture
 from nasbench_stc.models.ops import STANDARD_NORM, Norm
-from nasbench_stc.space import EDGES, OPS, Cell
+from nasbench_stc.models.plan import Plan, in_order, plan
+from nasbench_stc.space import EDGES, OPS, TSS, Cell
 
 
 class Reduction(nn.Module):
@@ -67,6 +68,14 @@ class Skeleton(nn.Module):
         )
         return self._scores(_through(self.blocks, self.stem(images), cell_plan, weights))
 
+    def computation(self, cell: Cell) -> Plan:
+        """What of the cell reaches the result: cells of which it is the same have the same scores."""
+        return plan(Mixture.path(cell).active, self.zeros_vanish)
+
+    def in_order(self, computations: Iterable[Plan]) -> list[Plan]:
+        """They in an order in which neighbours have much in common."""
+        return in_order(computations)
+
     def path_logits(self, images: Tensor, plans: Iterable[Plan]) -> Iterator[Tensor]:
         """`logits` of `images` under path after path, every operation counting fully; in evaluation, without gradients.
 
@@ -115,6 +124,9 @@ class Supernet(Skeleton):
     def __init__(self, channels: int = 16, cells_per_stage: int = 5, classes: int = 10, running: bool = False) -> None:
         candidates = [range(len(OPS))] * len(EDGES)
         super().__init__(channels, cells_per_stage, classes, candidates, Norm(affine=False, running=running))
+
+    shape = TSS.shape
+    """Of mixtures' weights."""
 
     def forward(self, images: Tensor, mixture: Mixture) -> Tensor:
         """Class scores, shape (n, classes), of `images`, shape (n, 3, height, width), under `mixture`."""

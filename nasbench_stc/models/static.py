@@ -22,9 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasbench_stc.models.cell import MixedCell, node_shifts
-from nasbench_stc.models.mixture import Mixture, plan
+from nasbench_stc.models.mixture import Mixture
 from nasbench_stc.models.network import Reduction, Supernet
 from nasbench_stc.models.ops import AVG_POOL, KERNELS, box_sum, one_over_pixels
+from nasbench_stc.models.plan import plan
 from nasbench_stc.space import EDGES, NUM_NODES, OPS, SKIP
 
 CONV1, CONV3 = sorted(KERNELS, key=KERNELS.__getitem__)

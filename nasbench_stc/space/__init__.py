@@ -8,7 +8,7 @@ from nasbench_stc.space.base import Decision, Ops, Space
 from nasbench_stc.space.cell import Cell, all_cells, flops, params
 from nasbench_stc.space.datasets import DATASETS, NUM_CLASSES, check_dataset
 from nasbench_stc.space.encodings import ENCODINGS
-from nasbench_stc.space.registry import OURS, find_space, register
+from nasbench_stc.space.registry import find_space, names
 from nasbench_stc.space.tss import EDGES, NONE, NUM_CELLS, NUM_NODES, OPS, SKIP, file_number, indices_of
 from nasbench_stc.space.tss import SPACE as TSS
 
@@ -21,7 +21,6 @@ __all__ = [
     "NUM_CLASSES",
     "NUM_NODES",
     "OPS",
-    "OURS",
     "SKIP",
     "TSS",
     "Cell",
@@ -34,6 +33,6 @@ __all__ = [
     "find_space",
     "flops",
     "indices_of",
+    "names",
     "params",
-    "register",
 ]

@@ -11,9 +11,9 @@ A new space is one subclass of `Space` in a file of this folder, and one module 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,10 @@ class Space:
     """The edges that lead into each node but the first ones; empty of what is no graph."""
     networks: str = ""
     """The module with `Supernet` and `CellNetwork`; empty: nothing is trained here."""
+    has_static_form: bool = False
+    """Whether that module's supernet can be asked by tensors alone (`models/static.py`), for CUDA graphs."""
+    protocols: Mapping[str, Mapping[str, Any]] = {}
+    """Settings of a search that differ here, by protocol."""
     example: str = ""
     """A cell, as `parse` reads it."""
 
@@ -82,7 +86,7 @@ class Space:
     @cached_property
     def is_free(self) -> bool:
         """Whether every edge may have every operation, whatever the others have."""
-        return self.num_cells == len(self.ops) ** len(self.edges)
+        return bool(self.num_cells == len(self.ops) ** len(self.edges))
 
     @property
     def is_listable(self) -> bool:
@@ -167,8 +171,8 @@ class Space:
     def no_cell(self, text: object) -> BadCallError:
         """The error for what is no cell."""
         return BadCallError(
-            f"{text!r} is no cell of {self.title}: give one like {self.example or self.text(self.at(0))!r}, or an index "
-            f"0-{self.num_cells - 1}"
+            f"{text!r} is no cell of {self.title}: give one like {self.example or self.text(self.at(0))!r}, "
+            f"or an index 0-{self.num_cells - 1}"
         )
 
     def digits(self, ops: Ops) -> str:

@@ -1,29 +1,21 @@
-"""The spaces by name: ours, and those that are registered or named by a file."""
+"""The spaces by name: the files of this folder that have a `SPACE`."""
 
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from functools import cache
 
+import nasbench_stc.space as folder
 from nasbench_stc.errors import choose
 from nasbench_stc.space.base import Space
 
-OURS = ("tss", "darts", "sss")
-"""Each a module of this folder that has a `SPACE`."""
-_own: dict[str, Space] = {}
 
-
-def register(space: Space) -> Space:
-    """Make a space known by its name, in this process.
-
-    Raises:
-        ValueError: it has the name of another one.
-    """
-    if space.name in OURS or _own.get(space.name, space) is not space:
-        raise ValueError(f"there is a space {space.name} already")
-    _own[space.name] = space
-    find_space.cache_clear()
-    return space
+def names() -> list[str]:
+    """Of all spaces; `tss`, which is meant where none is named, first."""
+    found = [module.name for module in pkgutil.iter_modules(folder.__path__)]
+    spaces = [name for name in found if hasattr(importlib.import_module(f"{folder.__name__}.{name}"), "SPACE")]
+    return sorted(spaces, key=lambda name: (name != "tss", name))
 
 
 @cache
@@ -33,9 +25,11 @@ def find_space(name: str) -> Space:
     Raises:
         BadCallError: there is none.
     """
-    if name in OURS:
-        found: Space = importlib.import_module(f"nasbench_stc.space.{name}").SPACE
-        return found
-    if name not in _own:
-        raise choose("space", name, (*OURS, *_own))
-    return _own[name]
+    module = f"{folder.__name__}.{name}"
+    try:
+        space: Space = importlib.import_module(module).SPACE
+    except (ModuleNotFoundError, AttributeError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name != module:
+            raise
+        raise choose("space", name, names()) from None
+    return space

@@ -30,9 +30,7 @@ NUM_CELLS: int = len(OPS) ** len(EDGES)
 _PLACES = tuple(len(OPS) ** place for place in reversed(range(len(EDGES))))
 _STRUCTURE = re.compile(r"_?Structure\(\d+ nodes with (.*)\)")
 _INDEX_SEED = 88  # the official files shuffled the lexicographic product once, with this seed
-_INPUTS = tuple(
-    tuple(edge for edge, (_, target) in enumerate(EDGES) if target == node) for node in range(1, NUM_NODES)
-)
+_INPUTS = tuple(tuple(edge for edge, (_, target) in enumerate(EDGES) if target == node) for node in range(1, NUM_NODES))
 
 
 class TopologySpace(Space):
@@ -45,6 +43,7 @@ class TopologySpace(Space):
     none, skip = NONE, SKIP
     inputs = _INPUTS
     networks = "nasbench_stc.models.network"
+    has_static_form = True
     example = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
 
     def text(self, ops: Ops) -> str:

@@ -1,0 +1,107 @@
+"""What holds of every search space, and that one more is two files."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import two_edges
+from nasbench_stc import space as spaces
+from nasbench_stc.data import images as image_sets
+from nasbench_stc.engine.loop import Search
+from nasbench_stc.engine.protocol import Protocol
+from nasbench_stc.errors import BadCallError
+from nasbench_stc.methods import find, of_kind
+from nasbench_stc.space import Cell, find_space
+
+NAMES = spaces.names()
+SMALL = {"steps": 2, "batch_size": 4, "eval_batch": 8, "epochs": 3, "channels": 4, "cells_per_stage": 1}
+
+
+@pytest.fixture
+def two(tmp_path, monkeypatch):
+    """The made-up space."""
+    two_edges.add(tmp_path, monkeypatch)
+    yield find_space("two")
+    find_space.cache_clear()
+    for name in ("nasbench_stc.space.two", "nasbench_stc.models.two"):
+        sys.modules.pop(name, None)
+
+
+def cells_of(name):
+    """Any cells of the space."""
+    return st.integers(0, find_space(name).num_cells - 1).map(lambda index: Cell.from_index(index, name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(data=st.data())
+def test_a_cell_has_one_string_and_one_index(name, data):
+    cell = data.draw(cells_of(name))
+    assert Cell.parse(str(cell), space=name) == cell
+    assert Cell.from_index(cell.index, name) == cell
+    assert 0 <= cell.index < cell.of.num_cells
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(data=st.data())
+def test_neighbours_and_mutants_are_other_cells(name, data):
+    cell = data.draw(cells_of(name))
+    around = list(cell.of.neighbours(cell.ops))
+    assert len(set(around)) == len(around) and cell.ops not in around
+    for other in around[:3]:
+        assert cell.of.check(other) == other
+        assert cell.ops in cell.of.neighbours(other)
+    mutant = cell.of.mutated(cell.ops, np.random.default_rng(data.draw(st.integers(0, 99))))
+    assert cell.of.check(mutant) == mutant != cell.ops
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(seed=st.integers(0, 999))
+def test_scores_that_favour_a_cell_stand_for_it(name, seed):
+    space, draws = find_space(name), np.random.default_rng(seed)
+    ops = space.drawn(draws)
+    assert space.check(ops) == ops
+    scores = draws.random(space.shape)
+    scores[range(len(ops)), ops] += 1
+    assert space.strongest(scores) == ops
+
+
+def test_an_unknown_space_is_refused_with_those_there_are():
+    for name in ("nas", "base", "../x"):
+        with pytest.raises(BadCallError, match=f"unknown space '{name}': choose from tss"):
+            find_space(name)
+
+
+def search_in(space, method, **changes):
+    """A tiny search, built."""
+    found = find(method)
+    protocol = Protocol(**{**SMALL, **space.protocols.get("smoke", {}), **changes}, space=space.name)
+    draws = torch.Generator().manual_seed(1)
+    pixels = torch.randint(256, (16, 3, 8, 8), dtype=torch.uint8, generator=draws)
+    data = image_sets.DeviceImages(
+        image_sets.Images(pixels.numpy(), torch.randint(10, (16,), generator=draws).numpy()), torch.device("cpu")
+    )
+    usual = found.cls.presets.get("smoke", {})
+    own = {name: value for name, value in usual.items() if hasattr(found.make_settings(), name)}
+    settings = type(found.make_settings())(**own)
+    return Search(lambda generator: found.make(space, settings, generator), protocol, data, data, 10, 0)
+
+
+@pytest.mark.parametrize("method", of_kind("one-shot"))
+def test_every_weight_sharing_method_searches_a_space_that_was_added(two, method):
+    search = search_in(two, method)
+    while not search.done:
+        search.run_epoch()
+    cell, found = search.result()
+    assert cell.space == "two" and len(cell.ops) == 2
+    assert 0 <= found["accuracy"] <= 100
+
+
+def test_a_mixture_of_another_space_is_refused(two):
+    search = search_in(two, "rsps")
+    search.method.weight_mixture = lambda: spaces and __import__("nasbench_stc.models").models.Mixture.path([3] * 6)
+    with pytest.raises(Exception, match=r"shape \(2, 3\); got \(6, 5\)"):
+        search.run_epoch()
