@@ -28,7 +28,7 @@ from nasbench_stc.engine import graphs
 from nasbench_stc.engine.clock import Clock
 from nasbench_stc.engine.evaluation import rate, rate_mixtures
 from nasbench_stc.engine.forms import Batch, Form, PlanForm, StaticForm
-from nasbench_stc.engine.precision import by_default, kept_in
+from nasbench_stc.engine.precision import by_default, kept_in, set_cudnn
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.errors import BadCallError, RunError, blamed
 from nasbench_stc.methods.base import OneShotMethod, Rating
@@ -101,10 +101,7 @@ class Search:
             if static
             else PlanForm(self.supernet, self.protocol)
         )
-        if self.device.type == "cuda":  # of the whole process: searches beside this one are of the same command
-            torch.backends.cudnn.deterministic = self.protocol.deterministic
-            torch.backends.cudnn.benchmark = not (self.protocol.deterministic or graphs.in_threads)
-            torch.backends.cudnn.allow_tf32 = False  # float32 is float32
+        set_cudnn(self.device, self.protocol.deterministic, graphs.in_threads)
         self.clock = Clock(self.device)
         self.progress = Progress()
 
@@ -283,16 +280,19 @@ class Search:
 
     def _order(self, images: DeviceImages, steps: int) -> Tensor:
         """Image numbers for so many steps, shape (steps, batch): whole passes in fresh random orders."""
-        needed = steps * self.protocol.batch_size
-        passes = [
-            torch.randperm(len(images), generator=self.generators["order"]) for _ in range(-(-needed // len(images)))
-        ]
-        return torch.cat(passes)[:needed].view(steps, self.protocol.batch_size).to(self.device)
+        batch = self.protocol.batch_size
+        return in_passes(len(images), steps * batch, self.generators["order"]).view(steps, batch).to(self.device)
 
     def _set_lr(self, step: int) -> None:
         p = self.protocol
         done = step / (p.epochs * self.steps)
         self.form.set_lr(p.lr_min + (p.lr - p.lr_min) * (1 + math.cos(math.pi * done)) / 2)
+
+
+def in_passes(images: int, needed: int, generator: torch.Generator) -> Tensor:
+    """So many image numbers, shape (needed,): whole passes in fresh random orders."""
+    passes = [torch.randperm(images, generator=generator) for _ in range(-(-needed // images))]
+    return torch.cat(passes)[:needed]
 
 
 def _checked(mixture: object, shape: tuple[int, int], look: bool = True) -> Mixture:

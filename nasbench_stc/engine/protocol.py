@@ -75,13 +75,19 @@ class Protocol:
             raise BadCallError(f"setting form=static: the supernet of space {self.space} has the form plan alone")
         form = self.form if self.form != "auto" else "static" if on_gpu and has_static_form else "plan"
         compiled = self.compiled and on_gpu and form == "static" and find_spec("triton") is not None
-        if self.precision != "auto":
-            return replace(self, form=form, compiled=compiled)
-        import torch  # this module is also read by what never computes
+        return replace(self, form=form, compiled=compiled, precision=precision_on(device, self.precision))
 
-        # Of a GPU on another machine it is assumed: all made since 2020 have it.
-        bfloat16 = on_gpu and (not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False))
-        return replace(self, form=form, compiled=compiled, precision="bfloat16" if bfloat16 else "float32")
+
+def precision_on(device: str, precision: str) -> str:
+    """The same precision; of `auto` what it means on that device."""
+    if precision != "auto":
+        return precision
+    import torch  # this module is also read by what never computes
+
+    # Of a GPU on another machine it is assumed: all made since 2020 have it.
+    on_gpu = device.startswith("cuda")
+    bfloat16 = on_gpu and (not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False))
+    return "bfloat16" if bfloat16 else "float32"
 
 
 EARLIER = {"form": "plan", "compiled": False, "deterministic": False, "space": "tss"}

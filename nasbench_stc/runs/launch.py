@@ -51,6 +51,11 @@ class Plan:
     device: str
 
     @property
+    def epochs(self) -> int:
+        """Of the search."""
+        return self.engine.epochs
+
+    @property
     def settings(self) -> dict[str, dict[str, Any]]:
         """Every setting, by part."""
         return {"protocol": asdict(self.engine), "method": asdict(self.method_settings)}

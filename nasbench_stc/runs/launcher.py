@@ -30,7 +30,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from nasbench_stc import claim
 from nasbench_stc.benchmark import Benchmark
@@ -40,6 +40,9 @@ from nasbench_stc.runs.record import Record
 
 if TYPE_CHECKING:
     from nasbench_stc.runs.launch import Plan
+
+P = TypeVar("P", bound="Planned")
+R = TypeVar("R")
 
 LAUNCHERS = ("local", "slurm")
 FOLDER = ".jobs"
@@ -101,6 +104,11 @@ class Task:
     epochs: int = 0
     hear: Callable[[Callable[[int, int, int, int], None]], dict[str, Any]] = lambda on_step: {}
     """What `work` is called with in this process so that it tells `on_step` (as of `OnStep`) how far it is."""
+
+
+def by_step(on_step: Callable[[int, int, int, int], None]) -> dict[str, Any]:
+    """As `Task.hear`, of what takes an `on_step`."""
+    return {"on_step": on_step}
 
 
 def by_tick(on_step: Callable[[int, int, int, int], None]) -> dict[str, Any]:
@@ -464,6 +472,26 @@ def _signals_held() -> Iterator[None]:
             signal.raise_signal(held[0])
 
 
+class Planned(Protocol):
+    """A run, everything resolved."""
+
+    @property
+    def short_name(self) -> str:
+        """For messages."""
+
+    @property
+    def folder_name(self) -> str:
+        """Of its folder below `--out`."""
+
+    @property
+    def epochs(self) -> int:
+        """How many it has."""
+
+    @property
+    def device(self) -> str:
+        """On which it computes."""
+
+
 def run_many(
     plans: Sequence[Plan],
     benchmark: Benchmark,
@@ -473,20 +501,43 @@ def run_many(
     way: Way | None = None,
     watch: Watch | None = None,
 ) -> list[Record]:
-    """Carry out plans, one after another in this process, or several at a time in processes of their own.
+    """Carry out searches, one after another in this process, or several at a time in processes of their own.
 
     Args:
         plans, benchmark, out, data_dir, resume: as in `launch.run`.
         way, watch: as in `carry_out`; None: one after another, and nobody is told.
 
     Returns:
-        The records, in the order of the plans; of Slurm's jobs that are not waited for those that were there before.
+        The records, as of `run_all`.
 
     Raises:
         BadCallError, DataError, RunError: a run failed; which, where not all did. Records of the others are kept.
     """
     from nasbench_stc.runs import launch
 
+    work = partial(launch.run, benchmark=benchmark, data_dir=data_dir)
+    return run_all(plans, work, launch.is_done, out, resume, way, watch)
+
+
+def run_all(
+    plans: Sequence[P],
+    work: Callable[..., R],
+    is_done: Callable[[P, Path | None], bool],
+    out: Path | None,
+    resume: bool = True,
+    way: Way | None = None,
+    watch: Watch | None = None,
+) -> list[R]:
+    """Carry out plans of one kind, as `run_many`.
+
+    Args:
+        work: called with a plan and, by name, `out`, `resume`, `side_by_side` and in this process `on_step`, all as of
+            `launch.run`. It can be pickled.
+        is_done: whether the record of a plan is below `out`; then `work` returns it.
+
+    Returns:
+        The records, in the order of the plans; of Slurm's jobs that are not waited for those that were there before.
+    """
     way = way or Way()
     way = replace(way, jobs=min(way.jobs, len(plans)))
     if out is None and way.launcher == "slurm":
@@ -494,20 +545,17 @@ def run_many(
     with tempfile.TemporaryDirectory() if out is None and not way.is_here else nullcontext() as lent:
         results = out.absolute() if out is not None else Path(lent) if lent else None
         beside = way.jobs if way.launcher == "local" else 1
-        work = partial(launch.run, out=results, data_dir=data_dir, resume=resume, side_by_side=beside)
+        own = partial(work, out=results, resume=resume, side_by_side=beside)
         # Of a cluster's runs some may be at work since the last call of the same command.
         busy = status.at_work(results / todo.folder_name for todo in plans) if results and way.leaves else {}
-        found: dict[int, Record] = {}
+        found: dict[int, R] = {}
         left: dict[int, Task] = {}
         for number, todo in enumerate(plans):
-            if resume and launch.is_done(todo, out):
-                found[number] = work(todo, benchmark)
+            if resume and is_done(todo, out):
+                found[number] = own(todo)
             elif results is None or results / todo.folder_name not in busy:
                 folder = None if results is None else results / todo.folder_name
-                its = partial(work, todo, benchmark)
-                left[number] = Task(
-                    todo.short_name, its, folder, todo.engine.epochs, lambda on_step: {"on_step": on_step}
-                )
+                left[number] = Task(todo.short_name, partial(own, todo), folder, todo.epochs, by_step)
         jobs = (results or Path()) / FOLDER
         outcomes = carry_out(list(left.values()), way, jobs, watch, plans[0].device, len(found)) if left else []
     found |= dict(zip(left, outcomes, strict=False))

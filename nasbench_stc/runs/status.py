@@ -20,7 +20,7 @@ import msgspec
 
 from nasbench_stc import claim, files, stored
 from nasbench_stc.errors import DataError, describe
-from nasbench_stc.runs import record, simulated
+from nasbench_stc.runs import record, simulated, training
 from nasbench_stc.stored import Count, NotNegative, Time
 
 FILE_NAME = "status.json"
@@ -30,7 +30,7 @@ STATES = ("running", "waiting", "failed", "lost", "stopped", "done")
 same command continues those two, and a failed one."""
 
 _EVERY = 1.0  # seconds between two writes
-_DONE = {record.FILE_NAME, simulated.FILE_NAME}
+_DONE = {record.FILE_NAME, simulated.FILE_NAME, training.FILE_NAME}
 _BEGUN = {FILE_NAME, "checkpoint.pt"}
 
 
