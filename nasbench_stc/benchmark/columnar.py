@@ -29,7 +29,6 @@ from nasbench_stc.stored import Time
 
 ENDING = ".table"
 FILE_NAME = "table.json"
-SCHEMA = 1
 HOW_TO_MAKE = "`stc-bench data import` makes it from an official file"
 _ANEW = f"remove the table, and {HOW_TO_MAKE} anew"
 _CURVE = ".curve"
@@ -62,7 +61,7 @@ class Description:
     """File name to sha256."""
     made: Time
     versions: dict[str, str]
-    schema: int = SCHEMA
+    schema: int = 1
 
     @property
     def title(self) -> str:
@@ -103,7 +102,7 @@ def describe(folder: Path) -> Description:
     Raises:
         DataError: it is damaged, or of another version.
     """
-    return stored.read(folder / FILE_NAME, Description, "table", SCHEMA, _ANEW)
+    return stored.read(Description, "table", _ANEW, folder / FILE_NAME)
 
 
 def first_fault(folder: Path, about: Description, check: bool) -> str:

@@ -75,7 +75,7 @@ class Protocol:
         return replace(self, form=form, compiled=compiled, precision="bfloat16" if bfloat16 else "float32")
 
 
-EARLIER = {"form": "plan", "compiled": False, "deterministic": False}
+EARLIER: dict[str, Any] = {"form": "plan", "compiled": False, "deterministic": False}
 """What searches did before these were settings: records of then lack them, and files are not named by them."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -38,14 +37,8 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if not path.is_dir():
             raise BadCallError(f"{path} is no folder; give the folder of a finished run, or one of several")
-        if (path / record.FILE_NAME).exists():
-            runs = [path]
-        else:
-            runs = sorted(
-                file.parent
-                for file in path.rglob(checkpoint.SUPERNET_NAME)
-                if (file.parent / record.FILE_NAME).exists()
-            )
+        below = sorted(file.parent for file in path.rglob(checkpoint.SUPERNET_NAME))
+        runs = [run for run in (path, *below) if (run / record.FILE_NAME).exists()]
         if not runs:
             raise BadCallError(f"{path}: no finished run below it has a {checkpoint.SUPERNET_NAME}; {_AGAIN}")
         found |= {run.resolve(): run for run in runs}
@@ -121,11 +114,8 @@ def rank_cells(
         loss=rating.loss.round(6).tolist(),
         accuracy=rating.accuracy.round(4).tolist(),
         seconds=round(time.perf_counter() - begin, 3),
-        device=environment.device_name(device),
         threads=torch.get_num_threads(),
-        versions=environment.versions(device=device),
-        git_revision=environment.git_revision(),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        **environment.made_by(device=device),
     )
     try:
         found.write(folder)

@@ -6,10 +6,9 @@ benchmark: those are looked up when it is reported.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,6 @@ from nasbench_stc.errors import BadCallError
 from nasbench_stc.space import NUM_CELLS, Cell, all_cells
 from nasbench_stc.stored import CellIndex, Count, NotNegative, Percent, Plain, Positive, Time
 
-SCHEMA = 1
 CELLS_SEED = 201
 """Draws the cells of a sample: always the same ones, set aside for this."""
 
@@ -55,7 +53,7 @@ class Ranking:
     versions: dict[str, str]
     git_revision: str
     finished: Time
-    schema: int = SCHEMA
+    schema: int = 1
 
     @property
     def file_name(self) -> str:
@@ -69,22 +67,17 @@ class Ranking:
 
 def file_name(cells: Sequence[int], images: int, supernet_sha256: str) -> str:
     """Of the ranking of those cells (official indices) on so many images by that supernet."""
-    everything = json.dumps([list(cells), images, supernet_sha256])
-    return f"ranking-{hashlib.sha256(everything.encode()).hexdigest()[:8]}.json"
+    return f"ranking-{stored.key(list(cells), images, supernet_sha256)}.json"
 
 
-def read(path: Path) -> Ranking:
-    """The ranking in the file at `path`.
-
-    Raises:
-        DataError: it cannot be read, is damaged, or has another schema.
-    """
-    return stored.read(path, Ranking, "ranking", SCHEMA, "rank again with --no-resume", _check)
-
-
-def _check(found: Ranking) -> None:
+def _checked(found: Ranking) -> Ranking:
     if not len(found.cells) == len(found.loss) == len(found.accuracy):
         raise ValueError("not one loss and one accuracy for each cell")
+    return found
+
+
+read = partial(stored.read, Ranking, "ranking", "rank again with --no-resume", check=_checked)
+"""The ranking in the file at a path; raises as `stored.read`."""
 
 
 def choose_cells(which: CellChoice) -> NDArray[np.int64]:

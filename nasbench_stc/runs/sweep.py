@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-from nasbench_stc import claim
 from nasbench_stc.engine.profile import Measured, measure_method, measure_subnet, subnet_cells
 from nasbench_stc.engine.protocol import named
-from nasbench_stc.errors import BadCallError, MethodError, RunError
+from nasbench_stc.errors import MethodError, RunError
 from nasbench_stc.runs import environment, profile
+from nasbench_stc.runs.folder import claimed
 from nasbench_stc.runs.launch import Plan, plan
 from nasbench_stc.runs.profile import REPEATS, SUBNET, Point, Profile
 
@@ -41,7 +39,7 @@ class _Todo(NamedTuple):
     def settings(self) -> dict[str, Any]:
         if self.method == SUBNET:
             return {"cells": [str(cell) for cell in subnet_cells()]}
-        return asdict(self.plan.method_settings)
+        return asdict(self.plan.parts["method"])
 
     def is_in(self, done: Profile) -> bool:
         engine = self.plan.engine
@@ -64,7 +62,7 @@ class _Todo(NamedTuple):
             costs=measured.costs,
             steps=measured.steps,
             git_revision=environment.git_revision(),
-            measured=datetime.now(UTC).isoformat(timespec="seconds"),
+            measured=environment.now(),
         )
 
 
@@ -108,7 +106,7 @@ def sweep(
     found = Profile(*where, shared, repeats)
     path = out / found.file_name
     failed = []
-    with _locked(path):
+    with claimed(out, f"{path}: another process adds to this profile", f".{path.stem}.claim"):
         if path.exists():
             found = profile.read(path)
         for number, point in enumerate(todo):
@@ -123,12 +121,7 @@ def sweep(
                     torch.cuda.empty_cache()
                 continue
             found = replace(found, points=[*found.points, measured])
-            try:
-                found.write(out)
-            except OSError as error:
-                raise RunError(
-                    f"{path}: cannot be written ({error.strerror or error}); what was in it is kept"
-                ) from None
+            found.write(out)
         on_point("done", len(todo), len(todo))
     if failed:
         raise RunError(
@@ -136,18 +129,3 @@ def sweep(
             "measures what is missing)"
         )
     return found, path
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Nobody else adds to the profile at `path` within the block."""
-    try:
-        own = claim.take(path.parent, f".{path.stem}.claim")
-    except claim.Taken:
-        raise RunError(f"{path}: another process adds to this profile; wait for it, or use another --out") from None
-    except OSError as error:
-        raise BadCallError(f"--out {path.parent}: cannot be written ({error.strerror or error})") from None
-    try:
-        yield
-    finally:
-        own.release()
