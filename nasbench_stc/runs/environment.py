@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from nasbench_stc.errors import BadCallError, choose
 from nasbench_stc.methods import Method
-from nasbench_stc.runs.record import Memory
+from nasbench_stc.runs.record import Made, Memory
 
 PACKAGES = ("nasbench_stc", "torch", "numpy", "scipy")
 
@@ -46,8 +45,8 @@ def choose_device(name: str, here: bool = True) -> str:
     return name
 
 
-def made_by(method: Method | None = None, device: str = "") -> dict[str, Any]:
-    """What made a record, and when: `versions`, `device`, `git_revision`, `finished` (UTC).
+def made_by(method: Method | None = None, device: str = "") -> Made:
+    """What makes a record that is finished now.
 
     Args:
         method: that ran; its origin is among the versions, if it is not ours.

@@ -148,7 +148,7 @@ def run(
         done = _record(todo, search, images.split, benchmark, side_by_side)
         checkpoint.save(saved.with_name(checkpoint.SUPERNET_NAME), search.supernet.state_dict())  # for who ranks cells
         done.write(teller.folder)
-        saved.unlink()
+        saved.unlink(missing_ok=True)
         return done
 
 

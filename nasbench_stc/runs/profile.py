@@ -7,7 +7,7 @@ settings, so that the points can be compared; a sweep adds to it after each poin
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,14 @@ class Point:
     """How many of each a whole search takes; nothing of the subnet, which is no search."""
     git_revision: str
     measured: Time
+
+    def __str__(self) -> str:
+        return f"{self.method}, N={self.cells_per_stage}, batch size {self.batch_size}"
+
+    def is_like(self, other: Point) -> bool:
+        """Whether the same was measured, at whatever cost."""
+        own, its = (replace(point, costs={}, steps={}, git_revision="", measured="") for point in (self, other))
+        return own == its
 
     @property
     def cells(self) -> int:

@@ -67,6 +67,15 @@ class Looked(TypedDict):
     sha256: str
 
 
+class Made(TypedDict):
+    """What made a record, and when."""
+
+    versions: dict[str, str]
+    device: str
+    git_revision: str
+    finished: Time
+
+
 class Memory(TypedDict, total=False):
     """At the peak."""
 

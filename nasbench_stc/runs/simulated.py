@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict, cast
+from typing import Annotated, Any, Literal, TypedDict
 
 import numpy as np
 from msgspec import Meta
@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from nasbench_stc import stored
 from nasbench_stc.engine.simulation import Incumbent, Run, Simulation
-from nasbench_stc.runs.record import Looked, Record, Settings, check_columns, check_settings
+from nasbench_stc.runs.record import Looked, Made, Record, Settings, check_columns, check_settings
 from nasbench_stc.space import NUM_CELLS, Cell
-from nasbench_stc.stored import CellIndex, Count, NotNegative, Percent, Positive, Time
+from nasbench_stc.stored import CellIndex, Count, NotNegative, Percent, Positive
 
 FILE_NAME = "runs.json"
 
@@ -62,14 +62,10 @@ class Queries(TypedDict):
     seeds: str
 
 
-class Session(TypedDict):
+class Session(Made):
     """What made some of the runs."""
 
     seeds: list[Count]
-    versions: dict[str, str]
-    device: str
-    git_revision: str
-    finished: Time
 
 
 @dataclass(frozen=True)
@@ -182,14 +178,14 @@ def _name(cell: int) -> str:
 
 
 def with_runs(
-    kept: SimulatedRuns, runs: Mapping[int, Run], scores: dict[str, dict[str, float]], session: dict[str, Any]
+    kept: SimulatedRuns, runs: Mapping[int, Run], scores: dict[str, dict[str, float]], made: Made
 ) -> SimulatedRuns:
     """`kept` and the runs of a session; of a seed that it has already the new one takes the place.
 
     Args:
         runs: by seed.
         scores: percent by column and cell, of their results.
-        session: what made them, without `seeds`.
+        made: what made them.
     """
     everything = {**kept.runs(), **runs}
     seeds = sorted(everything)
@@ -211,7 +207,7 @@ def with_runs(
             for column, values in scores.items()
         },
         queries=_packed(ordered),
-        sessions=[*(old for old in sessions if old["seeds"]), cast(Session, {**session, "seeds": sorted(runs)})],
+        sessions=[*(old for old in sessions if old["seeds"]), {**made, "seeds": sorted(runs)}],
     )
 
 
