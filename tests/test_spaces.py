@@ -81,7 +81,7 @@ def test_an_unknown_space_is_refused_with_those_there_are():
 def search_in(space, method, **changes):
     """A tiny search, built."""
     found = find(method)
-    protocol = Protocol(**{**SMALL, **space.protocols.get("smoke", {}), **changes}, space=space.name)
+    protocol = Protocol(**{**SMALL, **space.protocols.get("smoke", {}), **changes})
     draws = torch.Generator().manual_seed(1)
     pixels = torch.randint(256, (16, 3, 8, 8), dtype=torch.uint8, generator=draws)
     labels = torch.randint(10, (16,), generator=draws)
@@ -89,7 +89,7 @@ def search_in(space, method, **changes):
     usual = found.cls.presets.get("smoke", {})
     own = {name: value for name, value in usual.items() if hasattr(found.make_settings(), name)}
     settings = type(found.make_settings())(**own)
-    return Search(lambda generator: found.make(space, settings, generator), protocol, data, data, 10, 0)
+    return Search(lambda generator: found.make(space, settings, generator), protocol, data, data, 10, 0, space=space)
 
 
 @pytest.mark.parametrize("method", of_kind("one-shot"))

@@ -126,12 +126,17 @@ def parse_cells(texts: Iterable[str], encoding: str | None) -> list[Cell]:
     return cells
 
 
-def method_names(option: str, text: str, groups: Mapping[str, Iterable[str]]) -> list[str]:
-    """`"stc,gdas"` is those two, in that order; a name of a group is all of it. `option` is for the message."""
+def method_names(
+    option: str, text: str, groups: Mapping[str, Iterable[str]], example: str = "stc,gdas,darts"
+) -> list[str]:
+    """`"stc,gdas"` is those two, in that order; a name of a group is all of it.
+
+    `option` and `example` are for the message.
+    """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     names = [name for part in parts for name in groups.get(part, (part,))]
     if not names or len(set(names)) < len(names):
-        raise BadCallError(f"{option} {text!r}: give names, each once (stc,gdas,darts), or {', '.join(groups)}")
+        raise BadCallError(f"{option} {text!r}: give names, each once ({example}), or {', '.join(groups)}")
     return names
 
 

@@ -10,9 +10,11 @@ A new space is one subclass of `Space` in a file of this folder, and one module 
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,6 +68,10 @@ class Space:
     """Settings of a search that differ here, by protocol."""
     example: str = ""
     """A cell, as `parse` reads it."""
+
+    def module(self) -> ModuleType | None:
+        """The module that `networks` names, imported; None where there is none."""
+        return importlib.import_module(self.networks) if self.networks else None
 
     @property
     def shape(self) -> tuple[int, int]:
