@@ -22,6 +22,7 @@ from nasbench_stc.report import document
 from nasbench_stc.report.table import INDISTINCT, Column, Estimate, Ranked, Spread, Table, Value
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from pandas import DataFrame
     from pandas.io.formats.style import Styler
     from rich.table import Table as RichTable
@@ -63,7 +64,7 @@ def render(table: Table, format: str = "text", width: int | None = None, notes: 
         raise choose("format", format, FORMATS)
     if format == "text":
         return _text(table, width or shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns, notes)
-    return {"markdown": _markdown, "latex": _latex, "csv": _csv, "json": _json, "html": _page}[format](table)
+    return {"markdown": _markdown, "latex": _latex, "csv": _csv, "json": _json, "html": _html}[format](table)
 
 
 def shown(value: Value, form: str = ".2f") -> str:
@@ -305,23 +306,18 @@ def _json(table: Table) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def _page(table: Table) -> str:
-    return document.page(table.title, f"<h1>{escape(table.name)}</h1>", html_part(table))
+def _html(table: Table) -> str:
+    return document.page(table.title, table=table, grid=html_grid)
 
 
-def html_part(table: Table) -> str:
-    """The table with its caption; notes and what else there is to say are folded below."""
+def html_grid(table: Table) -> Markup:
+    """The rows and columns alone."""
+    from markupsafe import Markup
+
     frame = _texts(table, table.columns, "<sup>{}</sup>", '<span class="section">{}</span>', escape)
     body = _styled(frame, table.columns).format_index(escape, axis=1).to_html()
     body = re.sub(r' id="T_[^"]*"', "", body)  # drawn at random: the same table would be another text each time
     for number, at_left in enumerate(_at_left(table.columns)):
         if at_left:
             body = body.replace(f' col{number}"', f' col{number} left"')
-    notes = [f"<p><sup>{mark}</sup> {document.text(note)}</p>" for note, mark in table.marks().items()]
-    notes += [f"<p>{document.text(sentence)}</p>" for sentence in table.more]
-    folded = f"<details><summary>Notes on rows and sources</summary>{''.join(notes)}</details>" if notes else ""
-    caption = "".join(f"<p>{document.text(sentence)}</p>" for sentence in table.caption)
-    return (
-        f'<div class="scroll">{body}</div>\n<div class="caption">{caption}{folded}</div>'
-        f"{document.missing(table.missing)}"
-    )
+    return Markup(body)
