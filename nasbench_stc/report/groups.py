@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +15,7 @@ import numpy as np
 from nasbench_stc import seeds
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.methods import title_of
-from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
+from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.published import EACH
 from nasbench_stc.space import DATASETS
 
@@ -44,13 +44,11 @@ class Group:
 
     def __getitem__(self, name: str) -> Any:
         """What its runs have in common, by the name of the column."""
-        if name not in self._common:
-            self._common[name] = self.runs[name].iat[0]
-        return self._common[name]
+        return self._first[name]
 
     @cached_property
-    def _common(self) -> dict[str, Any]:
-        return {}
+    def _first(self) -> Series:
+        return self.runs.iloc[0]
 
     @cached_property
     def parts(self) -> Mapping[str, DataFrame]:
@@ -99,8 +97,7 @@ class Group:
     @property
     def n(self) -> int | str:
         """How many runs a column is the mean of."""
-        numbers = sorted({len(part) for part in self.parts.values()})
-        return numbers[0] if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
+        return span(map(len, self.parts.values()))
 
     @property
     def benchmark(self) -> tuple[str, str]:
@@ -159,6 +156,22 @@ class Group:
         about = f"{self['benchmark_about']} " if self["benchmark_about"] else ""
         return f"Benchmark {self['benchmark']}: {about}({self['benchmark_file']}, sha256 {self.benchmark[1][:12]})."
 
+    @property
+    def details(self) -> dict[str, Any]:
+        """Where its numbers come from, in plain values, for the row of a table."""
+        runs = self.runs
+        return {
+            "searched_on": self.searched_on,
+            "source": f"{len(runs)} record(s), looked up in {self['benchmark']} (sha256 {self.benchmark[1][:12]})",
+            **{name: self[name] for name in ("protocol", "device", "benchmark", "benchmark_file", "benchmark_sha256")},
+            "changes": self.changes,
+            "seeds": runs["seed"].tolist(),
+            # Of many runs the indices of those that occur, for a field can get too long.
+            "cells": runs["cell"].tolist() if len(runs) < MANY else sorted(runs["cell_index"].unique().tolist()),
+            "git_revisions": sorted(runs["git_revision"].unique()),
+            "settings": self.settings,
+        }
+
     def described(self) -> dict[str, Any]:
         """It in plain values."""
         return {
@@ -167,6 +180,12 @@ class Group:
             "seeds": self.runs["seed"].tolist(),
             "benchmark": {"name": self.benchmark[0], "sha256": self.benchmark[1]},
         }
+
+
+def span(numbers: Iterable[int]) -> int | str:
+    """The number that all are, else the lowest and the highest: `2-3`."""
+    ordered = sorted(numbers)
+    return ordered[0] if ordered[0] == ordered[-1] else f"{ordered[0]}-{ordered[-1]}"
 
 
 def grouped(runs: DataFrame) -> list[Group]:
@@ -201,15 +220,9 @@ def grouped(runs: DataFrame) -> list[Group]:
 
 def _order(group: Group) -> tuple[Any, ...]:
     """The benchmark that holds most columns comes first; there by kind of method, method and protocol."""
-    own = (group.runs["order"].min(), *(group[name] for name in ("method", "protocol", "_changes")))
-    return (
-        -group["_most"],
-        *group.benchmark,
-        group["_kind"],
-        *own,
-        *(group[name] for name in _SAME),
-        group.searched_on,
-    )
+    names = ("method", "protocol", "_changes", *_SAME)
+    order = group.runs["order"].min()
+    return -group["_most"], *group.benchmark, group["_kind"], order, *(group[name] for name in names)
 
 
 def without_budget(settings: str) -> str:
@@ -299,7 +312,7 @@ def chosen(inputs: Inputs, runs: DataFrame, method: str) -> Chosen:
     groups = grouped(runs[runs["method"] == method])
     if not groups:
         call = f"search --method {method}{inputs.like_ours} --seeds 3"
-        raise MissingRecords(Missing(f"runs of {title_of(method)}", inputs.command(call)))
+        raise MissingRecords(inputs.lacking(f"runs of {title_of(method)}", call))
     best = max(groups, key=lambda one: (not one.changes, one["search_dataset"] in DATASETS, len(one.runs), one.newest))
     return Chosen(best, len(groups) - 1)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasbench_stc.benchmark import COLUMNS, column
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
@@ -64,6 +64,20 @@ class Study:
     def title(self) -> str:
         """Protocol, data set and benchmark."""
         return f"{self.setting.protocol} on {self.setting.dataset}, {self.setting.benchmark}"
+
+    def details(self, arm: Arm, runs: DataFrame) -> dict[str, Any]:
+        """Where the numbers of an arm come from, in plain values, for the row of a table."""
+        return {
+            "method": arm.method,
+            "changes": dict(arm.changes),
+            "searched_on": arm.dataset or self.setting.dataset,
+            "protocol": self.setting.protocol,
+            "benchmark": self.setting.benchmark,
+            "benchmark_sha256": self.setting.sha256,
+            "device": self.setting.device,
+            **{f"{name}s": runs[name].tolist() for name in ("seed", "cell")},
+            "git_revisions": sorted(set(runs["git_revision"])),
+        }
 
     def scores(self, runs: DataFrame) -> Series:
         """Percent, by seed; none where the benchmark has no such accuracy."""
@@ -132,7 +146,7 @@ def _lacking(inputs: Inputs, study: Study) -> Missing | None:
     if not short:
         return None
     of = f"--dataset {study.setting.dataset} --protocol {study.setting.protocol}"
-    return Missing(f"runs of {', '.join(short)}", inputs.command(f"ablate {study.name} {of}"))
+    return inputs.lacking(f"runs of {', '.join(short)}", f"ablate {study.name} {of}")
 
 
 def _short(study: Study) -> list[str]:
@@ -144,7 +158,7 @@ def _short(study: Study) -> list[str]:
 def _lacking_all(inputs: Inputs, name: str) -> Missing:
     ablation = ABLATIONS[name]
     what = f"the searches of {ablation.stands_for}: {ablation.about}"
-    return Missing(what, inputs.command(f"ablate {name}{inputs.like_ours}"))
+    return inputs.lacking(what, f"ablate {name}{inputs.like_ours}")
 
 
 def about(study: Study, compared_by: str) -> str:

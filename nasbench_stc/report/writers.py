@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from nasbench_stc.errors import choose
 from nasbench_stc.report import document
-from nasbench_stc.report.table import INDISTINCT, Column, Estimate, Ranked, Spread, Table, Value
+from nasbench_stc.report.table import INDISTINCT, Column, Several, Table, Value
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -68,19 +68,11 @@ def render(table: Table, format: str = "text", width: int | None = None, notes: 
 
 
 def shown(value: Value, form: str = ".2f") -> str:
-    """A value as a reader sees it: `92.38±0.07 (±0.17)`, `≈-0.33 (±0.95)`, `0.62 (0.25–0.92)`, `94.36 #3`."""
+    """A value as a reader sees it; `form` as of `Column`."""
     if value is None:
         return MISSING
-    if isinstance(value, Spread):
-        half = "" if value.interval is None else f" (±{value.interval:.2f})"
-        if value.signed:
-            return f"{INDISTINCT * value.indistinct}{value.mean:+.2f}{half}"
-        return f"{value.mean:.2f}{'' if value.std is None else f'±{value.std:.2f}'}{half}"
-    if isinstance(value, Estimate):
-        interval = "" if value.low is None else f" ({value.low:{form}}–{value.high:{form}})"
-        return f"{value.value:{form}}{interval}"
-    if isinstance(value, Ranked):
-        return f"{value.value:{form}} #{value.rank}"
+    if isinstance(value, Several):
+        return value.shown(form)
     return f"{value:{form}}" if isinstance(value, float) else str(value)
 
 

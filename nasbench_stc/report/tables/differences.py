@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from nasbench_stc.benchmark import COLUMNS, column
 from nasbench_stc.methods import title_of
 from nasbench_stc.report import statistics
-from nasbench_stc.report.groups import MANY, Group, by_section, grouped
+from nasbench_stc.report.groups import MANY, Group, by_section, grouped, span
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.published import EACH
 from nasbench_stc.report.registry import Maker
@@ -122,7 +122,7 @@ def _without_search(groups: Sequence[Group], inputs: Inputs) -> Iterator[Row]:
 
 
 def _missing(inputs: Inputs, method: str) -> Missing:
-    return Missing(f"runs of {title_of(method)}", inputs.command(f"search --method {method} --seeds 3"))
+    return inputs.lacking(f"runs of {title_of(method)}", f"search --method {method} --seeds 3")
 
 
 def _reference(group: Group, references: Sequence[Group]) -> Group | None:
@@ -153,21 +153,16 @@ def _row(pair: _Pair, label: str) -> Row:
     group, reference = pair.group, pair.reference
     return Row(
         pair.section,
-        {"method": label, "n": group.n, "common": _common(pair) if pair.paired else None, **_values(pair)},
+        {"method": label, "n": group.n, "common": span(pair.common.values()) if pair.paired else None, **_values(pair)},
         (f"{group.searched}; on {group['device']}.",),
         {
-            "searched_on": group.searched_on,
-            "protocol": group["protocol"],
+            **group.details,
             "paired": pair.paired,
             "against": reference["method"],
             "against_n": reference.n,
             "against_searched_on": reference.searched_on,
             "against_protocol": reference["protocol"],
             "against_settings": reference.settings,
-            "settings": group.settings,
-            "device": group["device"],
-            "benchmark": group["benchmark"],
-            "benchmark_sha256": group.benchmark[1],
         },
     )
 
@@ -204,11 +199,6 @@ def _better(pair: _Pair) -> list[Estimate]:
         Estimate(value, *map(statistics.known, interval))
         for value, interval in zip([*values, statistics.mean(values)], [*each, over_all], strict=True)
     ]
-
-
-def _common(pair: _Pair) -> int | str:
-    numbers = sorted(set(pair.common.values()))
-    return numbers[0] if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
 
 
 def _caption(name: str, pairs: Sequence[_Pair]) -> tuple[str, ...]:
