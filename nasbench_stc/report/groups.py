@@ -215,14 +215,14 @@ def grouped(runs: DataFrame) -> list[Group]:
     )
     by_seed = newest.sort_values(["_place", "search_dataset", "seed"])
     groups = [Group(part) for _, part in by_seed.groupby(list(_SAME), observed=True, sort=False)]
-    return sorted(groups, key=_order)
 
+    def order(group: Group) -> tuple[Any, ...]:
+        """The benchmark that holds most columns comes first; there by kind of method, method and protocol."""
+        names = ("method", "protocol", "_changes", *_SAME)
+        first = group.runs["order"].min()
+        return -group["_most"], *group.benchmark, group["_kind"], first, *(group[name] for name in names)
 
-def _order(group: Group) -> tuple[Any, ...]:
-    """The benchmark that holds most columns comes first; there by kind of method, method and protocol."""
-    names = ("method", "protocol", "_changes", *_SAME)
-    order = group.runs["order"].min()
-    return -group["_most"], *group.benchmark, group["_kind"], order, *(group[name] for name in names)
+    return sorted(groups, key=order)
 
 
 def without_budget(settings: str) -> str:
@@ -240,17 +240,11 @@ def labels(groups: Sequence[Group]) -> list[str]:
     found = [f"{group.name}{group.changed}" for group in groups]
     protocols = {g.kind: Counter(one["protocol"] for one in groups if one.kind == g.kind) for g in groups}
     unusual = [g["protocol"] != protocols[g.kind].most_common(1)[0][0] for g in groups]
-    for more, always in (
-        ([group["protocol"] for group in groups], unusual),
-        ([f"on {short_device(group['device'])}" for group in groups], [False] * len(groups)),
-    ):
-        told: dict[str, set[str]] = {}
-        for name, word in zip(found, more, strict=True):
-            told.setdefault(name, set()).add(word)
-        found = [
-            f"{name}, {word}" if named or len(told[name]) > 1 else name
-            for name, word, named in zip(found, more, always, strict=True)
-        ]
+    devices = [f"on {short_device(group['device'])}" for group in groups]
+    for words, always in (([group["protocol"] for group in groups], unusual), (devices, [False] * len(groups))):
+        told = Counter(name for name, _ in set(zip(found, words, strict=True)))
+        named = [told[name] > 1 or must for name, must in zip(found, always, strict=True)]
+        found = [f"{name}, {word}" if say else name for name, word, say in zip(found, words, named, strict=True)]
     counts = Counter(found)
     return [name if counts[name] == 1 else f"{name} #{found[: at + 1].count(name)}" for at, name in enumerate(found)]
 
@@ -322,14 +316,14 @@ def leading(groups: Sequence[Group]) -> list[Group]:
 
     They differ by device alone.
     """
+
+    def worth(group: Group) -> tuple[Any, ...]:
+        known = group["search_dataset"] in DATASETS
+        return not group.changes, known, group["protocol"] == "paper", len(group.parts)
+
     found = []
     for method in dict.fromkeys((group["method"], group["origin"]) for group in groups):
         own = [group for group in groups if (group["method"], group["origin"]) == method]
-        best = max(own, key=_worth)
-        found += [group for group in own if (_worth(group), group["protocol"]) == (_worth(best), best["protocol"])]
+        best = max(own, key=worth)
+        found += [group for group in own if (worth(group), group["protocol"]) == (worth(best), best["protocol"])]
     return found
-
-
-def _worth(group: Group) -> tuple[bool, bool, bool, int]:
-    known = group["search_dataset"] in DATASETS
-    return not group.changes, known, group["protocol"] == "paper", len(group.parts)

@@ -65,6 +65,11 @@ class Spread(Several):
             return cls(values[0], source=source)
         return cls(statistics.mean(values), statistics.std(values), statistics.t_half_width(values), source)
 
+    @classmethod
+    def of(cls, found: statistics.Difference) -> Spread:
+        """A difference."""
+        return cls(found.mean, statistics.known(found.std), statistics.known(found.half_width), signed=True)
+
     @property
     def parts(self) -> dict[str, Any]:
         return {"mean": self.mean, "std": self.std, "interval95": self.interval, "indistinct": self.indistinct}

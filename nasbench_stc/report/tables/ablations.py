@@ -96,8 +96,7 @@ def difference(own: Series, usual: Series) -> Spread | None:
     """The mean difference over common seeds, of numbers by seed; None where no seed is common."""
     if not own.index.isin(usual.index).any():
         return None
-    found = statistics.paired_difference(own.to_dict(), usual.to_dict())
-    return Spread(found.mean, None, statistics.known(found.half_width), signed=True)
+    return replace(Spread.of(statistics.paired_difference(own.to_dict(), usual.to_dict())), std=None)
 
 
 TABLES = {str(number): Maker(what, partial(build, number=number)) for number, (_, what) in _OF.items()}

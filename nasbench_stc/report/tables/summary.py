@@ -42,11 +42,6 @@ def build(inputs: Inputs) -> Table:
     return Table(None, "What was found: test accuracy in percent", _COLUMNS, tuple(rows), caption, missing, more)
 
 
-def _section(group: Group) -> str:
-    section = group.section.removeprefix("Ours, ")
-    return section[0].upper() + section[1:]  # names in it keep their letters
-
-
 def _row(group: Group, label: str) -> Row:
     runs = group.runs
     cost = (
@@ -56,7 +51,9 @@ def _row(group: Group, label: str) -> Row:
     )
     scores = {key: Spread.over(values) for key, values in group.scores().items() if key.endswith("-test")}
     details = {**group.details, "digits": runs["digits"].unique().tolist()[:30]}
-    return Row(_section(group), {"method": label, "n": group.n, **scores, "cost": cost}, details=details)
+    section = group.section.removeprefix("Ours, ")
+    section = section[0].upper() + section[1:]  # names in it keep their letters
+    return Row(section, {"method": label, "n": group.n, **scores, "cost": cost}, details=details)
 
 
 TABLES = {"summary": Maker("what was found", build)}

@@ -16,7 +16,7 @@ from nasbench_stc.report.groups import KINDS, Group, by_section, grouped
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.published import EACH, Published, PublishedRow, load
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.report.table import Column, Row, Spread, Table, accuracy_column
+from nasbench_stc.report.table import Column, Row, Spread, Table, Value, accuracy_column
 from nasbench_stc.report.yardsticks import yardsticks
 from nasbench_stc.runs import simulate
 from nasbench_stc.space import EDGES, SKIP
@@ -85,20 +85,15 @@ def _published_row(row: PublishedRow, published: Published) -> Row:
 
 def _own_row(group: Group, label: str) -> Row:
     runs, details = group.runs, group.details
-    each = group.searched_on == EACH
-    return Row(
-        group.section,
-        {
-            "method": label,
-            "n": group.n,
-            "seconds": None if each else float(runs["seconds"].mean()) or None,
-            "distinct_cells": group.distinct_cells,
-            "skips": float(runs["digits"].astype(str).str.count(str(SKIP)).mean()),
-            **{key: Spread.over(values, details["source"]) for key, values in group.scores().items()},
-        },
-        (_note(group),),
-        details,
-    )
+    values: dict[str, Value] = {
+        "method": label,
+        "n": group.n,
+        "seconds": None if group.searched_on == EACH else float(runs["seconds"].mean()) or None,
+        "distinct_cells": group.distinct_cells,
+        "skips": float(runs["digits"].astype(str).str.count(str(SKIP)).mean()),
+        **{key: Spread.over(scores, details["source"]) for key, scores in group.scores().items()},
+    }
+    return Row(group.section, values, (_note(group),), details)
 
 
 def _note(group: Group) -> str:
