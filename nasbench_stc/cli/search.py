@@ -268,9 +268,8 @@ _MOST_ROWS = 10  # of one method; more runs than that are one row
 def show(console: Console, records: Sequence[Record], then: str) -> None:
     """The cells found and what they score; `then` is the command that puts them beside the paper's."""
     from nasbench_stc.benchmark import COLUMNS
-    from nasbench_stc.report.lookup import accuracy_column
     from nasbench_stc.report.statistics import mean, std
-    from nasbench_stc.report.table import Column, Row, Spread, Table, Value
+    from nasbench_stc.report.table import Column, Row, Spread, Table, Value, accuracy_column
     from nasbench_stc.report.writers import render
     from nasbench_stc.runs import SimulatedRun
     from nasbench_stc.space import Cell

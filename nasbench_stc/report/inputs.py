@@ -124,6 +124,10 @@ class Inputs:
         last = ranked.sort_values(["is_stc", "unchanged", "finished"], kind="stable").iloc[-1]
         return like(last["search_dataset"], last["protocol"])
 
+    def lacking(self, what: str, call: str) -> Missing:
+        """What is not there, in few words, and the `stc-bench` command that makes it."""
+        return Missing(what, self.command(call))
+
     def command(self, call: str) -> str:
         """A `stc-bench` command that writes records to where these were read."""
         folder = self.folders[0] if self.folders else RESULTS

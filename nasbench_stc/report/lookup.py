@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nasbench_stc.benchmark import Benchmark, Extremes, Metric, column, extremes, find_metric
 from nasbench_stc.benchmark.base import SPLITS
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.report.table import COLUMN_GROUPS, Column, Ranked, Row, Table, Value
+from nasbench_stc.report.table import Column, Ranked, Row, Table, Value, accuracy_column
 from nasbench_stc.space import DATASETS, NUM_CELLS, Cell
 
 
@@ -157,11 +157,6 @@ def build_cells(
         caption.append("–: not measured, or no finite number.")
     caption += [f"{bench.name}: {bench.about}", *[bench.elsewhere] * bool(bench.elsewhere)]
     return Table(None, "What cells score", columns, tuple(rows), tuple(caption))
-
-
-def accuracy_column(dataset: str, split: str, drop: int = 0, align: str = "right") -> Column:
-    """Of percent right."""
-    return Column(column(dataset, split), split, COLUMN_GROUPS.get(dataset, dataset), drop, align=align)
 
 
 def build_metrics(metrics: Iterable[Metric], dataset: str, missing: Iterable[str] = ()) -> Table:
