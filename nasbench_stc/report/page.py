@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
+from pathlib import Path
 
 from nasbench_stc import __version__
 from nasbench_stc.benchmark import find_metric
@@ -163,7 +164,7 @@ def _provenance(inputs: Inputs) -> Iterator[str]:
 def _chart_part(chart: Chart, name: str) -> str:
     """A figure, drawn now, with its caption; `name` is read aloud where pictures are not seen."""
     # A phone need not have the font.
-    content = base64.b64encode(style.encoded(chart.draw(), "svg", text_as_shapes=True)).decode()
+    content = base64.b64encode(style.save(chart.draw(), Path("figure.svg"), text_as_shapes=True)).decode()
     return (
         f'<figure><img alt="{escape(name)}; the caption below says what it shows" '
         f'src="data:image/svg+xml;base64,{content}"><figcaption>{document.text(chart.caption)}</figcaption></figure>'
