@@ -233,7 +233,7 @@ def test_the_first_seconds_do_not_flatten_the_rest(bench: Benchmark) -> None:
     assert accuracy[0] < accuracy[1]
     assert axes.get_ylim()[0] > accuracy[0]
     assert axes.get_xlim()[0] == pytest.approx(50.0 / 1.15)  # from where it is in view
-    assert f"Below the axis, early: down to {accuracy[0]:.2f} %" in made.caption
+    assert f"Beyond the axis, early: {accuracy[0]:.2f} to {accuracy[0]:.2f}." in made.caption
 
 
 def test_groups_of_one_method_are_told_apart(bench: Benchmark) -> None:

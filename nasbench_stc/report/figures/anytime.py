@@ -119,11 +119,12 @@ def _labels(inputs: Inputs, picture: Picture) -> dict[str, str]:
     """Title and labels of the axes."""
     curves, points = picture.curves, picture.points
     shown = [f"{what} n={_range(group)}" for what, group in (("lines", curves), ("points", points)) if group]
-    whose = ": lines simulated, points measured" if curves and points else ", simulated" if curves else ", measured"
     told = "; bands and bars: 95 % intervals of the mean" if any(one.n > 1 for one in picture.series) else ""
     return {
         "title": f"{inputs.benchmark.name}, {', '.join(shown)}{told}",
-        "xlabel": "evaluations" if picture.clock == "evaluations" else f"search seconds{whose}",
+        "xlabel": "evaluations"
+        if picture.clock == "evaluations"
+        else "search seconds: lines simulated, points measured",
         "ylabel": f"{inputs.dataset} {inputs.split} {'regret [points]' if inputs.regret else 'accuracy [%]'}",
     }
 
@@ -171,10 +172,8 @@ def _caption(inputs: Inputs, picture: Picture, left_out: Counter[str]) -> Iterat
 def _unseen(picture: Picture) -> Iterator[str]:
     """What has no place on the axes, or none on their logarithmic part."""
     means, (bottom, top) = [value for one in picture.curves for value in one.mean.tolist()], picture.y_limits
-    if max(means, default=top) > top:
-        yield f"Above the axis, early: up to {max(means):.2f}."
-    if min(means, default=bottom) < bottom:
-        yield f"Below the axis, early: down to {min(means):.2f} %."
+    if outside := [value for value in means if not bottom <= value <= top]:
+        yield f"Beyond the axis, early: {min(outside):.2f} to {max(outside):.2f}."
     if picture.regret and bottom == 0:
         yield f"Regret below {timeline.LINEAR_REGRET:g} is on a linear scale."
     linear = timeline.LINEAR[picture.clock]
