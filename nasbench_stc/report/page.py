@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from nasbench_stc import __version__
 from nasbench_stc.benchmark import find_metric
@@ -155,5 +156,5 @@ def _provenance(inputs: Inputs) -> Iterator[str]:
 
 def _picture(chart: Chart) -> str:
     """The address of a figure, drawn now: its whole content."""
-    content = style.encoded(chart.draw(), "svg", text_as_shapes=True)  # a phone need not have the font
+    content = style.save(chart.draw(), Path("figure.svg"), text_as_shapes=True)  # a phone need not have the font
     return f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
