@@ -24,7 +24,7 @@ from nasbench_stc.methods import Listing, ours
 from nasbench_stc.report.cache import Cache, Part
 from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, Source, read_each
 from nasbench_stc.runs.ablation import Search, is_of_ablation
-from nasbench_stc.space import EDGES, OPS, Cell
+from nasbench_stc.space import TSS, Cell, Space, find_space
 
 if TYPE_CHECKING:
     from pandas import Categorical, DataFrame
@@ -39,10 +39,13 @@ def _typed(*columns: tuple[type[Any], str]) -> Types:
     return {name: of for of, names in columns for name in names.split()}
 
 
-ALPHA = tuple(f"alpha_{source}-{target}_{op}" for source, target in EDGES for op in OPS)
-"""Columns of `load_trajectories` that alpha is in: edge by edge, and there operation by operation."""
+def alpha_columns(space: Space) -> list[str]:
+    """Columns of `load_trajectories` that alpha is in: edge by edge, and there operation by operation."""
+    return [f"alpha_{edge.replace('→', '-')}_{op}" for edge in space.edges for op in space.ops]
+
+
 _RUNS = _typed(
-    (str, "method title search_dataset protocol changes kind"),
+    (str, "method title space search_dataset protocol changes kind"),
     (np.int64, "seed cell_index"),
     (np.float64, " ".join(COLUMNS)),
     (np.float64, "seconds weights_seconds alpha_seconds evaluation_seconds simulated_seconds scores_seconds"),
@@ -57,10 +60,8 @@ _RUNS = _typed(
     (np.bool_, "of_ablation"),
     (str, "path"),
 )
-_WHOSE = (str, "path method search_dataset protocol")
-_EPOCHS = _typed(
-    _WHOSE, (np.int64, "seed epoch cell_index"), (np.float64, f"train_loss valid_loss seconds {' '.join(ALPHA)}")
-)
+_WHOSE = (str, "path method space search_dataset protocol")
+_EPOCHS = _typed(_WHOSE, (np.int64, "seed epoch cell_index"), (np.float64, "train_loss valid_loss seconds"))
 _INCUMBENTS = _typed(_WHOSE, (np.int64, "seed evaluation"), (np.float64, "seconds"), (np.int64, "cell_index"))
 _STATUS = _typed(
     (str, "path state host"),
@@ -78,7 +79,7 @@ _NOTHING = {str: "", np.float64: math.nan, np.int64: 0, np.datetime64: None, np.
 def load_runs(folders: Folders = "results") -> DataFrame:
     """All runs below folders, a row each.
 
-    What was searched: `method`, its `title` in tables and `kind` (one-shot, black-box or training-free),
+    What was searched: `method`, its `title` in tables and `kind` (one-shot, black-box or training-free), `space`,
     `search_dataset`, `protocol`, `seed`, `changes` (settings that differ from the protocol's and the method's own) and
     all `settings`, both as JSON; `of_ablation`: whether it is of an arm that changes a setting. What was found: `cell`
     (official string), `cell_index` (official), `digits`, `isomorphism_class`, and by report column (`cifar10-valid` to
@@ -123,10 +124,11 @@ def load_runs(folders: Folders = "results") -> DataFrame:
 def load_trajectories(folders: Folders = "results") -> DataFrame:
     """All epochs of the weight-sharing runs below folders, a row each.
 
-    `path` and `seed` name the run as in `load_runs`, and `method`, `search_dataset`, `protocol` are its own. `epoch`
-    counts from 1; `cell`, `cell_index`, `digits` and `isomorphism_class` are of the cell that would have resulted after
-    it (of methods that have none before the end: empty, -1); `train_loss`, `valid_loss` and `seconds` are of the epoch.
-    `alpha_0-1_none` to `alpha_2-3_avg_pool_3x3` are the architecture parameters after it, edge by edge.
+    `path` and `seed` name the run as in `load_runs`; `method`, `space`, `search_dataset` and `protocol` are its own.
+    `epoch` counts from 1; `cell`, `cell_index`, `digits` and `isomorphism_class` are of the cell that would have
+    resulted after it (of methods that have none before the end: empty, -1); `train_loss`, `valid_loss` and `seconds`
+    are of the epoch. `alpha_0-1_none` to `alpha_2-3_avg_pool_3x3` are the architecture parameters after it, edge by
+    edge; of other spaces than `tss` likewise, by their edges and operations, where there are runs in them.
 
     `seed`, `epoch` and `cell_index` are int64, other numbers float64, and all texts categories.
 
@@ -142,7 +144,7 @@ def load_trajectories(folders: Folders = "results") -> DataFrame:
 def load_incumbents(folders: Folders = "results") -> DataFrame:
     """Each time that the best cell of a simulated run below folders changed, a row.
 
-    `path` and `seed` name the run as in `load_runs`, and `method`, `search_dataset`, `protocol` are its own.
+    `path` and `seed` name the run as in `load_runs`; `method`, `space`, `search_dataset`, `protocol` are its own.
     `evaluation`: after which answer, from 1; `seconds`: simulated, since the run began; `cell_index`: the best cell
     from then on, by what the method was told. `seconds` are float64, other numbers int64, and all texts categories.
 
@@ -200,7 +202,9 @@ def runs_frame(sources: Mapping[Path, Source]) -> DataFrame:
 def trajectories_frame(sources: Mapping[Path, Source]) -> DataFrame:
     """What `load_trajectories` says, likewise."""
     trained = [(path, run) for path, run in sources.items() if not isinstance(run, (SimulatedRun, SimulatedRuns))]
-    return _with_cells(_frame(_EPOCHS, [_epochs(path, run) for path, run in trained]))
+    spaces = dict.fromkeys([TSS.name, *(run.space for _, run in trained)])
+    alpha = [name for space in spaces for name in alpha_columns(find_space(space))]
+    return _with_cells(_frame({**_EPOCHS, **dict.fromkeys(alpha, np.float64)}, [_epochs(*one) for one in trained]))
 
 
 def incumbents_frame(sources: Mapping[Path, Source]) -> DataFrame:
@@ -219,7 +223,7 @@ def _frame(types: Types, parts: Iterable[Part]) -> DataFrame:
     for name, of in types.items():
         values: list[Any] = []
         for part, length in zip(parts, lengths, strict=True):
-            value = part[name]
+            value = part.get(name, _NOTHING[of])
             values.extend(value if isinstance(value, list) else repeat(value, length))
         if of is str:
             columns[name] = _categories(values)
@@ -240,8 +244,10 @@ def _categories(texts: Sequence[str]) -> Categorical:
 
 def _with_cells(frame: DataFrame) -> DataFrame:
     """The frame with what `cell_index` (-1: none) means."""
-    known, codes = np.unique(frame["cell_index"].to_numpy(), return_inverse=True)
-    cells = [Cell.from_index(index) if index >= 0 else None for index in known.tolist()]
+    pairs = list(zip(frame["space"], frame["cell_index"], strict=True))
+    known = {pair: code for code, pair in enumerate(dict.fromkeys(pairs))}
+    codes = [known[pair] for pair in pairs]
+    cells = [Cell.from_index(index, space) if index >= 0 else None for space, index in known]
     texts = {
         "cell": [str(cell or "") for cell in cells],
         "digits": [cell.digits if cell else "" for cell in cells],
@@ -255,7 +261,6 @@ def _of_file(path: Path, source: Source) -> Part:
     own = _simulated(source) if isinstance(source, SimulatedRuns) else _recorded(source)
     listing = _listing(source, own["origin"])
     return {
-        **{name: _NOTHING[of] for name, of in _RUNS.items()},
         **_whose(path, source),
         "title": listing.title,
         "order": math.inf if listing.order is None else float(listing.order),
@@ -270,7 +275,7 @@ def _of_file(path: Path, source: Source) -> Part:
 
 
 def _whose(path: Path, source: Source) -> dict[str, Any]:
-    names = ("method", "search_dataset", "protocol")
+    names = ("method", "space", "search_dataset", "protocol")
     return {"path": str(path), **{name: getattr(source, name) for name in names}}
 
 
@@ -279,7 +284,7 @@ def _recorded(run: Record) -> dict[str, Any]:
     answered = ("clock", "told", "evaluations") if isinstance(run, SimulatedRun) else ()
     return {
         **{name: getattr(run, name) for name in (*same, *answered)},
-        "cell_index": Cell.parse(run.cell).index,
+        "cell_index": Cell.parse(run.cell, space=run.space).index,
         **run.scores,
         "seconds": run.total_seconds,
         **{f"{part}_seconds": seconds for part, seconds in run.seconds.items()},
@@ -314,14 +319,16 @@ def _simulated(runs: SimulatedRuns) -> dict[str, Any]:
 
 def _epochs(path: Path, run: Record) -> Part:
     entries = run.trajectory
-    alpha = [np.ravel(entry.get("alpha", [math.nan] * len(ALPHA))) for entry in entries]
+    names = alpha_columns(find_space(run.space))
+    alpha = [np.ravel(entry.get("alpha", [math.nan] * len(names))) for entry in entries]
+    cells = [Cell.parse(entry["cell"], space=run.space).index if entry.get("cell") else -1 for entry in entries]
     return {
         **_whose(path, run),
         "seed": run.seed,
         "epoch": list(range(1, len(entries) + 1)),
-        "cell_index": [Cell.parse(entry["cell"]).index if entry.get("cell") else -1 for entry in entries],
+        "cell_index": cells,
         **{name: [_number(entry.get(name)) for entry in entries] for name in ("train_loss", "valid_loss", "seconds")},
-        **dict(zip(ALPHA, np.reshape(alpha, (-1, len(ALPHA))).T.tolist(), strict=True)),
+        **dict(zip(names, np.reshape(alpha, (-1, len(names))).T.tolist(), strict=True)),
     }
 
 
@@ -332,7 +339,10 @@ def _incumbents(path: Path, source: Source) -> Part:
         of_runs = dict(zip(source.seeds, source.incumbents, strict=True))
     elif isinstance(source, SimulatedRun):
         entries = source.trajectory
-        of_runs = {source.seed: [(at["evaluation"], at["seconds"], Cell.parse(at["cell"]).index) for at in entries]}
+        cells = [Cell.parse(at["cell"], space=source.space).index for at in entries]
+        of_runs = {
+            source.seed: [(at["evaluation"], at["seconds"], cell) for at, cell in zip(entries, cells, strict=True)]
+        }
     changes = [(seed, *change) for seed, of_run in of_runs.items() for change in of_run]
     names = ("seed", "evaluation", "seconds", "cell_index")
     return {**_whose(path, source), **{name: [change[at] for change in changes] for at, name in enumerate(names)}}

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.errors import DataError
-from nasbench_stc.space import DATASETS
+from nasbench_stc.space import DATASETS, TSS
 from nasbench_stc.stored import Percent, Positive
 
 T = TypeVar("T")
@@ -73,6 +73,8 @@ class Published(Struct, frozen=True, forbid_unknown_fields=True):
     runs: Positive | None
     """Independent searches behind each mean; None where every row has its own number and its own source."""
     rows: Annotated[tuple[PublishedRow, ...], Meta(min_length=1)]
+    space: str = TSS.name
+    """Of its cells, by name."""
 
     def __post_init__(self) -> None:
         if len({(row.block, row.method) for row in self.rows}) != len(self.rows):

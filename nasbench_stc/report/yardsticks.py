@@ -7,10 +7,7 @@ from dataclasses import dataclass
 
 from nasbench_stc.benchmark import Benchmark, held_columns
 from nasbench_stc.report.table import Row, Spread, Value
-from nasbench_stc.space import NUM_CELLS, OPS, Cell
-
-LARGEST = Cell((OPS.index("nor_conv_3x3"),) * 6)
-"""The cell with the most parameters and FLOPs."""
+from nasbench_stc.space import Cell
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,10 @@ def best_cells(benchmark: Benchmark) -> Yardstick:
 
 
 def yardsticks(benchmark: Benchmark) -> tuple[Yardstick, ...]:
-    """The mean of all 15,625 cells (which is what a uniformly drawn cell scores on average), and the largest cell."""
-    chosen: dict[str, Iterable[int | Cell]] = {"mean of all cells": range(NUM_CELLS), "largest cell": [LARGEST]}
+    """The mean of all cells (which is what a uniformly drawn cell scores on average), and the largest cell."""
+    space = benchmark.space
+    largest = Cell(space.largest, space.name)
+    chosen: dict[str, Iterable[int | Cell]] = {"mean of all cells": range(space.num_cells), "largest cell": [largest]}
     held = held_columns(benchmark).items()
     return tuple(
         Yardstick(name, benchmark, {column: float(benchmark.accuracy(cells, *of).mean()) for column, of in held})

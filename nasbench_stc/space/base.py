@@ -58,6 +58,8 @@ class Space:
     """The number of the operation that puts out zeros, if there is one."""
     skip: int | None = None
     """The number of the skip connection, if there is one."""
+    largest: Ops = ()
+    """The cell of most parameters, where one has more than all others."""
     inputs: tuple[tuple[int, ...], ...] = ()
     """The edges that lead into each node but the first ones; empty of what is no graph."""
     networks: str = ""

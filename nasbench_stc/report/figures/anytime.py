@@ -23,7 +23,6 @@ from nasbench_stc.report.figures.timeline import Picture
 from nasbench_stc.report.groups import Group, grouped, labels
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.space import NUM_CELLS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -91,7 +90,7 @@ def _series(inputs: Inputs, groups: Sequence[Group], clock: str, best: float) ->
     changes = inputs.incumbents[inputs.incumbents["path"].isin(timed)]
     cells = np.unique(np.concatenate([changes["cell_index"], *(group.runs["cell_index"] for group in groups)]))
     accuracy = inputs.benchmark.accuracy(cells, inputs.dataset, inputs.split)
-    worth = np.full(NUM_CELLS, np.nan)
+    worth = np.full(inputs.benchmark.space.num_cells, np.nan)
     worth[cells] = best - accuracy if inputs.regret else accuracy
     named = zip(labels(groups), groups, strict=True)
     made = [incumbents.series(label, group, changes, clock, worth) for label, group in named]

@@ -17,11 +17,11 @@ from nasbench_stc import seeds
 from nasbench_stc.errors import DataError
 from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.frames import ALPHA
+from nasbench_stc.report.frames import alpha_columns
 from nasbench_stc.report.groups import chosen
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.space import EDGES, OPS, Cell
+from nasbench_stc.space import Space
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +51,9 @@ def build(inputs: Inputs, method: str) -> Chart:
         MissingRecords: there is no run of it.
         DataError: what makes alpha weights in these runs is not known here.
     """
-    ends = inputs.trajectories.groupby(["path", "seed"], observed=True).tail(1)[["path", "seed", *ALPHA]]
+    space = inputs.space
+    names = alpha_columns(space)
+    ends = inputs.trajectories.groupby(["path", "seed"], observed=True).tail(1)[["path", "seed", *names]]
     shown = chosen(inputs, inputs.runs.merge(ends.dropna(), on=["path", "seed"]), method)
     runs = shown.runs
     usual, equation = _OWN[method]
@@ -59,17 +61,17 @@ def build(inputs: Inputs, method: str) -> Chart:
     if own not in ACTIVATIONS:
         raise DataError(f"runs of {method} whose activation is {own!r}: this version knows {', '.join(ACTIVATIONS)}")
     weight, scale = ACTIVATIONS[own]
-    alpha = runs[list(ALPHA)].to_numpy().reshape(-1, len(EDGES), len(OPS))
+    alpha = runs[names].to_numpy().reshape(-1, *space.shape)
     weights = _weights(own, alpha)
-    in_cell = np.array([np.equal.outer(Cell.parse(cell).ops, range(len(OPS))) for cell in runs["cell"]])
+    in_cell = np.array([np.equal.outer(space.parse(cell), range(len(space.ops))) for cell in runs["cell"]])
     *_, second, first = np.moveaxis(np.sort(weights, axis=2), 2, 0)
     margins = (first - second).mean(axis=1)
     outweighed = int((np.where(in_cell, weights, 0).sum(axis=2) < first).sum())
     rows = tuple(
         {
             "seed": int(runs["seed"].iloc[run]),
-            "edge": "{}-{}".format(*EDGES[edge]),
-            "operation": OPS[op],
+            "edge": space.edges[edge].replace("→", "-"),
+            "operation": space.ops[op],
             "alpha": float(value),
             "weight": round(float(weights[run, edge, op]), 6),
             "in_cell": bool(in_cell[run, edge, op]),
@@ -85,11 +87,11 @@ def build(inputs: Inputs, method: str) -> Chart:
         caption += f" (mean of n={len(runs)}; {margins.min():.3f} to {margins.max():.3f})"
     caption += ". Framed: the operation in the resulting cell."
     if outweighed:
-        caption += f" It does not have the largest weight on {outweighed} of {len(runs) * len(EDGES)} edges."
+        caption += f" It does not have the largest weight on {outweighed} of {len(runs) * len(space.edges)} edges."
     told = {str(seed): round(float(margin), 6) for seed, margin in zip(runs["seed"], margins, strict=True)}
     details = {**shown.described(), "weight": weight, "margins": told}
     titles = [f"seed {seed}, margin {margin:.2f}" for seed, margin in zip(runs["seed"], margins, strict=True)][:PANELS]
-    paint = partial(_paint, weight, titles, weights[:PANELS], in_cell[:PANELS])
+    paint = partial(_paint, space, weight, titles, weights[:PANELS], in_cell[:PANELS])
     return Chart(caption + shown.left_out, rows, details, paint, _BARE + _PANEL * len(titles))
 
 
@@ -105,7 +107,9 @@ def _weights(activation: str, alpha: Floats) -> Floats:
     return found
 
 
-def _paint(weight: str, titles: Sequence[str], weights: Floats, in_cell: NDArray[np.bool_], figure: Figure) -> None:
+def _paint(
+    space: Space, weight: str, titles: Sequence[str], weights: Floats, in_cell: NDArray[np.bool_], figure: Figure
+) -> None:
     """A panel a run; `weights` and `in_cell` of shape (runs, edges, operations)."""
     from matplotlib.patches import Rectangle
 
@@ -114,7 +118,7 @@ def _paint(weight: str, titles: Sequence[str], weights: Floats, in_cell: NDArray
     for axes, title, own, framed in zip(columns, titles, weights, in_cell, strict=True):
         axes.set_title(title)
         image = axes.imshow(own, cmap="cividis", vmin=0, vmax=top, aspect="auto")
-        axes.set_yticks(range(len(EDGES)), [f"{source}→{target}" for source, target in EDGES])
+        axes.set_yticks(range(len(space.edges)), space.edges)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         for (edge, op), value in np.ndenumerate(own):
@@ -122,7 +126,7 @@ def _paint(weight: str, titles: Sequence[str], weights: Floats, in_cell: NDArray
             axes.text(op, edge, f"{value:.2f}", color=colour, fontsize=6.5, ha="center", va="center_baseline")
             if framed[edge, op]:
                 axes.add_patch(Rectangle((op - 0.45, edge - 0.42), 0.9, 0.84, fill=False, edgecolor=colour))
-    columns[-1].set_xticks(range(len(OPS)), [style.OP_LABELS[name] for name in OPS], fontsize=6.5)
+    columns[-1].set_xticks(range(len(space.ops)), [style.OP_LABELS.get(name, name) for name in space.ops], fontsize=6.5)
     bar = figure.colorbar(image, ax=list(columns), label=weight, aspect=15 * len(titles), pad=0.02)
     bar.outline.set_visible(False)
 

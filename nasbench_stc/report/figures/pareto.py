@@ -21,7 +21,7 @@ from nasbench_stc.report.figures.incumbents import Floats, longest
 from nasbench_stc.report.groups import KINDS, MANY, grouped
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.space import NUM_CELLS, Cell
+from nasbench_stc.space import Cell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +55,8 @@ def build(inputs: Inputs) -> Chart:
     if inputs.metric is None:
         raise BadCallError("figure pareto: --metric is missing; `stc-bench metrics` lists what there is")
     benchmark, metric, dataset, split = inputs.benchmark, inputs.metric, inputs.dataset, inputs.split
-    every = np.arange(NUM_CELLS)
+    space = benchmark.space
+    every = np.arange(space.num_cells)
     values, accuracy = metric.values(every), benchmark.accuracy(every, dataset, split)
     known = np.isfinite(values)
     if not known.any():
@@ -85,7 +86,7 @@ def build(inputs: Inputs) -> Chart:
     rows = tuple(
         {
             "index": int(index),
-            "cell": str(Cell.from_index(int(index))),
+            "cell": str(Cell.from_index(int(index), space.name)),
             column(dataset, split): round(float(accuracy[index]), 4),
             metric.name: float(f"{values[index]:.6g}"),
         }
@@ -93,8 +94,8 @@ def build(inputs: Inputs) -> Chart:
     )
     caption = (
         f"{column(dataset, split)} of {benchmark.name} against {metric.name} ({metric.about}; {metric.source}). "
-        f"Of {NUM_CELLS:,} cells the {known.sum():,} that have a finite number; {len(front)} of them on the front of "
-        f"high accuracy and {metric.better} {metric.name}; {hidden} cells below {lowest - room:.1f} % are not shown."
+        f"Of {space.num_cells:,} cells the {known.sum():,} that have a finite number; {len(front)} of them on the front "
+        f"of high accuracy and {metric.better} {metric.name}; {hidden} cells below {lowest - room:.1f} % are not shown."
     )
     numbers = [np.isfinite(runs[0]).sum() for runs in found.values()]
     if max(numbers, default=0) >= MANY:

@@ -22,7 +22,7 @@ from nasbench_stc.report.groups import Chosen, Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords, like
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.runs.ablation import LONGER, Search, changed_arm
-from nasbench_stc.space import DATASETS, EDGES, SKIP
+from nasbench_stc.space import DATASETS, EDGES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ def build(inputs: Inputs) -> Chart:
     dataset = first["search_dataset"] if own else DATASETS[0]
     name = column(dataset, SPLIT)
     epochs = inputs.trajectories.set_index("path").loc[[path for one in shown for path in one.runs["path"]]]
-    epochs[_SKIPS] = epochs["digits"].astype(str).str.count(str(SKIP))
+    epochs[_SKIPS] = epochs["digits"].astype(str).str.count(str(inputs.space.skip))
     epochs[name] = benchmark.accuracy(epochs["cell_index"].to_numpy(), dataset, SPLIT)
     learning = epochs[epochs["valid_loss"].notna()].groupby("method", observed=True)["epoch"].min()
     begins = learning.reindex([one.group["method"] for one in shown], fill_value=1)

@@ -19,17 +19,21 @@ from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.table import Column, Row, Spread, Table, Value, accuracy_column
 from nasbench_stc.report.yardsticks import yardsticks
 from nasbench_stc.runs import simulate
-from nasbench_stc.space import EDGES, SKIP
+from nasbench_stc.space import Space
 
-_COLUMNS = (
-    Column("method", "method"),
-    Column("n", "n"),
-    *(accuracy_column(dataset, split, drop=0 if split == "test" else 2) for dataset, split in COLUMNS.values()),
-    Column("seconds", "search s", drop=1, form=",.0f"),
-    Column("skips", f"skips\nof {len(EDGES)}", drop=3, form=".1f"),
-    Column("distinct_cells", "distinct\ncells", drop=4),
-)
-_TITLE = "Accuracy of the cells found on NAS-Bench-201, in percent"
+
+def _columns(space: Space) -> tuple[Column, ...]:
+    skips = Column("skips", f"skips\nof {len(space.edges)}", drop=3, form=".1f")
+    return (
+        Column("method", "method"),
+        Column("n", "n"),
+        *(accuracy_column(*which, drop=0 if which[1] == "test" else 2) for which in COLUMNS.values()),
+        Column("seconds", "search s", drop=1, form=",.0f"),
+        *[skips] * (space.skip is not None),
+        Column("distinct_cells", "distinct\ncells", drop=4),
+    )
+
+
 _AS_PRINTED = {
     "": "As printed",
     "STC-NAS": "As printed, STC-NAS paper",
@@ -49,18 +53,20 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
     Of benchmarks at hand it has what they say of cells that nobody searched for.
     """
     groups = grouped(inputs.searches)
-    printed = (published or load(), load("without_supernet"), load("since"))
+    space = inputs.space
+    everything = (published or load(), load("without_supernet"), load("since"))
+    printed = [table for table in everything if table.space == space.name]
     rows = [_published_row(row, table) for table in printed for row in table.rows]
-    rows += [_own_row(group, label) for group, label in by_section(groups)]
+    rows += [_own_row(group, label, space) for group, label in by_section(groups)]
     rows += [one.row for benchmark in inputs.benchmarks for one in yardsticks(benchmark)]
     return Table(
         6,
-        _TITLE,
-        _COLUMNS,
+        f"Accuracy of the cells found in {space.title}, in percent",
+        _columns(space),
         tuple(rows),
         tuple(_caption(groups)),
         () if groups else tuple(inputs.lacking(*of) for of in _CALLS.items()),
-        (*_where_printed(*printed), *_more(groups, inputs)),
+        (*(_where_printed(*printed) if printed else ()), *_more(groups, inputs)),
         frozenset({_AGAIN, *(_section(table.rows[0]) for table in printed[1:])}),
     )
 
@@ -83,16 +89,17 @@ def _published_row(row: PublishedRow, published: Published) -> Row:
     )
 
 
-def _own_row(group: Group, label: str) -> Row:
+def _own_row(group: Group, label: str, space: Space) -> Row:
     runs, details = group.runs, group.details
     values: dict[str, Value] = {
         "method": label,
         "n": group.n,
         "seconds": None if group.searched_on == EACH else float(runs["seconds"].mean()) or None,
         "distinct_cells": group.distinct_cells,
-        "skips": float(runs["digits"].astype(str).str.count(str(SKIP)).mean()),
         **{key: Spread.over(scores, details["source"]) for key, scores in group.scores().items()},
     }
+    if space.skip is not None:
+        values["skips"] = float(runs["digits"].astype(str).str.count(str(space.skip)).mean())
     return Row(group.section, values, (_note(group),), details)
 
 
