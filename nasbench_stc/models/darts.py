@@ -30,7 +30,7 @@ from nasbench_stc.models.mixture import Active, Mixture
 from nasbench_stc.models.ops import STANDARD_NORM, Norm
 from nasbench_stc.space import Cell
 from nasbench_stc.space.base import Ops
-from nasbench_stc.space.darts import EDGES, NODES, NONE, OPS
+from nasbench_stc.space.darts import EDGES, NODES, NONE, OPS, SPACE
 
 _INTO = [[edge for edge, (_, target) in enumerate(EDGES) if target == node] for node in NODES]
 
@@ -199,6 +199,8 @@ class Supernet(Skeleton):
         running: whether the cells' batch norms keep running statistics and take them in evaluation.
         imagenet: whether the stem is the one for ImageNet, which takes an eighth of the resolution.
     """
+
+    shape = SPACE.shape
 
     def __init__(
         self,
