@@ -18,6 +18,7 @@ reference has, are those of all paths together.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -77,11 +78,9 @@ class MixedCell(nn.Module):
     ) -> None:
         super().__init__()
         self.channels, self.stride, self.zeros_vanish = channels, 1 + reduces, not (norm.affine or norm.running)
-        reduction = FactorizedReduction(inputs[0], channels) if after_reduction else None
-        first, last = (nn.Conv2d(number, channels, 1, bias=False) for number in inputs)
-        self.preprocess = nn.ModuleList(
-            [Operation(reduction or first, norm(channels)), Operation(last, norm(channels))]
-        )
+        pointwise = partial(nn.Conv2d, out_channels=channels, kernel_size=1, bias=False)
+        first = FactorizedReduction(inputs[0], channels) if after_reduction else pointwise(inputs[0])
+        self.preprocess = nn.ModuleList(Operation(body, norm(channels)) for body in (first, pointwise(inputs[1])))
         self.first_edge = reduces * len(EDGES)  # of its kind, among all
         self.edges: Any = nn.ModuleList()  # of ModuleDict, which the type of ModuleList cannot say
         for edge, (source, _) in enumerate(EDGES):
@@ -201,6 +200,7 @@ class Supernet(Skeleton):
     """
 
     shape = SPACE.shape
+    """Of mixtures' weights."""
 
     def __init__(
         self,
