@@ -17,7 +17,7 @@ import numpy as np
 
 from nasbench_stc import unpickle
 
-_LONG = 40  # characters: longer strings are one entry's own, like a cell's, and few
+_LONG = 40  # characters: longer strings, and those with colons, are one entry's own, like a cell's, and few
 
 
 def entries(file: IO[bytes], path: Path, admitted: Mapping[str, Any], name: str) -> Iterator[tuple[Any, Any]]:
@@ -66,9 +66,10 @@ class _Memo(dict[int, Any]):
             if type(value) in (str, bytes) and len(value) <= 1:  # of which there is only one each in a process
                 row[-1] = value
             elif type(value) is str:
-                if len(value) > _LONG:
+                plain = value.isascii() and value.isprintable()  # else it is a number's bytes, of old protocols
+                if len(value) > _LONG or (plain and ":" in value):
                     super().__setitem__(number, value)
-                elif value.isascii() and value.isprintable():  # else it is a number's bytes, of old protocols
+                elif plain:
                     row[-1] = value
             elif callable(value) or isinstance(value, np.dtype):
                 super().__setitem__(number, value)

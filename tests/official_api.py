@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from nasbench_stc.benchmark.base import Key
-from nasbench_stc.benchmark.official import CALLS, COSTS
+from nasbench_stc.benchmark.official import CALLS, COSTS, in_words
 
 
 def answer(api: Any, index: int, key: Key, quantity: str, at_epoch: int | None) -> float | None:
@@ -20,11 +20,11 @@ def answer(api: Any, index: int, key: Key, quantity: str, at_epoch: int | None) 
     if quantity in COSTS:
         if key.seed is not None or at_epoch is not None:
             return None
-        return api.get_cost_info(index, training, hp=str(key.epochs))[COSTS[quantity]]
+        return api.get_cost_info(index, training, hp=in_words(key.epochs))[COSTS[quantity]]
     is_random = False if key.seed is None else key.seed
     iepoch = None if at_epoch is None else at_epoch - 1
     try:
-        info = api.get_more_info(index, training, iepoch=iepoch, hp=str(key.epochs), is_random=is_random)
+        info = api.get_more_info(index, training, iepoch=iepoch, hp=in_words(key.epochs), is_random=is_random)
     except (AssertionError, KeyError, ValueError):
         return None
     if quantity == "eval-seconds" and name == "train":  # it calls the seconds of training so

@@ -116,6 +116,7 @@ def test_a_list_of_operations_is_a_cell_where_each_node_has_two(ops):
         (", reduce_concat=[2, 3, 4, 5]", "", "it has to be written like"),
         (", reduce_concat=[2, 3, 4, 5]", ", **{}", "it has to be written like"),
         ("reduce_concat=[2, 3, 4, 5]", "reduce_concat=__import__('os')", "it has to be written like"),
+        ("Genotype(", "Genotype()(", "it has to be written like"),
         ("])", "], normal=[])", "it has to be written like"),
         ("Genotype(normal=", "Genotype((normal=", "it has to be written like"),
         ("Genotype(normal=", "Genotype(" + 100_000 * "(", "it has to be written like"),

@@ -31,8 +31,6 @@ from nasbench_stc.models.mixture import Mixture
 
 
 class Supernet(nn.Module):
-    shape = (2, 3)
-
     def __init__(self, channels, cells_per_stage, classes, running):
         super().__init__()
         self.stem = nn.Conv2d(3, channels, 3, padding=1)
@@ -55,7 +53,7 @@ class Supernet(nn.Module):
 
     def path_logits(self, images, computations):
         for ops in computations:
-            yield self(images, Mixture.path(ops, weights=torch.ones(self.shape)))
+            yield self(images, Mixture.path(ops, weights=torch.ones(2, 3)))
 '''
 
 
@@ -64,7 +62,10 @@ def add(folder, monkeypatch):
     import nasbench_stc.models
     import nasbench_stc.space
 
-    for package, name, text in ((nasbench_stc.space, "space", SPACE_FILE), (nasbench_stc.models, "models", NETWORKS_FILE)):
+    for package, name, text in (
+        (nasbench_stc.space, "space", SPACE_FILE),
+        (nasbench_stc.models, "models", NETWORKS_FILE),
+    ):
         (folder / name).mkdir()
         (folder / name / "two.py").write_text(text)
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder / name)])

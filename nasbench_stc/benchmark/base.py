@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from nasbench_stc import files
 from nasbench_stc.errors import BadCallError, DataError, choose
 from nasbench_stc.seeds import told
-from nasbench_stc.space import DATASETS, NUM_CELLS, TSS, Cell, Space, all_cells, check_dataset, flops, params
+from nasbench_stc.space import DATASETS, TSS, Cell, Space, all_cells, check_dataset
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -78,18 +78,18 @@ class Benchmark(Protocol):
 
     name: str
     """For reports; of official numbers with their version, like `NATS-Bench v1.0`."""
+    space: Space = TSS
+    """Whose cells it has."""
     about: str
     """One line for captions: what the numbers are."""
     path: Path
     sha256: str
     in_memory: bool
     """Whether the whole space is at hand: else `rank` and `optimal` read it, for minutes, or find that cells lack."""
-    space: Space = TSS
-    """Whose cells it knows."""
     elsewhere: str = ""
     """One sentence on how to get what this source lacks, if another has it."""
-    opened_by: tuple[Callable[..., Benchmark], str, str] | None = None
-    """What opens it in another process, what that is asked for, and the data folder; None: it is pickled as it is."""
+    opened_by: tuple[Callable[..., Benchmark], str, str, str] | None = None
+    """What opens it in another process, what that is asked for, the data folder and the space; None: it is pickled."""
 
     def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
         if self.opened_by is None:
@@ -155,7 +155,7 @@ class Benchmark(Protocol):
         quantity: str = "accuracy",
     ) -> NDArray[np.float64]:
         """The quantity (`accuracy` or `loss`) after each epoch, shape `(len(cells), epochs)`; see `accuracy`."""
-        return self.lookup_curve(as_indices(cells), resolve(self, dataset, split, epochs, seed), quantity)
+        return self.lookup_curve(as_indices(cells, self.space), resolve(self, dataset, split, epochs, seed), quantity)
 
     def quantity(
         self,
@@ -169,7 +169,7 @@ class Benchmark(Protocol):
     ) -> NDArray[np.float64]:
         """One of `QUANTITIES`; the rest as in `accuracy`."""
         key = resolve(self, dataset, split, epochs, seed)
-        return self.lookup(as_indices(cells), key, name, at_epoch)
+        return self.lookup(as_indices(cells, self.space), key, name, at_epoch)
 
     def train_seconds(
         self, cells: Cells, dataset: str = "cifar10", split: str = "valid", epochs: int | None = None
@@ -182,26 +182,26 @@ class Benchmark(Protocol):
         return self.quantity("train-seconds", cells, dataset, split, epochs)
 
     def cost(self, cells: Cells, dataset: str = "cifar10") -> dict[str, NDArray[np.float64]]:
-        """What each cell's network on `dataset` costs: `params` and `mflops`, both in millions (see `space.cost`)."""
-        chosen = [Cell.from_index(index) for index in as_indices(cells)]
-        return {"params": params(chosen, dataset) / 1e6, "mflops": flops(chosen, dataset)}
+        """What each cell's network on `dataset` costs: `params` and `mflops`, both in millions (see `Space.params`)."""
+        chosen = list(map(self.space.at, as_indices(cells, self.space).tolist()))
+        return {"params": self.space.params(chosen, dataset) / 1e6, "mflops": self.space.mflops(chosen, dataset)}
 
     def optimal(self, dataset: str = "cifar10", split: str = "test", epochs: int | None = None) -> tuple[Cell, float]:
         """The best cell of the space and its accuracy; of equals the first in index order."""
         values = self.whole(resolve(self, dataset, split, epochs, None))
         best = int(values.argmax())
-        return Cell.from_index(best), float(values[best])
+        return Cell.from_index(best, self.space.name), float(values[best])
 
     def rank(
         self, cells: Cells, dataset: str = "cifar10", split: str = "test", epochs: int | None = None
     ) -> NDArray[np.int64]:
-        """1 for the best of all 15,625 cells; equals share the better rank."""
+        """1 for the best of all cells of the space; equals share the better rank."""
         values = self.whole(resolve(self, dataset, split, epochs, None))
-        return len(values) - np.searchsorted(np.sort(values), values[as_indices(cells)], side="right") + 1
+        return len(values) - np.searchsorted(np.sort(values), values[as_indices(cells, self.space)], side="right") + 1
 
     def whole(self, key: Key) -> NDArray[np.float64]:
         """`lookup` for all cells, in index order."""
-        return self.lookup(np.arange(NUM_CELLS), key)
+        return self.lookup(np.arange(self.space.num_cells), key)
 
     def known(self, key: Key) -> NDArray[np.float64]:
         """`whole`, with NaN for cells that were not run: not all were with every seed."""
@@ -234,14 +234,40 @@ class Benchmark(Protocol):
                 f"benchmark {self.name} ({self.about}) does not have the whole space at hand, of which a frame is. "
                 "`stc-bench data import` makes a table of an official file that has it"
             )
-        every, cells, keys = np.arange(NUM_CELLS), all_cells(), self.holds()
+        cells, keys = all_cells(self.space.name), self.holds()
+        every = np.arange(len(cells))
         columns: dict[str, Any] = {name: [getattr(cell, name) for cell in cells] for name in _NAMES}
         columns |= {column_of(key, keys): self.known(key) for key in keys}
-        for dataset in DATASETS:
-            columns |= {f"{dataset}-{name}": values for name, values in self.cost(every, dataset).items()}
+        with suppress(BadCallError):  # the space has no formula
+            for dataset in DATASETS:
+                columns |= {f"{dataset}-{name}": values for name, values in self.cost(every, dataset).items()}
         for metric in at_hand(self, files.data_dir(data_dir)) if metrics else ():
             columns["-".join(filter(None, (metric.dataset, metric.name)))] = metric.values(every)
-        return DataFrame({"cell": list(map(str, cells)), **columns}, RangeIndex(NUM_CELLS, name="cell_index"))
+        return DataFrame({"cell": list(map(str, cells)), **columns}, RangeIndex(len(cells), name="cell_index"))
+
+
+class NoBenchmark(Benchmark):
+    """Of a space of which there is none here: it holds nothing, so that cells found are not looked up."""
+
+    name, path, sha256, in_memory = "none", Path("none"), "", False
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.about = f"there is no table of {space.title}; `stc-bench train` trains what was found"
+
+    def holds(self) -> Sequence[Key]:
+        """Nothing."""
+        return ()
+
+    def lookup(
+        self, index: NDArray[np.int64], key: Key, quantity: str = "accuracy", at_epoch: int | None = None
+    ) -> NDArray[np.float64]:
+        """Not called: it holds no key."""
+        raise lacks(self, key, quantity, ())
+
+    def lookup_curve(self, index: NDArray[np.int64], key: Key, quantity: str = "accuracy") -> NDArray[np.float64]:
+        """Likewise."""
+        raise lacks(self, key, quantity, ())
 
 
 def column_of(key: Key, keys: Sequence[Key]) -> str:
@@ -257,25 +283,30 @@ def held_columns(benchmark: Benchmark) -> dict[str, tuple[str, str]]:
     return {name: which for name, which in COLUMNS.items() if which in held}
 
 
-def as_indices(cells: Cells) -> NDArray[np.int64]:
+def as_indices(cells: Cells, space: Space = TSS) -> NDArray[np.int64]:
     """The official indices of `cells`, int64.
 
     Raises:
-        BadCallError: an index out of range, or something that is neither cell nor index.
+        BadCallError: an index out of range, a cell of another space, or something that is neither cell nor index.
     """
     if isinstance(cells, np.ndarray) and np.issubdtype(cells.dtype, np.integer):
-        if cells.size and not (cells.min() >= 0 and cells.max() < NUM_CELLS):
-            raise BadCallError(f"cell indices run from 0 to {NUM_CELLS - 1}; got {cells.min()} to {cells.max()}")
+        if cells.size and not (cells.min() >= 0 and cells.max() < space.num_cells):
+            raise BadCallError(f"cell indices run from 0 to {space.num_cells - 1}; got {cells.min()} to {cells.max()}")
         return cells.astype(np.int64).reshape(-1)
     if isinstance(cells, (Cell, str, int)):
         raise BadCallError(f"expected several cells, got one ({cells!r}): put it into a list")
     cells = list(cells)
     if set(map(type, cells)) == {int}:  # quicker than one by one
         with suppress(OverflowError):
-            return as_indices(np.array(cells, dtype=np.int64))
-    return np.array(
-        [(cell if isinstance(cell, Cell) else Cell.from_index(cell)).index for cell in cells], dtype=np.int64
-    )
+            return as_indices(np.array(cells, dtype=np.int64), space)
+    return np.array([_index(cell, space) for cell in cells], dtype=np.int64)
+
+
+def _index(cell: Cell | int, space: Space) -> int:
+    cell = cell if isinstance(cell, Cell) else Cell.from_index(cell, space.name)
+    if cell.space != space.name:
+        raise BadCallError(f"{cell} is a cell of {cell.of.title} ({cell.space}), not of {space.title} ({space.name})")
+    return cell.index
 
 
 def resolve(benchmark: Benchmark, dataset: str, split: str, epochs: int | None, seed: int | None) -> Key:

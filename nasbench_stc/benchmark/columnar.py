@@ -1,7 +1,7 @@
 """The table that `stc-bench data import` makes: a folder of plain numpy arrays, a column a file, and `table.json`.
 
-Arrays are mapped into memory when they are asked for: opening reads one small file, and a column of all 15,625
-cells is at hand at once. Last epochs are float64, as the source has them; curves float32, shape (15,625, epochs).
+Arrays are mapped into memory when they are asked for: opening reads one small file, and a column of all cells is at
+hand at once. Last epochs are float64, as the source has them; curves float32, shape (cells, epochs).
 
 A column's file is named by what it is in the official API's words (training, epochs, seed, images, quantity):
 `cifar10-valid.200.777.x-valid.accuracy.npy`, `cifar10-valid.200.mean.train-seconds.npy`; a curve's ends in
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -24,12 +25,11 @@ from nasbench_stc.benchmark.base import Key
 from nasbench_stc.benchmark.official import CALLS
 from nasbench_stc.benchmark.table import Column, LazyArrays, TableBenchmark
 from nasbench_stc.errors import DataError
-from nasbench_stc.space import NUM_CELLS
+from nasbench_stc.space import TSS, Space, find_space
 from nasbench_stc.stored import Time
 
 ENDING = ".table"
 FILE_NAME = "table.json"
-SCHEMA = 1
 HOW_TO_MAKE = "`stc-bench data import` makes it from an official file"
 _ANEW = f"remove the table, and {HOW_TO_MAKE} anew"
 _CURVE = ".curve"
@@ -54,15 +54,30 @@ class Description:
     source: MadeFrom
     """The official `file`, the `sha256` of its content, what it is `of`, and the `identity` that a resumed or repeated
     import goes by: another one for another content."""
-    cells: Annotated[int, Meta(ge=1, le=NUM_CELLS)]
-    """How many there are: 15,625, or those of a folder that was cut."""
+    cells: Annotated[int, Meta(ge=1)]
+    """How many there are: all of the space, or those of a folder that was cut."""
     verified: dict[str, Any]
     """`cells` read back through the official API in the end, how many `numbers`, and by which `api`."""
     columns: dict[str, str]
     """File name to sha256."""
     made: Time
     versions: dict[str, str]
-    schema: int = SCHEMA
+    space: str = TSS.name
+    schema: int = 1
+
+    def __post_init__(self) -> None:
+        if self.cells > self.of.num_cells:
+            raise ValueError(f"{self.cells:,} cells of {self.of.num_cells:,}")
+
+    @property
+    def of(self) -> Space:
+        """The space whose cells it has."""
+        return find_space(self.space)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has all of them."""
+        return self.cells == self.of.num_cells
 
     @property
     def title(self) -> str:
@@ -103,7 +118,7 @@ def describe(folder: Path) -> Description:
     Raises:
         DataError: it is damaged, or of another version.
     """
-    return stored.read(folder / FILE_NAME, Description, "table", SCHEMA, _ANEW)
+    return stored.read(Description, "table", _ANEW, folder / FILE_NAME)
 
 
 def first_fault(folder: Path, about: Description, check: bool) -> str:
@@ -115,7 +130,7 @@ def first_fault(folder: Path, about: Description, check: bool) -> str:
     for name, sha256 in about.columns.items():
         path = folder / name
         try:
-            _read(path)
+            _read(path, about.of.num_cells)
             if check and files.digest(path) != sha256:
                 return f"{name}: damaged, its sha256 is not the recorded one"
         except DataError:
@@ -130,20 +145,23 @@ def open_table(folder: Path) -> TableBenchmark:
         DataError: its description is damaged. What is wrong with a column shows when it is asked for.
     """
     about = describe(folder)
+    number = about.of.num_cells
     columns: dict[Column, Path] = {}
     curves: dict[Column, Path] = {}
     for name in about.columns:
         for column in _meanings(folder, name.removesuffix(".npy").removesuffix(_CURVE)):
             (curves if _is_curve(name) else columns)[column] = folder / name
-    cut = f", {about.cells:,} of {NUM_CELLS:,} cells" if about.cells < NUM_CELLS else ""
+    cut = "" if about.is_whole else f", {about.cells:,} of {number:,} cells"
+    read = partial(_read, cells=number)
     return TableBenchmark(
         name=about.title,
         about=f"imported from {about.source['file']}{cut}",
         path=folder,
         sha256=about.source["sha256"],  # wherever and whenever it was imported, the numbers are the same
-        columns=LazyArrays(columns, _read),
-        curves=LazyArrays(curves, _read),
-        in_memory=about.cells == NUM_CELLS,
+        columns=LazyArrays(columns, read),
+        curves=LazyArrays(curves, read),
+        in_memory=about.is_whole,
+        space=about.of,
     )
 
 
@@ -163,8 +181,8 @@ def _meanings(folder: Path, column: str) -> Iterator[Column]:
             yield Key(dataset, split, *what), quantity
 
 
-def _read(path: Path) -> NDArray[Any]:
-    """A column or a curve of all cells, mapped into memory.
+def _read(path: Path, cells: int) -> NDArray[Any]:
+    """A column or a curve of all cells, of which there are so many, mapped into memory.
 
     Raises:
         DataError: it is damaged.
@@ -174,6 +192,6 @@ def _read(path: Path) -> NDArray[Any]:
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path}: damaged or unreadable ({error}); {_ANEW}") from None
     dimensions, dtype = (2, np.float32) if _is_curve(path.name) else (1, np.float64)
-    if array.ndim != dimensions or len(array) != NUM_CELLS or array.dtype != dtype:
+    if array.ndim != dimensions or len(array) != cells or array.dtype != dtype:
         raise DataError(f"{path}: damaged, it holds {array.dtype} of shape {array.shape}; {_ANEW}")
     return array.view(np.ndarray)

@@ -19,7 +19,7 @@ from nasbench_stc import files, streaming, unpickle
 from nasbench_stc.benchmark import official
 from nasbench_stc.benchmark.official import ADMITTED
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.space import NUM_CELLS, all_cells
+from nasbench_stc.space import all_cells
 
 STATE = np.dtype([("done", "?"), ("sha256", "S64")])
 """Of each cell, while a table is made; the checksum is that of its file, where it has one."""
@@ -62,8 +62,8 @@ class Source(ABC):
     """Its list of all cells; of a single file when `cells` has been through."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.order = [str(cell) for cell in all_cells()]
+        self.path, self.space = path, official.space_of(path)
+        self.order = [str(cell) for cell in all_cells(self.space.name)]
 
     @abstractmethod
     def count(self) -> int:
@@ -94,7 +94,7 @@ class _NatsFolder(Source):
         self.title = path.name.removesuffix("-simple")
         self.archs = official.read_meta(path)["meta_archs"]
         self.identity = official.listing_sha256(path)
-        self._indices = [index for index in range(NUM_CELLS) if official.cell_file(path, index).is_file()]
+        self._indices = [index for index in range(self.space.num_cells) if official.cell_file(path, index).is_file()]
         if not self._indices:
             raise DataError(f"{path}: has no cells")
 
@@ -115,7 +115,7 @@ class _NatsFolder(Source):
     def sample(self) -> tuple[list[int], Any]:
         chosen = sorted(map(int, np.random.default_rng(0).permutation(self._indices)[:_SAMPLE]))
         cells = {index: official.read_pbz2(official.cell_file(self.path, index)) for index in chosen}
-        return chosen, official.nats_api(self.archs, cells)
+        return chosen, official.nats_api(self.archs, cells, self.space)
 
     def checksum(self, state: NDArray[Any]) -> dict[str, str]:
         lines = {official.cell_file(self.path, index).name: state["sha256"][index].decode() for index in self._indices}
@@ -145,7 +145,7 @@ class _SingleFile(Source):
         """The API over these cells."""
 
     def count(self) -> int:
-        return NUM_CELLS
+        return self.space.num_cells
 
     def cells(self, done: NDArray[np.bool_]) -> Iterator[tuple[int, Any, str]]:
         draw = np.random.default_rng(0)
@@ -154,7 +154,7 @@ class _SingleFile(Source):
                 if index is None:
                     self.archs = cell["meta_archs"]
                     return
-                if not 0 <= index < NUM_CELLS:
+                if not 0 <= index < self.space.num_cells:
                     raise DataError(f"{self.path}: there is no cell {index}")
                 # A reservoir: each cell is as likely to be in it as any other.
                 if len(self._sample) < _SAMPLE:
@@ -189,7 +189,7 @@ class _NatsPickle(_SingleFile):
         return official.nats_results(cell)
 
     def api(self, cells: dict[int, Any]) -> Any:
-        return official.nats_api(self.archs, cells)
+        return official.nats_api(self.archs, cells, self.space)
 
 
 class _NasBench201(_SingleFile):

@@ -13,7 +13,7 @@ import itertools
 import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,7 +32,6 @@ from nasbench_stc.benchmark.columnar import Description, column_name, curve_name
 from nasbench_stc.benchmark.import_sources import STATE, Source, open_source
 from nasbench_stc.benchmark.official import CALLS, OfficialBenchmark
 from nasbench_stc.errors import BadCallError, DataError, RunError
-from nasbench_stc.space import NUM_CELLS, all_cells
 
 OnCell = Callable[[int, int], None]
 """Called after each cell with (how many are done, of how many)."""
@@ -100,9 +99,9 @@ def _there(target: Path, identity: str) -> Description:
 
 def _make(source: Source, target: Path, on_cell: OnCell) -> Description:
     partial = target.with_name(f".{target.name}.partial")
-    state = _resume(partial, source.identity)
+    state = _resume(partial, source)
     _copy(source, partial, state, on_cell)
-    if source.archs != [str(cell) for cell in all_cells()]:
+    if source.archs != source.order:
         raise DataError(f"{source.path}: its list of cells is not the official one")
     checksum = source.checksum(state)
     about = Description(
@@ -123,6 +122,7 @@ def _make(source: Source, target: Path, on_cell: OnCell) -> Description:
             source.package: importlib.metadata.version(source.package),
             "numpy": np.__version__,
         },
+        space=source.space.name,
     )
     about.write(partial)
     about = replace(about, verified=_verify(partial, source))
@@ -133,26 +133,27 @@ def _make(source: Source, target: Path, on_cell: OnCell) -> Description:
     return about
 
 
-def _resume(partial: Path, identity: str) -> NDArray[Any]:
+def _resume(partial: Path, source: Source) -> NDArray[Any]:
     """Which cells are done in the folder `partial`, which is emptied if it was made from another content."""
     with suppress(OSError, ValueError):
-        if (partial / _IDENTITY).read_text() == identity:
+        if (partial / _IDENTITY).read_text() == source.identity:
             state: NDArray[Any] = np.load(partial / _PROGRESS, allow_pickle=False)
             return state
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    files.write_atomic(partial / _IDENTITY, identity.encode())
-    return np.zeros(NUM_CELLS, STATE)
+    files.write_atomic(partial / _IDENTITY, source.identity.encode())
+    return np.zeros(source.space.num_cells, STATE)
 
 
 def _copy(source: Source, partial: Path, state: NDArray[Any], on_cell: OnCell) -> None:
     writer = _Writer(partial, state)
+    trained = set(map(official.in_words, official.SEEDS[source.space.name]))
     total = source.count()
     on_cell(int(state["done"].sum()), total)
     for index, cell, sha256 in source.cells(state["done"]):
         try:
             _check_cell(cell, index, source)
-            numbers = _numbers(source.results(cell))
+            numbers = _numbers(source.results(cell), trained)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, AssertionError) as error:
             raise DataError(
                 f"{source.path}: cell {index} is not as {source.name} has it ({type(error).__name__}: {error})"
@@ -168,8 +169,12 @@ def _check_cell(cell: Any, index: int, source: Source) -> None:
         raise ValueError(f"it is {', '.join(map(str, names))}")
 
 
-def _numbers(results: Mapping[str, Any]) -> Numbers:
+def _numbers(results: Mapping[str, Any], trained: Collection[str]) -> Numbers:
     """All of a cell, from the API's objects by number of epochs; a quantity that the API does not know is left out.
+
+    Args:
+        results: by number of epochs, as the API has it.
+        trained: the numbers of epochs that there may be.
 
     Raises:
         ValueError and others: it is not as it should be. Columns are named by it: no name may lead elsewhere.
@@ -178,7 +183,7 @@ def _numbers(results: Mapping[str, Any]) -> Numbers:
     for epochs, result in results.items():
         for training in result.get_dataset_names():
             seeds = result.get_dataset_seeds(training)
-            if epochs not in _EPOCHS or training not in _TRAININGS or not all(type(seed) is int for seed in seeds):
+            if epochs not in trained or training not in _TRAININGS or not all(type(seed) is int for seed in seeds):
                 raise ValueError(f"an unknown training: {training!r} for {epochs!r} epochs with seeds {seeds}")
             with suppress(ValueError):  # the API refuses costs that differ between runs, unless seed 888 is among them
                 costs = result.get_compute_costs(training)
@@ -202,7 +207,6 @@ def _checked(name: str, value: Any) -> Any:
     return value
 
 
-_EPOCHS = ("12", "200")
 _TRAININGS = {call.training for call in CALLS.values()}
 _IMAGES = {training: [call.images for call in CALLS.values() if call.training == training] for training in _TRAININGS}
 
@@ -232,7 +236,7 @@ def _add_curves(found: Numbers, run: Any, training: str, epochs: str, seed: int)
                 if images == "train"
                 else [of_evaluation.get(f"{images}@{epoch}") for epoch in every]
             )
-            if any(value is not None for value in values[:-1]):
+            if any(value is not None for value in values[:-1] or values):
                 name = curve_name(column_name(training, epochs, seed, quantity, images))
                 found[name] = np.array(values, dtype=np.float32)  # None becomes NaN
 
@@ -279,7 +283,7 @@ class _Writer:
 
     def _begin(self, path: Path, value: Any) -> None:
         """A column in which nothing was run yet, on disk whole or not at all."""
-        shape = (NUM_CELLS, *np.shape(value))
+        shape = (len(self._state), *np.shape(value))
         with files.replacing(path) as file:  # it goes to disk as it is: up to 12.5 MB, no copy beside it
             np.save(file, np.full(shape, np.nan, np.float32 if np.ndim(value) else np.float64))
 
@@ -291,7 +295,7 @@ def _verify(folder: Path, source: Source) -> dict[str, Any]:
         RunError: they differ.
     """
     cells, api = source.sample()
-    official_one = OfficialBenchmark(source.name, "", source.path, "", api)
+    official_one = OfficialBenchmark(source.name, "", source.path, "", api, space=source.space)
     keys = sorted({*columnar.open_table(folder).holds(), *official_one.holds()}, key=str)
     compared = 0
     for key in keys:

@@ -24,7 +24,7 @@ from nasbench_stc.benchmark import analog
 from nasbench_stc.benchmark.base import QUANTITIES, SPLITS, Benchmark, Cells, as_indices, resolve
 from nasbench_stc.benchmark.columns import Columns, read_header
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.space import DATASETS, check_dataset
+from nasbench_stc.space import DATASETS, TSS, Space, check_dataset
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Metric:
     source: str
     """The file or package it comes from, for captions."""
     read: Callable[[NDArray[np.int64]], NDArray[np.float64]] = field(repr=False, compare=False)
+    space: Space = field(default=TSS, repr=False, compare=False)
+    """Whose cells it is of."""
 
     def values(self, cells: Cells) -> NDArray[np.float64]:
         """Of each cell, shape `(len(cells),)`; NaN where it was not measured.
@@ -51,11 +53,11 @@ class Metric:
         Raises:
             DataError: its file is damaged.
         """
-        return self.read(as_indices(cells))
+        return self.read(as_indices(cells, self.space))
 
     def described(self) -> dict[str, str | None]:
         """All that is said of it, as plain values."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "read"}
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.repr}
 
 
 def find_metrics(
@@ -87,7 +89,7 @@ def find_metric(
     elsewhere = [str(one.dataset) for one in at_hand(benchmark, folder) if one.name == name]
     if elsewhere:
         raise BadCallError(f"metric {name!r} is there for {', '.join(elsewhere)}, not for {dataset}")
-    for file, columns in FILES.items():
+    for file, columns in _files_of(benchmark.space).items():
         if name in {column.name for column in columns.values()}:
             path = files.find(folder, [file])
             lack = f"in {file}, which is not in {folder}" if path is None else f"not in {path}, where it belongs"
@@ -115,20 +117,31 @@ def at_hand(benchmark: Benchmark, folder: Path) -> Iterator[Metric]:
     """
     yield from _by_formula(benchmark)
     yield from _measured(benchmark)
-    yield from _of_analog()
-    for name in FILES:
+    if benchmark.space.name == TSS.name:
+        yield from _of_analog()
+    for name in _files_of(benchmark.space):
         path = files.find(folder, [name])
         if path is not None:
             yield from _of_file(path)
 
 
+def _files_of(space: Space) -> Mapping[str, Mapping[str, _Column]]:
+    """Those of `FILES` that have its cells."""
+    return FILES if space.name == TSS.name else {}
+
+
 def _by_formula(benchmark: Benchmark) -> Iterator[Metric]:
+    try:
+        benchmark.cost([])
+    except BadCallError:  # the space has none
+        return
     for name, unit, about in (
         ("params", "M", "trainable parameters of the network"),
         ("mflops", "MFLOPs", "multiply-adds of one forward pass on one image, as NAS-Bench-201 counts them"),
     ):
         for dataset in DATASETS:
-            yield Metric(name, unit, "low", about, dataset, "formula", partial(_cost, benchmark, dataset, name))
+            read = partial(_cost, benchmark, dataset, name)
+            yield Metric(name, unit, "low", about, dataset, "formula", read, benchmark.space)
 
 
 def _cost(benchmark: Benchmark, dataset: str, name: str, index: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -145,7 +158,7 @@ def _measured(benchmark: Benchmark) -> Iterator[Metric]:
             continue
         about = f"{dataset}-{split}: {QUANTITIES[quantity]}"
         read = partial(benchmark.lookup, key=key, quantity=quantity)
-        yield Metric(f"{quantity}-{split}", "s", "low", about, dataset, benchmark.path.name, read)
+        yield Metric(f"{quantity}-{split}", "s", "low", about, dataset, benchmark.path.name, read, benchmark.space)
 
 
 def _of_analog() -> Iterator[Metric]:

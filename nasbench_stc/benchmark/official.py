@@ -24,13 +24,16 @@ from nasbench_stc import files, unpickle
 from nasbench_stc.benchmark.base import Benchmark, Key, check_epoch, lacks
 from nasbench_stc.errors import DataError, OfficialPickleWarning
 from nasbench_stc.seeds import told
-from nasbench_stc.space import NUM_CELLS
+from nasbench_stc.space import TSS, Space, find_space
 
 FOLDER_NAME = "NATS-tss-v1_0-3ffb9-simple"
 PICKLE_NAME = "NATS-tss-v1_0-3ffb9.pickle.pbz2"
 PTH_NAME = "NAS-Bench-201-v1_1-096897.pth"
 OLDER_PTH_NAME = "NAS-Bench-201-v1_0-e61699.pth"
-NAMES = (FOLDER_NAME, PICKLE_NAME, PTH_NAME, OLDER_PTH_NAME)
+SIZE_FOLDER_NAME = "NATS-sss-v1_0-50262-simple"
+SIZE_PICKLE_NAME = "NATS-sss-v1_0-50262.pickle.pbz2"
+NAMES = (FOLDER_NAME, PICKLE_NAME, PTH_NAME, OLDER_PTH_NAME, SIZE_FOLDER_NAME, SIZE_PICKLE_NAME)
+"""Of each space (`space_of`): quick before slow, NATS-Bench before NAS-Bench-201, newer before older."""
 HOW_TO_GET = "the READMEs of NATS-Bench and NAS-Bench-201 (D-X-Y on GitHub) link it; put it below --data-dir"
 
 
@@ -58,10 +61,11 @@ CALLS = {
 }
 COSTS = {"latency": "latency", "params": "params", "mflops": "flops"}
 """Quantities of the network, in the API's words; it gives means over seeds alone."""
-_SEEDS = {12: (111, 777), 200: (777, 888, 999)}
-_KEYS = tuple(
-    Key(*which, epochs, seed) for which in CALLS for epochs, seeds in _SEEDS.items() for seed in (None, *seeds)
-)
+SEEDS = {
+    "tss": {12: (111, 777), 200: (777, 888, 999)},
+    "sss": {1: (777,), 12: (777, 888, 999), 90: (777,)},
+}
+"""By space and number of epochs, of the trainings in its files."""
 ADMITTED = unpickle.NUMPY | {"collections.OrderedDict": OrderedDict, "builtins.set": set, "__builtin__.set": set}
 """The classes that the official pickles refer to."""
 _SCALARS = ("f4", "f8", "i4", "i8")
@@ -72,7 +76,7 @@ class OfficialBenchmark(Benchmark):
     """A `Benchmark` over one of the official APIs.
 
     Args:
-        name, about, path, sha256: as in `Benchmark`.
+        name, about, path, sha256, space: as in `Benchmark`.
         api: has `get_more_info`, and results of cells by index in `arch2infos_dict`.
         read_cell: brings a cell's results, where they are read one by one; None: all are in `api`.
     """
@@ -80,15 +84,23 @@ class OfficialBenchmark(Benchmark):
     in_memory = False
 
     def __init__(
-        self, name: str, about: str, path: Path, sha256: str, api: Any, read_cell: Callable[[int], Any] | None = None
+        self,
+        name: str,
+        about: str,
+        path: Path,
+        sha256: str,
+        api: Any,
+        read_cell: Callable[[int], Any] | None = None,
+        space: Space = TSS,
     ) -> None:
-        self.name, self.about, self.path, self.sha256 = name, about, path, sha256
+        self.name, self.about, self.path, self.sha256, self.space = name, about, path, sha256, space
         self._api, self._read_cell = api, read_cell
         self._columns: dict[Key, NDArray[np.float64]] = {}
 
     def holds(self) -> Sequence[Key]:
         """Everything that can be asked for; not every cell was run with every seed."""
-        return _KEYS
+        trainings = SEEDS[self.space.name].items()
+        return [Key(*which, epochs, seed) for which in CALLS for epochs, seeds in trainings for seed in (None, *seeds)]
 
     def lookup(
         self, index: NDArray[np.int64], key: Key, quantity: str = "accuracy", at_epoch: int | None = None
@@ -141,7 +153,7 @@ class OfficialBenchmark(Benchmark):
             results[index] = self._read_cell(index)
         if index not in results:
             raise DataError(f"{self.path} does not have cell {index}")
-        result, training = results[index].get(str(key.epochs)), CALLS[key.dataset, key.split].training
+        result, training = results[index].get(in_words(key.epochs)), CALLS[key.dataset, key.split].training
         seeds = result.dataset_seed.get(training, ()) if result is not None else ()
         if not seeds:
             raise DataError(f"{self.path} has no run of {key} for cell {index}")
@@ -155,7 +167,7 @@ class OfficialBenchmark(Benchmark):
         """
         training, name, _ = CALLS[key.dataset, key.split]
         when = "" if at_epoch is None else check_epoch(key, at_epoch)
-        hp = str(key.epochs)
+        hp = in_words(key.epochs)
         if quantity in COSTS and key.seed is None and at_epoch is None:
             return lambda index: self._cost(index, key, COSTS[quantity])
         names = {"accuracy": f"{name}-accuracy", "loss": f"{name}-loss", "train-seconds": "train-all-time"}
@@ -178,12 +190,12 @@ class OfficialBenchmark(Benchmark):
 
     def _cost(self, index: int, key: Key, name: str) -> Any:
         try:
-            return self._api.get_cost_info(index, CALLS[key.dataset, key.split].training, hp=str(key.epochs))[name]
+            return self._api.get_cost_info(index, CALLS[key.dataset, key.split].training, hp=in_words(key.epochs))[name]
         except ValueError:  # its runs differ, and the API knows only how to choose the one with seed 888
             raise DataError(f"{self.path}: the runs of {key} differ in {name} for cell {index}") from None
 
     def _lacks_epoch(self, index: int, key: Key, quantity: str, when: str) -> DataError:
-        results = self._api.arch2infos_dict[index][str(key.epochs)]
+        results = self._api.arch2infos_dict[index][in_words(key.epochs)]
         there = [
             split
             for (dataset, split), (training, _, images) in CALLS.items()
@@ -191,6 +203,11 @@ class OfficialBenchmark(Benchmark):
         ]
         hint = f". Before the last epoch it has only {key.dataset}'s {', '.join(there)}" if when else ""
         return DataError(f"{self.path} does not hold the {quantity} of {key}{when} for cell {index}{hint}")
+
+
+def in_words(epochs: int | None) -> str:
+    """A number of epochs as the APIs have it: `01`, `12`, `200`."""
+    return f"{epochs:02d}"
 
 
 def _has_curve(results: Any, training: str, images: str) -> bool:
@@ -209,9 +226,19 @@ def full_name(name: str, path: Path) -> str:
     return f"{name} {version(path)}".rstrip()
 
 
+def space_of(path: Path) -> Space:
+    """The space of an official file or folder: NATS-Bench's names say it, NAS-Bench-201 has one."""
+    return find_space("sss" if path.name.startswith("NATS-sss") else "tss")
+
+
+def names_of(space: Space) -> list[str]:
+    """Those of `NAMES` that have its cells."""
+    return [name for name in NAMES if space_of(Path(name)).name == space.name]
+
+
 def is_whole_folder(folder: Path) -> bool:
     """Whether a NATS-Bench folder has all cells."""
-    return count_cells(folder) == NUM_CELLS
+    return count_cells(folder) == space_of(folder).num_cells
 
 
 def count_cells(folder: Path) -> int:
@@ -234,8 +261,9 @@ def open_nats_folder(folder: Path) -> OfficialBenchmark:
             raise DataError(f"{folder} does not have cell {index} ({path.name} is missing)")
         return nats_results(read_pbz2(path))
 
-    name, about = full_name("NATS-Bench", folder), f"through nats_bench ({folder.name})"
-    return OfficialBenchmark(name, about, folder, listing_sha256(folder), nats_api(archs, {}), read_cell)
+    space, name, about = space_of(folder), full_name("NATS-Bench", folder), f"through nats_bench ({folder.name})"
+    api = nats_api(archs, {}, space)
+    return OfficialBenchmark(name, about, folder, listing_sha256(folder), api, read_cell, space)
 
 
 def open_nats_pickle(path: Path) -> OfficialBenchmark:
@@ -245,14 +273,15 @@ def open_nats_pickle(path: Path) -> OfficialBenchmark:
         DataError: it is damaged or asks for more than plain data.
     """
     _warn("nats_bench", path)
+    space = space_of(path)
     with _busy(path):
         content, sha256 = read_pbz2(path), files.digest(path)
         try:
-            api = nats_api(content["meta_archs"], content["arch2infos"])
+            api = nats_api(content["meta_archs"], content["arch2infos"], space)
         except (AttributeError, KeyError, TypeError) as error:
             raise DataError(f"{path}: not NATS-Bench's pickle ({type(error).__name__}: {error})") from None
     about = f"through nats_bench ({path.name})"
-    return OfficialBenchmark(full_name("NATS-Bench", path), about, path, sha256, api)
+    return OfficialBenchmark(full_name("NATS-Bench", path), about, path, sha256, api, space=space)
 
 
 def open_nas_bench_201(path: Path) -> OfficialBenchmark:
@@ -282,12 +311,12 @@ def open_nas_bench_201(path: Path) -> OfficialBenchmark:
     return OfficialBenchmark(full_name("NAS-Bench-201", path), about, path, sha256, api)
 
 
-def nats_api(archs: Sequence[str], cells: dict[int, Any]) -> Any:
+def nats_api(archs: Sequence[str], cells: dict[int, Any], space: Space) -> Any:
     """nats_bench's API over the results of `cells`, which are moved: two copies would not fit into memory."""
     import nats_bench
 
-    every = range(NUM_CELLS)  # any may come to be read
-    api = nats_bench.create({"meta_archs": archs, "arch2infos": {}, "evaluated_indexes": every}, "tss", verbose=False)
+    content = {"meta_archs": archs, "arch2infos": {}, "evaluated_indexes": range(space.num_cells)}  # any may be read
+    api = nats_bench.create(content, space.name, verbose=False)
     return _filled(api, cells, nats_results)
 
 
@@ -328,9 +357,12 @@ def read_meta(folder: Path) -> dict[str, Any]:
     path = meta_file(folder)
     if not path.is_file():
         raise DataError(f"{folder} is no folder of NATS-Bench: it has no {path.name}")
-    meta = read_pbz2(path)
-    if not isinstance(meta, dict) or len(meta.get("meta_archs", ())) != NUM_CELLS:
-        raise DataError(f"{path}: not NATS-Bench's list of {NUM_CELLS:,} cells")
+    meta, space = read_pbz2(path), space_of(folder)
+    if not isinstance(meta, dict) or len(meta.get("meta_archs", ())) != space.num_cells:
+        raise DataError(
+            f"{path}: not NATS-Bench's list of the {space.num_cells:,} cells of {space.title} (the folder of its size "
+            "space is named NATS-sss-…)"
+        )
     return meta
 
 
@@ -345,7 +377,7 @@ def cell_file(folder: Path, index: int) -> Path:
 
 
 def listing_sha256(folder: Path) -> str:
-    """Stands for a checksum of NATS-Bench's folder, 1 GB in 15,625 files: of names, sizes and the list of cells."""
+    """Stands for a checksum of NATS-Bench's folder, 1 GB in a file a cell: of names, sizes and the list of cells."""
     listing = "".join(f"{path.name} {path.stat().st_size}\n" for path in sorted(folder.glob("*.pbz2")))
     return hashlib.sha256(listing.encode() + meta_file(folder).read_bytes()).hexdigest()
 

@@ -6,40 +6,43 @@ from pathlib import Path
 
 from nasbench_stc import files
 from nasbench_stc.benchmark import analog, columnar, official, table
-from nasbench_stc.benchmark.base import Benchmark
+from nasbench_stc.benchmark.base import Benchmark, NoBenchmark
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.space import NUM_CELLS
+from nasbench_stc.space import TSS, Space, find_space
 
 NAMES = ("auto", "nb201", "analog", "analog:CONDITION")
 
 
-def open_benchmark(source: str | Path = "auto", data_dir: str | Path | None = None) -> Benchmark:
+def open_benchmark(source: str | Path = "auto", data_dir: str | Path | None = None, space: str = TSS.name) -> Benchmark:
     """The benchmark that `source` names.
 
     Args:
         source: a path to a table or an official file or folder; or `nb201`, the fetched table in the data folder;
             `analog`, the one that comes with pip, or another of its `analog.CONDITIONS`, like `analog:noisy`; or
-            `auto`, the first that the data folder has of NATS-Bench (imported table, fetched table), NAS-Bench-201
-            (imported table), NATS-Bench's own folder and pickle, and NAS-Bench-201's .pth, else `analog`.
+            `auto`, the first that the data folder has for the space, of NATS-Bench (imported table, fetched table),
+            NAS-Bench-201 (imported table), NATS-Bench's own folder and pickle, and NAS-Bench-201's .pth, else of
+            NAS-Bench-201's cells `analog`.
         data_dir: the data folder; see `files.data_dir`.
+        space: whose cells it is to have, by name.
 
     Raises:
-        BadCallError: no such name or path.
+        BadCallError: no such name or path, or no such space; or it is of another space.
         DataError: what is named is not there or damaged; the message says how to get it.
     """
-    found = _find(source, data_dir)
+    found = _find(source, files.data_dir(data_dir), find_space(space))
     path = Path(source).absolute()
-    found.opened_by = (reopen, str(path if path.exists() else source), str(files.data_dir(data_dir).absolute()))
+    where = str(path if path.exists() else source), str(files.data_dir(data_dir).absolute()), space
+    found.opened_by = (reopen, *where)
     return found
 
 
-def reopen(source: str, data_dir: str, name: str, sha256: str) -> Benchmark:
+def reopen(source: str, data_dir: str, space: str, name: str, sha256: str) -> Benchmark:
     """As `open_benchmark`, in another process: the same one.
 
     Raises:
         DataError: what is found there is another one.
     """
-    found = open_benchmark(source, data_dir)
+    found = open_benchmark(source, data_dir, space)
     if (found.name, found.sha256) != (name, sha256):
         raise DataError(
             f"benchmark {source} is {found.name} (sha256 {found.sha256[:12]}) here, where the command was given it was "
@@ -48,55 +51,76 @@ def reopen(source: str, data_dir: str, name: str, sha256: str) -> Benchmark:
     return found
 
 
-def _find(source: str | Path, data_dir: str | Path | None) -> Benchmark:
+def _find(source: str | Path, folder: Path, space: Space) -> Benchmark:
     name, colon, condition = str(source).partition(":")
+    if name in ("nb201", "analog"):
+        _check(str(source), TSS, space)
     if name == "analog":
         return analog.read_analog(condition if colon else "digital")
-    folder = files.data_dir(data_dir)
     if source == "nb201":
         found = files.find(folder, [table.FILE_NAME])
         if found is None:
             raise DataError(f"no {table.FILE_NAME} in {folder}; {table.HOW_TO_GET}")
         return table.read_table(found)
     if source == "auto":
-        best = find_best(folder)
+        best = find_best(folder, space)
         if best is not None:
             return _open(best)
+        if space.name != TSS.name:
+            names = " and no ".join(official.names_of(space))
+            if not names:
+                return NoBenchmark(space)
+            raise DataError(f"no benchmark of {space.title} found in {folder}: no {names}: {official.HOW_TO_GET}")
         if analog.find_file() is not None:
             return analog.read_analog()
         raise DataError(f"no benchmark found in {folder}: {table.HOW_TO_GET}; or {analog.HOW_TO_GET}")
     path = Path(source)
     if not path.exists():
         raise BadCallError(f"benchmark {str(source)!r} is neither a path that exists nor one of {', '.join(NAMES)}")
+    _check(str(source), space_of(path), space)
     return _open(path)
 
 
-def find_best(folder: Path) -> Path | None:
+def _check(source: str, its: Space, asked: Space) -> None:
+    if its.name != asked.name:
+        raise BadCallError(
+            f"benchmark {source!r} is of {its.title}, where one of {asked.title} is asked for: name another one, or "
+            f"ask for the space {its.name} (--space {its.name})"
+        )
+
+
+def space_of(path: Path) -> Space:
+    """The space of the benchmark at `path`."""
+    return columnar.describe(path).of if columnar.is_table(path) else official.space_of(path)
+
+
+def find_best(folder: Path, space: Space = TSS) -> Path | None:
     """The best benchmark in the data folder: quick before slow, NATS-Bench before NAS-Bench-201, newer before older.
 
     What was cut to some cells would fail at the end of a search, for most of them: it is passed over.
     """
-    whole = [path for path in columnar.find(folder) if _is_whole_table(path)]
+    whole = [path for path in columnar.find(folder) if _is_whole_table(path, space)]
     nats = [path for path in whole if path.name.startswith("NATS")]
     if nats:
         return nats[0]
-    fetched = files.find(folder, [table.FILE_NAME])
+    fetched = files.find(folder, [table.FILE_NAME]) if space.name == TSS.name else None
     if fetched is not None:
         return fetched
     if whole:
         return whole[0]
-    for name in official.NAMES:
+    for name in official.names_of(space):
         found = files.find(folder, [name])
         if found is not None and (not found.is_dir() or official.is_whole_folder(found)):
             return found
     return None
 
 
-def _is_whole_table(folder: Path) -> bool:
+def _is_whole_table(folder: Path, space: Space) -> bool:
     try:
-        return columnar.describe(folder).cells == NUM_CELLS
+        about = columnar.describe(folder)
     except DataError:
         return False
+    return about.is_whole and about.space == space.name
 
 
 def _open(path: Path) -> Benchmark:

@@ -11,13 +11,14 @@ from nasbench_stc import files
 from nasbench_stc.benchmark import analog, columnar, columns, metrics, official, table
 from nasbench_stc.errors import DataError
 from nasbench_stc.inventory import Item
-from nasbench_stc.space import NUM_CELLS
 
 _OFFICIALS = {
     official.FOLDER_NAME: "NATS-Bench folder",
     official.PICKLE_NAME: "NATS-Bench pickle",
     official.PTH_NAME: "NAS-Bench-201",
     official.OLDER_PTH_NAME: "NAS-Bench-201",
+    official.SIZE_FOLDER_NAME: "NATS sizes folder",
+    official.SIZE_PICKLE_NAME: "NATS sizes pickle",
 }
 
 
@@ -54,7 +55,7 @@ def _imported(data_dir: Path, check: bool) -> Iterator[Item]:
             yield replace(item, state=wrong, usable=False)
         else:
             state = "sha256 as recorded" if check else "sizes as recorded"
-            yield replace(item, state=state + (f", {about.cells:,} cells" if about.cells < NUM_CELLS else ""))
+            yield replace(item, state=state + ("" if about.is_whole else f", {about.cells:,} cells"))
 
 
 def _table(data_dir: Path) -> Item:
@@ -80,9 +81,9 @@ def _officials(data_dir: Path, check: bool) -> Iterator[Item]:
             if file_name != official.OLDER_PTH_NAME:  # nobody should go and get that one
                 yield item
         elif item.path.is_dir():
-            cells = official.count_cells(item.path)
-            if cells < NUM_CELLS:
-                yield replace(item, state=f"incomplete: {cells:,} of {NUM_CELLS:,} cells", usable=False)
+            cells, number = official.count_cells(item.path), official.space_of(item.path).num_cells
+            if cells < number:
+                yield replace(item, state=f"incomplete: {cells:,} of {number:,} cells", usable=False)
             else:
                 yield replace(item, state="all cells there; `data import` checks them")
         elif check:

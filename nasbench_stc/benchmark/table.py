@@ -1,4 +1,4 @@
-"""The columnar benchmark: one array of 15,625 numbers for each thing that can be asked, read from `nb201.csv.gz`."""
+"""The columnar benchmark: one array of all cells for each thing that can be asked, read from `nb201.csv.gz`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nasbench_stc import files
 from nasbench_stc.benchmark.base import Benchmark, Key, check_epoch, lacks
 from nasbench_stc.benchmark.columns import Columns
 from nasbench_stc.errors import DataError
+from nasbench_stc.space import TSS, Space
 
 FILE_NAME = "nb201.csv.gz"
 HOW_TO_GET = (
@@ -90,12 +91,12 @@ class LazyArrays(Mapping[Column, NDArray[Any]], Generic[Place]):
 
 
 class TableBenchmark(Benchmark):
-    """A `Benchmark` over arrays, each of shape (15,625,) in index order, NaN where a cell was not run.
+    """A `Benchmark` over arrays, each of shape (cells,) in index order, NaN where a cell was not run.
 
     Args:
-        name, about, path, sha256, elsewhere, in_memory: as in `Benchmark`.
+        name, about, path, sha256, elsewhere, in_memory, space: as in `Benchmark`.
         columns: the arrays.
-        curves: values after each epoch, shape (15,625, epochs); of single runs, from which means follow.
+        curves: values after each epoch, shape (cells, epochs); of single runs, from which means follow.
     """
 
     def __init__(
@@ -108,9 +109,10 @@ class TableBenchmark(Benchmark):
         curves: Mapping[Column, NDArray[np.float32]] | None = None,
         elsewhere: str = "",
         in_memory: bool = True,
+        space: Space = TSS,
     ) -> None:
         self.name, self.about, self.path, self.sha256, self.elsewhere = name, about, path, sha256, elsewhere
-        self.in_memory, self._columns, self._curves = in_memory, columns, curves or {}
+        self.in_memory, self.space, self._columns, self._curves = in_memory, space, columns, curves or {}
         self._keys = tuple(key for key, quantity in columns if quantity == "accuracy")
 
     def holds(self) -> Sequence[Key]:

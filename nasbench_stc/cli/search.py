@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 @click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting (`stc-bench methods NAME` lists)."
 )
+@options.space
 @options.out
 @options.benchmark
 @options.data_dir
@@ -64,6 +65,7 @@ def search(
     way: Way,
     protocol: str,
     changes: tuple[str, ...],
+    space: str,
     out: Path,
     benchmark: str,
     data_dir: Path | None,
@@ -91,7 +93,7 @@ def search(
     console = Console(soft_wrap=True, highlight=False)
     if len(names) > 1 and not {part.strip() for part in method.split(",")} <= set(names):  # a group was named
         found = _that_can(found, protocol, dataset, console)
-    opened = open_benchmark(benchmark, data_dir)
+    opened = open_benchmark(benchmark, data_dir, space)
     trained = [one for one in found if one.kind == "one-shot"]
     others = [one for one in found if one.kind != "one-shot"]
     # All plans before the first run: what is wrong with one shows before hours pass.
@@ -106,7 +108,7 @@ def search(
     if trained:
         from nasbench_stc.runs import launch, launcher
 
-        how = (protocol, settings, device, way.launcher == "local")
+        how = (protocol, settings, device, way.launcher == "local", space)
         plans = [launch.plan(one, dataset, seed, *how) for one in trained for seed in chosen]
         announce(console, plans, chosen, way, out, opened, resume)
         with Bars(console) as bars:
@@ -268,9 +270,8 @@ _MOST_ROWS = 10  # of one method; more runs than that are one row
 def show(console: Console, records: Sequence[Record], then: str) -> None:
     """The cells found and what they score; `then` is the command that puts them beside the paper's."""
     from nasbench_stc.benchmark import COLUMNS
-    from nasbench_stc.report.lookup import accuracy_column
     from nasbench_stc.report.statistics import mean, std
-    from nasbench_stc.report.table import Column, Row, Spread, Table, Value
+    from nasbench_stc.report.table import Column, Row, Spread, Table, Value, accuracy_column
     from nasbench_stc.report.writers import render
     from nasbench_stc.runs import SimulatedRun
     from nasbench_stc.space import Cell
@@ -292,7 +293,7 @@ def show(console: Console, records: Sequence[Record], then: str) -> None:
             continue
         for run in runs:
             seconds = None if isinstance(run, SimulatedRun) else run.total_seconds
-            index = Cell.parse(run.cell).index
+            index = Cell.parse(run.cell, space=run.space).index
             row = {"run": f"{method} seed {run.seed}", **run.scores, "seconds": seconds, "index": index}
             rows.append({**row, "cell": run.cell})
     caption = (f"Percent right. `{then}` puts them beside the paper's.",)

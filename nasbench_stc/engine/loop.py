@@ -11,7 +11,6 @@ continued is the run that was never killed, bit for bit on the CPU at the same n
 from __future__ import annotations
 
 import copy
-import importlib
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +32,7 @@ from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.errors import BadCallError, RunError, blamed
 from nasbench_stc.methods.base import OneShotMethod, Rating
 from nasbench_stc.models import Mixture, Supernet
-from nasbench_stc.space import Cell, find_space
+from nasbench_stc.space import TSS, Cell, Space
 
 MakeMethod = Callable[[torch.Generator], OneShotMethod]
 Tick = Callable[[int, int], None]
@@ -64,6 +63,7 @@ class Search:
         seed: everything random follows from it.
         name: of the method, for messages; empty: its class's.
         on_device: whether the method says so of itself (`OneShotMethod.on_device`).
+        space: that is searched.
 
     Raises:
         MethodError: the method made a mistake, now or in any later call; the message says where.
@@ -79,9 +79,10 @@ class Search:
         seed: int,
         name: str = "",
         on_device: bool = False,
+        space: Space = TSS,
     ) -> None:
-        self.device = train.labels.device
-        self.protocol, self.train, self.valid = protocol.on(self.device.type), train, valid
+        self.device, self.space = train.labels.device, space
+        self.protocol, self.train, self.valid = protocol.on(self.device.type, space), train, valid
         init, order, augmentation, method = (int(s) for s in np.random.SeedSequence(seed).generate_state(4))
         static = self.protocol.form == "static"
         self._whole = static and on_device
@@ -90,7 +91,7 @@ class Search:
             "augmentation": torch.Generator(self.device).manual_seed(augmentation),
             "method": torch.Generator(self.device if self._whole else "cpu").manual_seed(method),
         }
-        self.supernet = build_supernet(self.protocol, classes, self.device, init)
+        self.supernet = build_supernet(self.protocol, classes, self.device, init, space)
         self.name, self._at = name, "before the first epoch"
         with self._blamed("construction"), by_default(self.protocol.precision):
             self.method = make_method(self.generators["method"])
@@ -189,8 +190,7 @@ class Search:
         self.train_batch = self.train.augmented(index, self.generators["augmentation"])
         with self._blamed("weight_mixture"):
             mixtures = [
-                _checked(mixture, self.supernet.shape, look=not self._whole)
-                for mixture in self.method.weight_mixtures()
+                _checked(mixture, self.space.shape, look=not self._whole) for mixture in self.method.weight_mixtures()
             ]
         return self.form.train(self.train_batch, mixtures)
 
@@ -235,7 +235,7 @@ class Search:
         cells = [candidate for candidate in candidates if isinstance(candidate, Cell)]
         if len(cells) == len(candidates):
             return rate(self.supernet, cells, self.valid, p.eval_batch, n_images, p.precision)
-        mixtures = [_checked(candidate, self.supernet.shape) for candidate in candidates]
+        mixtures = [_checked(candidate, self.space.shape) for candidate in candidates]
         return rate_mixtures(self.supernet, mixtures, self.valid, p.eval_batch, n_images, p.precision)
 
     def result(self) -> tuple[Cell, dict[str, float]]:
@@ -324,16 +324,15 @@ def _cell(cell: Any, expected: str, kind: Any) -> Any:
     return cell
 
 
-def build_supernet(protocol: Protocol, classes: int, device: torch.device, seed: int) -> Supernet:
-    """The protocol's supernet on the device, its weights drawn from `seed`.
+def build_supernet(protocol: Protocol, classes: int, device: torch.device, seed: int, space: Space = TSS) -> Supernet:
+    """The protocol's supernet of the space on the device, its weights drawn from `seed`.
 
     Raises:
         BadCallError: the space has none.
     """
-    networks = find_space(protocol.space).networks
-    if not networks:
-        raise BadCallError(f"space {protocol.space} has no supernet: black-box methods search it")
-    make: type[Supernet] = importlib.import_module(networks).Supernet
+    make: type[Supernet] | None = getattr(space.module(), "Supernet", None)
+    if make is None:
+        raise BadCallError(f"{space.title} has no supernet: black-box methods search it")
     with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU: the same on every device
         torch.manual_seed(seed)
         supernet = make(protocol.channels, protocol.cells_per_stage, classes, protocol.bn == "running")

@@ -264,9 +264,9 @@ class CellNetwork(Skeleton):
         auxiliary: bool = False,
         imagenet: bool = False,
     ) -> None:
-        self.active = tuple((op,) for op in cell.ops)
-        super().__init__(channels, cells_per_stage, classes, self.active, STANDARD_NORM, imagenet)
-        self.cell, self.drop_path = cell, 0.0
+        active = tuple((op,) for op in cell.ops)
+        super().__init__(channels, cells_per_stage, classes, active, STANDARD_NORM, imagenet)
+        self.cell, self.active, self.drop_path = cell, active, 0.0
         self.auxiliary = AuxiliaryHead(4 * len(NODES) * channels, classes, imagenet) if auxiliary else None
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from nasbench_stc.benchmark import Benchmark, Extremes, Metric, column, extremes, find_metric
 from nasbench_stc.benchmark.base import SPLITS
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.report.table import COLUMN_GROUPS, Column, Ranked, Row, Table, Value
-from nasbench_stc.space import DATASETS, NUM_CELLS, Cell
+from nasbench_stc.report.table import Column, Ranked, Row, Table, Value, accuracy_column
+from nasbench_stc.space import DATASETS, Cell
 
 
 class Training(NamedTuple):
@@ -33,6 +33,8 @@ class End(NamedTuple):
     """The cells at one end of a column or a metric."""
 
     found: Extremes
+    space: str
+    """By name."""
     by: str
     column: tuple[str, str] | None
     """(data set, split); None: it is by a metric."""
@@ -43,7 +45,7 @@ class End(NamedTuple):
     @property
     def cells(self) -> list[Cell]:
         """From that end inwards."""
-        return [Cell.from_index(index) for index in self.found.cells]
+        return [Cell.from_index(index, self.space) for index in self.found.cells]
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -78,7 +80,7 @@ def find_end(
     Raises:
         BadCallError, DataError: there is no such column or metric here; the message says what there is.
     """
-    every = np.arange(NUM_CELLS)
+    every = np.arange(bench.space.num_cells)
     which = {column(*pair): pair for pair in itertools.product(DATASETS, SPLITS)}.get(by)
     if which is not None:
         values, high = bench.accuracy(every, *which, *training), True
@@ -90,7 +92,7 @@ def find_end(
             raise BadCallError(f"--by {by}: {error}; columns of {bench.name}: {held}") from None
         values, high = metric.values(every), metric.better == "high"
     highest = high == best
-    return End(extremes(values, number, highest), by, which, best, highest)
+    return End(extremes(values, number, highest), bench.space.name, by, which, best, highest)
 
 
 def build_cells(
@@ -150,18 +152,13 @@ def build_cells(
     ]
     what = "Percent right" + (f" after {training.at_epoch} epochs" if training.at_epoch else "")
     what += f" of the training with seed {training.seed}" if training.seed is not None else ""
-    what += f"; #1 is the best of {NUM_CELLS:,}" if ranked else ""
+    what += f"; #1 is the best of {bench.space.num_cells:,}" if ranked else ""
     caption = [end.told] if end is not None else []
     caption += [f"{what}; parameters and FLOPs for {cost_of}.", *map(_told, metrics)]
     if any(value is None for metric in metrics for value in values[metric.name]):
         caption.append("–: not measured, or no finite number.")
     caption += [f"{bench.name}: {bench.about}", *[bench.elsewhere] * bool(bench.elsewhere)]
     return Table(None, "What cells score", columns, tuple(rows), tuple(caption))
-
-
-def accuracy_column(dataset: str, split: str, drop: int = 0, align: str = "right") -> Column:
-    """Of percent right."""
-    return Column(column(dataset, split), split, COLUMN_GROUPS.get(dataset, dataset), drop, align=align)
 
 
 def build_metrics(metrics: Iterable[Metric], dataset: str, missing: Iterable[str] = ()) -> Table:

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from nasbench_stc.errors import choose
 from nasbench_stc.report import document
-from nasbench_stc.report.table import INDISTINCT, Column, Estimate, Ranked, Spread, Table, Value
+from nasbench_stc.report.table import INDISTINCT, Column, Several, Table, Value
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from pandas import DataFrame
     from pandas.io.formats.style import Styler
     from rich.table import Table as RichTable
@@ -63,23 +64,15 @@ def render(table: Table, format: str = "text", width: int | None = None, notes: 
         raise choose("format", format, FORMATS)
     if format == "text":
         return _text(table, width or shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns, notes)
-    return {"markdown": _markdown, "latex": _latex, "csv": _csv, "json": _json, "html": _page}[format](table)
+    return {"markdown": _markdown, "latex": _latex, "csv": _csv, "json": _json, "html": _html}[format](table)
 
 
 def shown(value: Value, form: str = ".2f") -> str:
-    """A value as a reader sees it: `92.38±0.07 (±0.17)`, `≈-0.33 (±0.95)`, `0.62 (0.25–0.92)`, `94.36 #3`."""
+    """A value as a reader sees it; `form` as of `Column`."""
     if value is None:
         return MISSING
-    if isinstance(value, Spread):
-        half = "" if value.interval is None else f" (±{value.interval:.2f})"
-        if value.signed:
-            return f"{INDISTINCT * value.indistinct}{value.mean:+.2f}{half}"
-        return f"{value.mean:.2f}{'' if value.std is None else f'±{value.std:.2f}'}{half}"
-    if isinstance(value, Estimate):
-        interval = "" if value.low is None else f" ({value.low:{form}}–{value.high:{form}})"
-        return f"{value.value:{form}}{interval}"
-    if isinstance(value, Ranked):
-        return f"{value.value:{form}} #{value.rank}"
+    if isinstance(value, Several):
+        return value.shown(form)
     return f"{value:{form}}" if isinstance(value, float) else str(value)
 
 
@@ -305,23 +298,18 @@ def _json(table: Table) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def _page(table: Table) -> str:
-    return document.page(table.title, f"<h1>{escape(table.name)}</h1>", html_part(table))
+def _html(table: Table) -> str:
+    return document.page(table.title, table=table, grid=html_grid)
 
 
-def html_part(table: Table) -> str:
-    """The table with its caption; notes and what else there is to say are folded below."""
+def html_grid(table: Table) -> Markup:
+    """The rows and columns alone."""
+    from markupsafe import Markup
+
     frame = _texts(table, table.columns, "<sup>{}</sup>", '<span class="section">{}</span>', escape)
     body = _styled(frame, table.columns).format_index(escape, axis=1).to_html()
     body = re.sub(r' id="T_[^"]*"', "", body)  # drawn at random: the same table would be another text each time
     for number, at_left in enumerate(_at_left(table.columns)):
         if at_left:
             body = body.replace(f' col{number}"', f' col{number} left"')
-    notes = [f"<p><sup>{mark}</sup> {document.text(note)}</p>" for note, mark in table.marks().items()]
-    notes += [f"<p>{document.text(sentence)}</p>" for sentence in table.more]
-    folded = f"<details><summary>Notes on rows and sources</summary>{''.join(notes)}</details>" if notes else ""
-    caption = "".join(f"<p>{document.text(sentence)}</p>" for sentence in table.caption)
-    return (
-        f'<div class="scroll">{body}</div>\n<div class="caption">{caption}{folded}</div>'
-        f"{document.missing(table.missing)}"
-    )
+    return Markup(body)

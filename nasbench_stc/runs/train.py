@@ -29,7 +29,6 @@ from nasbench_stc.runs import environment, record, status, training
 from nasbench_stc.runs.folder import check, locked
 from nasbench_stc.runs.launch import OnStep
 from nasbench_stc.runs.launcher import Watch, Way, run_all
-from nasbench_stc.runs.record import Memory
 from nasbench_stc.runs.training import Entry, Origin, TrainingRecord
 from nasbench_stc.space import Cell, check_dataset
 
@@ -278,7 +277,7 @@ def _record(todo: TrainingPlan, loop: Training, images: TrainSets, side_by_side:
         mflops=size.mflops,
         images={"train": len(loop.train), "test": len(loop.test), "side": loop.train.side, "source": images.source},
         seconds=loop.progress.seconds,
-        peak_memory=cast(Memory, environment.peak_memory(todo.device)),
+        peak_memory=environment.peak_memory(todo.device),
         versions=environment.versions(device=todo.device),
         device=environment.device_name(todo.device),
         threads=torch.get_num_threads(),

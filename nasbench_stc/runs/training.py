@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypedDict
 
@@ -80,7 +81,7 @@ class TrainingRecord:
     """None: the cell was given."""
     side_by_side: Positive = 1
     """How many trainings shared the machine's processor or card; of a continued one the most."""
-    schema: int = SCHEMA
+    schema: int = 1
 
     @property
     def total_seconds(self) -> float:
@@ -92,20 +93,16 @@ class TrainingRecord:
         return stored.write(folder / FILE_NAME, self)
 
 
-def read(path: Path) -> TrainingRecord:
-    """The training in the file at `path`.
-
-    Raises:
-        DataError: it cannot be read, is damaged, or has another schema.
-    """
-    return stored.read(path, TrainingRecord, "record of a training", SCHEMA, "train again with --no-resume", _check)
-
-
-def _check(found: TrainingRecord) -> None:
-    """What the annotations cannot say."""
+def _checked(found: TrainingRecord) -> TrainingRecord:
+    """What the annotations cannot say is so."""
     Cell.parse(found.cell, space=found.space)
     check_values(found.settings, Recipe())
     if [entry["epoch"] for entry in found.trajectory] != list(range(len(found.trajectory))):
         raise ValueError("its epochs are not counted from 0 on")
     if found.test_accuracy != found.trajectory[-1]["test_accuracy"]:
         raise ValueError("the test accuracy is not that of the last epoch")
+    return found
+
+
+read = partial(stored.read, TrainingRecord, "record of a training", "train again with --no-resume", check=_checked)
+"""The training in the file at a path; raises as `stored.read`."""

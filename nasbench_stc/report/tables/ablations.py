@@ -78,23 +78,12 @@ def _row(study: Study, arm: Arm, runs: DataFrame, printed: Row) -> Row:
     scores = study.scores(runs)
     values: dict[str, Value] = {**printed.values, "n": len(scores) or len(runs)}
     if len(scores):
-        values["accuracy"] = Spread.over(scores.tolist())
+        values["accuracy"] = Spread.over(scores)
         values["distinct_cells"] = runs["isomorphism_class"].nunique()
     if (change := change_of(study, arm, runs)) is not None:
         values["change"] = change
-    details = {
-        "changes": dict(arm.changes),
-        "searched_on": arm.dataset or study.setting.dataset,
-        "protocol": study.setting.protocol,
-        "compared_by": study.score,
-        "benchmark": study.setting.benchmark,
-        "benchmark_sha256": study.setting.sha256,
-        "device": study.setting.device,
-        "seeds": runs["seed"].tolist(),
-        "cells": runs["cell"].tolist(),
-        "git_revisions": sorted(set(runs["git_revision"])),
-    }
-    return replace(printed, values=values, details={**printed.details, **details})
+    details = {**printed.details, **study.details(arm, runs), "compared_by": study.score}
+    return replace(printed, values=values, details=details)
 
 
 def change_of(study: Study, arm: Arm, runs: DataFrame) -> Spread | None:
@@ -107,8 +96,7 @@ def difference(own: Series, usual: Series) -> Spread | None:
     """The mean difference over common seeds, of numbers by seed; None where no seed is common."""
     if not own.index.isin(usual.index).any():
         return None
-    found = statistics.paired_difference(own.to_dict(), usual.to_dict())
-    return Spread(found.mean, None, statistics.known(found.half_width), signed=True)
+    return replace(Spread.of(statistics.paired_difference(own.to_dict(), usual.to_dict())), std=None)
 
 
 TABLES = {str(number): Maker(what, partial(build, number=number)) for number, (_, what) in _OF.items()}
