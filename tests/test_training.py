@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,15 +12,16 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from nasbench_stc import search
-from nasbench_stc.data import readers
+from nasbench_stc.data import folders, readers
 from nasbench_stc.data.images import DeviceImages, cut_out
 from nasbench_stc.engine.recipe import RECIPES, Recipe, choose_recipe
 from nasbench_stc.engine.training import Training, measure_size
 from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.runs import status, training
-from nasbench_stc.runs.train import find_cell, plan, read_images, run, train
+from nasbench_stc.runs.train import find_cell, plan, run, train
 from nasbench_stc.space import Cell, flops, params
 
 CPU = torch.device("cpu")
@@ -63,6 +65,7 @@ def test_auto_is_the_spaces_own_where_there_is_a_gpu():
     assert choose_recipe("auto", "tss", "cifar10", "cuda:1") == "nats-bench"
     assert choose_recipe("auto", "tss", "cifar10", "cpu") == "cpu"
     assert choose_recipe("auto", "darts", "digits", "cuda") == "digits"
+    assert choose_recipe("auto", "darts", "imagenet", "cuda") == "imagenet"
 
 
 def test_the_learning_rate_falls_step_by_step_and_path_dropout_rises_epoch_by_epoch():
@@ -91,25 +94,31 @@ def test_cutout_is_the_plain_one(side):
 
 
 def test_a_step_is_a_plain_one():
-    """Cutout, both losses, clipping and SGD, by hand."""
-    recipe = replace(WHOLE, precision="float64", drop_path=0.0, grad_clip=0.1, momentum=0.0)
+    """Cutout, both losses, smoothed labels, clipping and SGD, by hand."""
+    smooth = 0.1
+    recipe = replace(WHOLE, precision="float64", drop_path=0.0, grad_clip=0.1, momentum=0.0, label_smoothing=smooth)
     one = begun(DARTS_V2, recipe, dtype=torch.float64)
     one.network.train()
-    index = torch.arange(20)
+    images, labels = one.train.plain(torch.arange(20))
     draws = torch.Generator()
-    draws.set_state(one.generators["augmentation"].get_state())
-    images, labels = one.train.augmented(index, draws)
-    cut = cut_out(images, 4, draws)
+    draws.set_state(one.generators["cutout"].get_state())
+    cut = cut_out(images.clone(), 4, draws)
     network = copy.deepcopy(one.network)
     logits, auxiliary = network(cut)
-    loss = F.cross_entropy(logits, labels)
+    shares = (1 - smooth) * F.one_hot(labels, 10) + smooth / 10
+    whole = sum(
+        weight * -(shares * scores.log_softmax(dim=1)).sum(dim=1).mean()
+        for weight, scores in ((1.0, logits), (0.4, auxiliary))
+    )
     weights = list(network.parameters())
-    gradients = torch.autograd.grad(loss + 0.4 * F.cross_entropy(auxiliary, labels), weights)
+    gradients = torch.autograd.grad(whole, weights)
     norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
     assert norm > 0.1
-    score = one.step(index)
-    assert score.loss.item() == pytest.approx(20 * loss.item())
+    score = one.step(images, labels)
+    assert score.loss.item() == pytest.approx(20 * F.cross_entropy(logits, labels).item())
     assert score.right == (logits.argmax(dim=1) == labels).sum()
+    ranks = (logits > logits.gather(1, labels[:, None])).sum(dim=1)
+    assert score.among_five == (ranks < 5).sum()
     for weight, gradient, after in zip(weights, gradients, one.network.parameters(), strict=True):
         by_hand = weight - 0.1 * (gradient * 0.1 / (norm + 1e-6) + 3e-4 * weight)
         torch.testing.assert_close(after, by_hand, rtol=1e-9, atol=1e-12)
@@ -159,11 +168,14 @@ def test_sizes_are_those_of_the_benchmark(index):
         assert size.mflops == pytest.approx(flops([cell], dataset)[0], abs=2e-4)  # there the biases count, too
 
 
-def test_the_size_of_darts_v2():
-    """3.3 M parameters (Liu et al. 2019); an auxiliary head is no part of what is tested."""
+def test_the_sizes_of_darts_v2():
+    """3.3 M parameters, and on ImageNet 4.7 M (Liu et al. 2019); an auxiliary head is no part of what is tested."""
     size = measure_size(DARTS_V2, RECIPES["paper"].settings, 10, 32)
     assert size.params == 3_349_342
     assert size == measure_size(DARTS_V2, replace(RECIPES["paper"].settings, auxiliary=0.0), 10, 32)
+    large = measure_size(DARTS_V2, RECIPES["imagenet"].settings, 1000, 224)
+    assert round(large.params / 1e6, 1) == 4.7
+    assert large == (params([DARTS_V2], "imagenet")[0], pytest.approx(flops([DARTS_V2], "imagenet")[0]))
 
 
 def test_average_pooling_is_no_multiply_add():
@@ -203,11 +215,8 @@ def test_a_continued_training_is_the_same_bit_for_bit(cell, recipe):
 def test_seeds_differ_in_everything_random():
     first, second = (begun(DARTS_V2, WHOLE, seed) for seed in (0, 1))
     assert not same(first.network.state_dict(), second.network.state_dict())
-    drawn = [
-        {name: torch.rand(3, generator=g).tolist() for name, g in one.generators.items()} for one in (first, second)
-    ]
-    assert all(drawn[0][name] != drawn[1][name] for name in drawn[0])
-    assert len(set(map(tuple, drawn[0].values()))) == 3
+    drawn = [tuple(torch.rand(3, generator=g).tolist()) for one in (first, second) for g in one.generators.values()]
+    assert len(set(drawn)) == 8
 
 
 def test_a_stopped_run_continues_to_the_same_record(tmp_path):
@@ -362,6 +371,7 @@ def test_the_settings_are_listed_with_their_reasons(stc_bench):
         (["8:8:8:8:8", "--space", "sss"], "cells of NATS-Bench's size space are not trained here"),
         (["333133", "--space", "nds"], "unknown space 'nds'"),
         (["333133", "--protocol", "paper"], "networks of NAS-Bench-201 have no auxiliary head: --set auxiliary=0"),
+        (["333133", "--set", "stem=imagenet"], "networks of NAS-Bench-201 have no stem for ImageNet"),
         (["333133", "--set", "drop_path=0.1"], "networks of NAS-Bench-201 drop no paths"),
         (["333133", "--set", "batch_size=5000"], "batch_size=5000 is more than the 1437 images for training"),
         (["333133", "--set", "resolution=5"], "resolution 5 does not fit images of 8 pixels"),
@@ -386,13 +396,121 @@ def test_a_folder_without_a_search_is_said_to_be_one(tmp_path):
         find_cell(str(tmp_path))
 
 
-def test_images_are_those_of_the_data_set():
-    sets = read_images(plan(TSS, "digits", 0, "smoke", {"resolution": 4}, "cpu"), None)
-    assert (len(sets.train), len(sets.test), sets.train.pixels.shape[-1]) == (1437, 360, 4)
-
-
 def test_every_protocol_is_a_recipe_of_its_own():
     assert len({recipe.settings for recipe in RECIPES.values()}) == len(RECIPES)
     assert RECIPES["paper"].settings == Recipe()
     with pytest.raises(BadCallError, match="unknown protocol"):
-        choose_recipe("imagenet", "darts", "cifar10", "cpu")
+        choose_recipe("search", "darts", "cifar10", "cpu")
+
+
+# --- ImageNet ---
+
+SMALL = {"resolution": 32, "channels": 4, "cells_per_stage": 1, "batch_size": 4, "epochs": 2, "precision": "float32"}
+
+
+@pytest.fixture(scope="module")
+def imagenet(tmp_path_factory):
+    """A data folder with twenty made-up images of two classes; of the first class they are green, of the other red."""
+    top = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for part, images in (("train", 7), ("val", 3)):
+        for number, colour in ((0, (0, 200, 0)), (1, (200, 0, 0))):
+            folder = top / "imagenet" / part / f"n0000000{number}"
+            folder.mkdir(parents=True)
+            for image in range(images):
+                width, height = rng.integers(30, 90, 2).tolist()
+                Image.new("RGB", (width, height), colour).save(folder / f"n0000000{number}_{image}.JPEG", quality=100)
+    return top
+
+
+def test_imagenet_is_read_from_its_folders(imagenet):
+    listed, tested = folders.list_imagenet(imagenet)
+    assert (len(listed.paths), len(tested.paths), listed.classes) == (14, 6, 2)
+    assert listed.labels.tolist() == [0] * 7 + [1] * 7 and tested.labels.tolist() == [0] * 3 + [1] * 3
+    images, labels = next(folders.FolderImages(tested, 16, CPU).batches(6))
+    assert images.shape == (6, 3, 16, 16) and images.is_contiguous(memory_format=torch.channels_last)
+    pixels = images * torch.tensor(folders.STD)[:, None, None] + torch.tensor(folders.MEAN)[:, None, None]
+    for number, colour in ((0, (0, 200, 0)), (1, (200, 0, 0))):
+        torch.testing.assert_close(
+            pixels[labels == number], torch.tensor(colour)[:, None, None].expand(3, 3, 16, 16) * 1.0, rtol=0, atol=3
+        )
+
+
+def test_augmented_images_do_not_depend_on_the_number_of_threads(imagenet):
+    listed, _ = folders.list_imagenet(imagenet)
+    batches = torch.arange(14).split(4)
+    first, second, other = (
+        list(
+            folders.FolderImages(listed, 16, CPU, workers=workers).stream(batches, torch.Generator().manual_seed(seed))
+        )
+        for workers, seed in ((1, 3), (5, 3), (1, 4))
+    )
+    assert [len(labels) for _, labels in first] == [4, 4, 4, 2]
+    assert torch.cat([labels for _, labels in first]).tolist() == listed.labels.tolist()
+    assert all(torch.equal(one, same) for (one, _), (same, _) in zip(first, second, strict=True))
+    assert not any(torch.equal(one, another) for (one, _), (another, _) in zip(first, other, strict=True))
+
+
+def test_a_random_part_is_within_the_image():
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        width, height = rng.integers(5, 600, 2).tolist()
+        left, top, right, bottom = folders._part(width, height, rng.uniform(size=4 * folders._TRIES).tolist())
+        assert 0 <= left < right <= width and 0 <= top < bottom <= height
+        if min(width, height) > 100:
+            assert 0.07 < (right - left) * (bottom - top) / (width * height) <= 1
+            assert 0.7 < (right - left) / (bottom - top) < 1.4 or min(right - left, bottom - top) == min(width, height)
+
+
+def test_colours_are_changed_as_far_as_they_should():
+    grey = Image.new("RGB", (8, 8), (100, 100, 100))
+    part = [0.99, 0.5, 0.0, 0.0] * folders._TRIES  # nearly all of it
+    for how_far, value in (([1.0, 0.5, 0.5, 0.5], 140), ([0.0, 0.5, 0.5, 0.5], 60), ([0.5] * 4, 100)):
+        changed = folders._augmented(grey, 8, [*part, 0.9, *how_far, 0.1, 0.2, 0.3, 0.4])
+        assert set(changed.get_flattened_data()) == {(value,) * 3}
+    red = Image.new("RGB", (8, 8), (200, 0, 0))
+    assert set(folders._shifted_hue(red, 1 / 3).get_flattened_data()) == {(0, 200, 0)}
+
+
+def test_half_of_the_images_are_flipped():
+    left_is_white = Image.new("RGB", (8, 8))
+    left_is_white.paste((255, 255, 255), (0, 0, 4, 8))
+    for flip, white in ((0.4, 7), (0.6, 0)):
+        made = folders._augmented(left_is_white, 8, [0.99, 0.5, 0.0, 0.0] * folders._TRIES + [flip] + [0.5] * 8)
+        assert made.getpixel((white, 4))[0] > 200 and made.getpixel((7 - white, 4))[0] < 50
+
+
+def test_training_on_imagenet_continues_to_the_same_end(imagenet, tmp_path):
+    todo = plan(DARTS_V2, "imagenet", 0, "auto", SMALL, "cpu")
+    assert todo.protocol == "imagenet"
+
+    def stop(epoch, epochs, step, steps):
+        if (epoch, step) == (1, 1):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(todo, tmp_path / "stopped", imagenet, on_step=stop)
+    done, whole = run(todo, tmp_path / "stopped", imagenet), run(todo, tmp_path / "whole", imagenet)
+    assert untimed(done.trajectory) == untimed(whole.trajectory)
+    assert done.images == {"train": 14, "test": 6, "side": 32, "source": "imagenet"}
+    assert done.trajectory[-1]["test_top5"] == 100  # of two classes
+
+
+def test_where_there_is_no_imagenet_it_is_said_how_to_get_it(tmp_path):
+    with pytest.raises(DataError, match=r"imagenet/train/<class>/\*\.JPEG; ImageNet cannot be fetched from here"):
+        train(DARTS_V2, "imagenet", data_dir=tmp_path, device="cpu")
+
+
+def test_a_damaged_image_is_named(imagenet, tmp_path):
+    shutil.copytree(imagenet, tmp_path, dirs_exist_ok=True)
+    damaged = tmp_path / "imagenet/train/n00000001/n00000001_3.JPEG"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    with pytest.raises(DataError, match=r"n00000001_3\.JPEG: cannot be read as an image"):
+        train(DARTS_V2, "imagenet", data_dir=tmp_path, device="cpu", **SMALL)
+
+
+def test_classes_of_train_and_val_are_the_same(imagenet, tmp_path):
+    shutil.copytree(imagenet, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "imagenet/val/n00000001").rename(tmp_path / "imagenet/val/n00000002")
+    with pytest.raises(DataError, match="train has 2 classes, val 2, or others"):
+        folders.list_imagenet(tmp_path)

@@ -43,7 +43,9 @@ def _list_settings(context: click.Context, _: click.Parameter, asked: bool) -> N
     default="",
     help="Of GENOTYPE, by name.  [default: tss; darts where it begins with Genotype(; of a search its own]",
 )
-@click.option("--dataset", default="cifar10", show_default=True, help="cifar10, cifar100, ImageNet16-120 or digits.")
+@click.option(
+    "--dataset", default="cifar10", show_default=True, help="cifar10, cifar100, ImageNet16-120, digits or imagenet."
+)
 @click.option(
     "--seeds",
     default="1",

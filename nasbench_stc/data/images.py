@@ -6,7 +6,7 @@ NAS-Bench-201's transforms do (RandomHorizontalFlip, RandomCrop with black paddi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,6 +84,10 @@ class DeviceImages:
         rows = top[:, None] + self._steps
         columns = torch.where(draw[2, :, None] < 0.5, self._steps.flip(0), self._steps) + left[:, None]
         return self._gather(index, rows, columns)
+
+    def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images and labels of each batch of numbers, `augmented`."""
+        return (self.augmented(index, generator) for index in batches)
 
     def plain(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Images and labels at `index`, as they are."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -20,13 +20,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nasbench_stc.data.images import DeviceImages, cut_out
+from nasbench_stc.data.images import cut_out
 from nasbench_stc.engine.clock import Clock
 from nasbench_stc.engine.loop import Progress, Tick, in_passes
 from nasbench_stc.engine.precision import by_default, computing, kept_in, set_cudnn, widened
 from nasbench_stc.engine.recipe import Recipe
 from nasbench_stc.errors import BadCallError, RunError
 from nasbench_stc.space import Cell
+
+
+class TrainImages(Protocol):
+    """What is trained or tested on: `DeviceImages`, or `FolderImages`."""
+
+    side: int
+    labels: Tensor
+
+    def __len__(self) -> int: ...
+
+    def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images and labels of each batch of numbers, augmented at random."""
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images once, in order, `size` at a time, as they are; the last batch may be smaller."""
 
 
 class Training:
@@ -44,14 +59,15 @@ class Training:
     """
 
     def __init__(
-        self, cell: Cell, recipe: Recipe, train: DeviceImages, test: DeviceImages, classes: int, seed: int
+        self, cell: Cell, recipe: Recipe, train: TrainImages, test: TrainImages, classes: int, seed: int
     ) -> None:
         self.device = train.labels.device
         self.recipe, self.train, self.test = recipe.on(self.device.type), train, test
-        init, order, augmentation, own = (int(s) for s in np.random.SeedSequence(seed).generate_state(4))
+        init, order, augmentation, cutout, own = (int(s) for s in np.random.SeedSequence(seed).generate_state(5))
         self.generators = {
             "order": torch.Generator().manual_seed(order),
             "augmentation": torch.Generator(self.device).manual_seed(augmentation),
+            "cutout": torch.Generator(self.device).manual_seed(cutout),
             "network": torch.Generator().manual_seed(own),
         }
         set_cudnn(self.device, self.recipe.deterministic)
@@ -107,25 +123,25 @@ class Training:
         self.network.train()
         if self.recipe.drop_path:
             self.network.drop_path = self.recipe.drop_path_at(epoch)  # type: ignore[assignment]
-        loss, right = torch.zeros(2, dtype=torch.float64, device=self.device)
-        seen = 0
-        for step, index in enumerate(self._batches()):
+        trained, seen = Score(*torch.zeros(3, dtype=torch.float64, device=self.device)), 0
+        batches = self.train.stream(self._batches(), self.generators["augmentation"])
+        for step in range(self.steps):
             self.sgd.param_groups[0]["lr"] = self.recipe.lr_at((epoch + step / self.steps) / self.recipe.epochs)
             with self.clock("training"):
-                of_batch = self.step(index)
-                loss += of_batch.loss
-                right += of_batch.right
-            seen += len(index)
+                images, labels = next(batches)
+                trained = trained.plus(self.step(images, labels))
+            seen += len(labels)
             tick(epoch, step)
         with self.clock("evaluation"):
             tested = self.rate()
         seconds = self.clock.lap()
         entry = {
             "epoch": epoch,
-            "train_loss": loss.item() / seen,
-            "train_accuracy": 100 * right.item() / seen,
+            "train_loss": trained.loss.item() / seen,
+            "train_accuracy": 100 * trained.right.item() / seen,
             "test_loss": tested.loss.item() / len(self.test),
             "test_accuracy": 100 * tested.right.item() / len(self.test),
+            "test_top5": 100 * tested.among_five.item() / len(self.test),
             "seconds": sum(seconds.values()),
         }
         if not all(map(math.isfinite, entry.values())):
@@ -136,35 +152,37 @@ class Training:
         self.progress.trajectory.append(entry)
         return entry
 
-    def step(self, index: Tensor) -> Score:
-        """A step of SGD on the images at `index`, augmented; what the network said of them before it."""
-        recipe, augmentation = self.recipe, self.generators["augmentation"]
-        images, labels = self.train.augmented(index, augmentation)
+    def step(self, images: Tensor, labels: Tensor) -> Score:
+        """A step of SGD on augmented images, of which a square is cut out; what the network said of them before it."""
+        recipe = self.recipe
         if recipe.cutout:
-            images = cut_out(images, recipe.cutout, augmentation)
+            images = cut_out(images, recipe.cutout, self.generators["cutout"])
         with computing(self.device, recipe.precision):
             output = self.network(images)
-        logits, *auxiliary = output if recipe.auxiliary else (output,)
-        loss = F.cross_entropy(widened(logits), labels)
-        with_heads = sum((recipe.auxiliary * F.cross_entropy(widened(head), labels) for head in auxiliary), loss)
+        logits, *heads = output if recipe.auxiliary else (output,)
+        whole = self._loss(logits, labels)
+        for head in heads:
+            whole = whole + recipe.auxiliary * self._loss(head, labels)
         self.sgd.zero_grad(set_to_none=True)
-        with_heads.backward()  # type: ignore[no-untyped-call]
+        whole.backward()  # type: ignore[no-untyped-call]
         if recipe.grad_clip:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.grad_clip)
         self.sgd.step()
-        return Score(loss.detach() * len(index), _right(logits, labels))
+        return _score(logits.detach(), labels)
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(widened(logits), labels, label_smoothing=self.recipe.label_smoothing)
 
     @torch.inference_mode()
     def rate(self) -> Score:
         """The network on all test images, as they are, in evaluation mode."""
         self.network.eval()
-        loss, right = torch.zeros(2, dtype=torch.float64, device=self.device)
+        total = Score(*torch.zeros(3, dtype=torch.float64, device=self.device))
         for images, labels in self.test.batches(self.recipe.eval_batch):
             with computing(self.device, self.recipe.precision):
                 logits = self.network(images)
-            loss += F.cross_entropy(widened(logits), labels, reduction="sum")
-            right += _right(logits, labels)
-        return Score(loss, right)
+            total = total.plus(_score(logits, labels))
+        return total
 
     def state_dict(self) -> dict[str, Any]:
         """All that a continued training needs, as tensors and plain containers; to be taken between epochs."""
@@ -184,31 +202,40 @@ class Training:
             generator.set_state(state["generators"][name])
         self.progress = Progress(state["trajectory"], state["seconds"])
 
-    def _batches(self) -> Iterator[Tensor]:
+    def _batches(self) -> Sequence[Tensor]:
         """The epoch's image numbers, a batch at a time: whole passes in fresh random orders."""
         batch = self.recipe.batch_size
         needed = self.recipe.steps * batch or len(self.train)
         order = in_passes(len(self.train), needed, self.generators["order"]).to(self.device)
-        return iter(torch.split(order, batch)[: self.steps])
+        return torch.split(order, batch)[: self.steps]
 
 
 class Score(NamedTuple):
-    """Sums over images, 0-dimensional: cross-entropy in nats, and how many are right."""
+    """Sums over images, 0-dimensional."""
 
     loss: Tensor
+    """Cross-entropy in nats."""
     right: Tensor
+    """How many have the highest score at their own class."""
+    among_five: Tensor
+    """How many have one of the five highest there."""
+
+    def plus(self, other: Score) -> Score:
+        """Of these images and the others."""
+        return Score(*(one + more for one, more in zip(self, other, strict=True)))
 
 
-def _right(logits: Tensor, labels: Tensor) -> Tensor:
-    return (logits.argmax(dim=1) == labels).sum()
+def _score(logits: Tensor, labels: Tensor) -> Score:
+    best = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
+    return Score(F.cross_entropy(widened(logits), labels, reduction="sum"), best[:, 0].sum(), best.sum())
 
 
 def build_network(cell: Cell, recipe: Recipe, classes: int) -> nn.Module:
     """The cell's network, on the default device.
 
     Its space's module of networks has a `CellNetwork`, which takes the cell and, as far as they say something there,
-    `channels`, `cells_per_stage`, `classes` and `auxiliary`. One with an auxiliary head returns a pair in training
-    mode; one that drops paths has an attribute `drop_path`, and draws from torch's own generator.
+    `channels`, `cells_per_stage`, `classes`, `auxiliary` and `imagenet`. One with an auxiliary head returns a pair in
+    training mode; one that drops paths has an attribute `drop_path`, and draws from torch's own generator.
 
     Raises:
         BadCallError: its space has no networks, or none with what the recipe asks for.
@@ -218,6 +245,8 @@ def build_network(cell: Cell, recipe: Recipe, classes: int) -> nn.Module:
         raise BadCallError(f"cells of {title} are not trained here: the space has no networks")
     make = importlib.import_module(module).CellNetwork
     taken = inspect.signature(make).parameters
+    if recipe.stem == "imagenet" and "imagenet" not in taken:
+        raise BadCallError(f"networks of {title} have no stem for ImageNet: another data set, or --set stem=plain")
     if recipe.auxiliary and "auxiliary" not in taken:
         raise BadCallError(f"networks of {title} have no auxiliary head: --set auxiliary=0, or another protocol")
     asked = {
@@ -225,6 +254,7 @@ def build_network(cell: Cell, recipe: Recipe, classes: int) -> nn.Module:
         "cells_per_stage": recipe.cells_per_stage,
         "classes": classes,
         "auxiliary": recipe.auxiliary > 0,
+        "imagenet": recipe.stem == "imagenet",
     }
     network: nn.Module = make(cell, **{name: value for name, value in asked.items() if name in taken})
     if recipe.drop_path and not hasattr(network, "drop_path"):

@@ -9,22 +9,21 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 
 from nasbench_stc import files, settings
-from nasbench_stc.data import DATASETS, readers
+from nasbench_stc.data import DATASETS, folders, readers
 from nasbench_stc.data.images import DeviceImages
-from nasbench_stc.data.readers import ImageSets
 from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.precision import kept_in
 from nasbench_stc.engine.recipe import RECIPES, Recipe, choose_recipe
-from nasbench_stc.engine.training import Training, build_network, measure_size
+from nasbench_stc.engine.training import TrainImages, Training, build_network, measure_size
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.runs import environment, record, status, training
 from nasbench_stc.runs.folder import check, locked
@@ -34,6 +33,7 @@ from nasbench_stc.runs.training import Entry, Origin, TrainingRecord
 from nasbench_stc.space import Cell, check_dataset
 
 _GENOTYPE = re.compile(r"\s*(\w+\s*=\s*)?Genotype\s*\(")
+IMAGENET = "imagenet"
 NETWORK_NAME = "network.pt"
 """The weights, of a training that is done."""
 
@@ -123,7 +123,7 @@ def plan(
     Raises:
         BadCallError: something is unknown or out of range.
     """
-    check_dataset(dataset, DATASETS)
+    check_dataset(dataset, (*DATASETS, IMAGENET))
     settings.check_seed(seed)
     device = environment.choose_device(device, here)
     protocol = choose_recipe(protocol, cell.space, dataset, device)
@@ -157,7 +157,7 @@ def train(
 
     Args:
         cell: the cell, or text as of `find_cell`, there with `space`.
-        dataset: `cifar10`, `cifar100`, `ImageNet16-120` or `digits`.
+        dataset: `cifar10`, `cifar100`, `ImageNet16-120`, `digits` or `imagenet`.
         seed: everything random follows from it.
         protocol: one of `RECIPES`, or `auto`.
         out: the folder for records and checkpoints; None keeps nothing on disk.
@@ -202,7 +202,7 @@ def run(
                 return training.read(kept)
             if not resume:
                 saved.unlink(missing_ok=True)
-            images = read_images(todo, data_dir)
+            images = open_images(todo, data_dir)
             loop = _begin(todo, images)
             if saved.exists():
                 state = checkpoint.load(saved)
@@ -226,27 +226,41 @@ def run(
             return done
 
 
-def read_images(todo: TrainingPlan, data_dir: str | Path | None) -> ImageSets:
+class TrainSets(NamedTuple):
+    """The images of a training, where it takes them from."""
+
+    train: TrainImages
+    test: TrainImages
+    classes: int
+    source: str
+
+
+def open_images(todo: TrainingPlan, data_dir: str | Path | None) -> TrainSets:
     """The images of a training, in its resolution.
 
     Raises:
         BadCallError, DataError: they are not there, damaged, or do not have that resolution.
     """
-    sets = readers.read(todo.dataset, files.data_dir(data_dir))
-    side = todo.recipe.resolution
-    return replace(sets, train=sets.train.shrink(side), test=sets.test.shrink(side)) if side else sets
+    side, device, kept = todo.recipe.resolution, torch.device(todo.device), kept_in(todo.recipe.precision)
+    where = files.data_dir(data_dir)
+    if todo.dataset == IMAGENET:
+        listed = folders.list_imagenet(where)
+        first, second = (folders.FolderImages(part, side or folders.SIDE, device, kept) for part in listed)
+        return TrainSets(first, second, listed[0].classes, IMAGENET)
+    sets = readers.read(todo.dataset, where)
+    sized = (part.shrink(side) if side else part for part in (sets.train, sets.test))
+    train, test = (DeviceImages(part, device, kept) for part in sized)
+    return TrainSets(train, test, sets.classes, sets.source)
 
 
-def _begin(todo: TrainingPlan, images: ImageSets) -> Training:
+def _begin(todo: TrainingPlan, images: TrainSets) -> Training:
     batch, n = todo.recipe.batch_size, len(images.train)
     if batch > n:
         raise BadCallError(f"batch_size={batch} is more than the {n} images for training")
-    device, kept = torch.device(todo.device), kept_in(todo.recipe.precision)
-    train, test = (DeviceImages(part, device, kept) for part in (images.train, images.test))
-    return Training(todo.cell, todo.recipe, train, test, images.classes, todo.seed)
+    return Training(todo.cell, todo.recipe, images.train, images.test, images.classes, todo.seed)
 
 
-def _record(todo: TrainingPlan, loop: Training, images: ImageSets, side_by_side: int) -> TrainingRecord:
+def _record(todo: TrainingPlan, loop: Training, images: TrainSets, side_by_side: int) -> TrainingRecord:
     size = measure_size(todo.cell, todo.recipe, images.classes, loop.train.side)
     trajectory = loop.progress.trajectory
     return TrainingRecord(

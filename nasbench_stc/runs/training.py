@@ -29,6 +29,8 @@ class Entry(TypedDict):
     test_loss: NotNegative
     """Of the whole test set after the epoch."""
     test_accuracy: Percent
+    test_top5: Percent
+    """Whose class is among the five likeliest."""
     seconds: NotNegative
 
 
