@@ -170,6 +170,12 @@ def load_since() -> Published:
 
 
 @cache
+def load_size_space() -> Published:
+    """Rows of NATS-Bench's size space: what black-box and weight-sharing methods found there."""
+    return read(_FILES / "size_space.json", Published)
+
+
+@cache
 def load_costs(number: int = 3) -> PublishedCosts:
     """The printed table `number` of the STC-NAS paper, one of costs."""
     return read(_FILES / f"table{number}.json", PublishedCosts)
