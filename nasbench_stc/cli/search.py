@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -80,6 +80,7 @@ def search(
     from nasbench_stc.benchmark import open_benchmark
     from nasbench_stc.data import DATASETS
     from nasbench_stc.methods import KINDS, find, installed, of_kind, ours
+    from nasbench_stc.runs import simulate
     from nasbench_stc.space import check_dataset
 
     kinds = {kind: of_kind(kind) for kind in KINDS}
@@ -95,7 +96,7 @@ def search(
     trained = [one for one in found if one.kind == "one-shot"]
     others = [one for one in found if one.kind != "one-shot"]
     # All plans before the first run: what is wrong with one shows before hours pass.
-    many = _simulated_plans(others, opened, dataset, protocol, settings, device)
+    many = [simulate.plan(one, opened, dataset, protocol, settings, device) for one in others]
     if way.jobs > 1 and not trained and len(many) == 1:
         raise BadCallError(
             f"--jobs {way.jobs}: there is nothing to divide; the runs of {many[0].method.name} share a file and one "
@@ -192,16 +193,6 @@ def _to_do(left: list[Plan], jobs: int, out: Path) -> str:
     return f"{runs}: about {length} by records of such runs in {out}/" + f", and {rest} of which there is none" * (
         rest > 0
     )
-
-
-def _simulated_plans(
-    found: list[Method], opened: Benchmark, dataset: str, protocol: str, changes: dict[str, Any], device: str
-) -> list[SimulatedPlan]:
-    if not found:
-        return []
-    from nasbench_stc.runs import simulate
-
-    return [simulate.plan(one, opened, dataset, protocol, changes, device) for one in found]
 
 
 def _simulate(
