@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nasbench_stc.cli import options
 from nasbench_stc.cli.bars import Bars, runs_bar
-from nasbench_stc.errors import BadCallError
+from nasbench_stc.errors import BadCallError, DamagedFileWarning
 from nasbench_stc.seeds import parse, told
 
 if TYPE_CHECKING:
@@ -178,11 +180,12 @@ def announce(
 
 def _to_do(left: list[Plan], jobs: int, out: Path) -> str:
     """How many runs are about to start, and about how long they take by the records below `out`, if there are such."""
-    from nasbench_stc.runs import launcher
-
     runs = f"{len(left)} run{'s' * (len(left) > 1)} to do"
-    usual = launcher.usual_seconds(left, out)
-    known = [seconds for seconds in usual if seconds is not None]
+    usual = _usual_seconds(out)
+    kinds = [
+        (todo.method.name, todo.dataset, todo.protocol, _text(todo.changes), todo.device == "cpu") for todo in left
+    ]
+    known = [usual[kind] for kind in kinds if kind in usual]
     if not known:
         return runs
     total = sum(known) / min(jobs, len(left))
@@ -193,6 +196,25 @@ def _to_do(left: list[Plan], jobs: int, out: Path) -> str:
     return f"{runs}: about {length} by records of such runs in {out}/" + f", and {rest} of which there is none" * (
         rest > 0
     )
+
+
+def _text(changes: dict[str, Any]) -> str:
+    """As `load_runs` has them."""
+    return json.dumps(changes, sort_keys=True, ensure_ascii=False)
+
+
+def _usual_seconds(out: Path) -> dict[tuple[object, ...], float]:
+    """The median of the runs below `out`, by method, data set, protocol, changes, and whether on a CPU."""
+    from nasbench_stc import load_runs
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedFileWarning)  # for a report to tell
+        runs = load_runs(out)
+    if runs.empty:
+        return {}
+    kind = [runs[name] for name in ("method", "search_dataset", "protocol", "changes")]
+    by_kind = runs["seconds"].groupby([*kind, runs["device"].str.startswith("CPU")], observed=True)
+    return {tuple(of): float(seconds) for of, seconds in by_kind.median().items()}
 
 
 def _simulate(
