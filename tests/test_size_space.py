@@ -23,7 +23,7 @@ from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.methods import find, of_kind
 from nasbench_stc.models import network
 from nasbench_stc.models.sss import CellNetwork
-from nasbench_stc.report.published import load_size_space
+from nasbench_stc.report.published import load
 from nasbench_stc.space import DATASETS, NUM_CLASSES, all_cells, find_space, flops, params
 
 CELLS = [0, 11, 284]
