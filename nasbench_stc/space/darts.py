@@ -65,6 +65,11 @@ class DartsSpace(Space):
         for node in NODES
     )
     networks = "nasbench_stc.models.darts"
+    protocols = {
+        "paper": {"cells_per_stage": 2},  # 8 cells; for the 20 of the target network: 6, and channels=36
+        "cpu": {"channels": 8, "batch_size": 32, "steps": 100},
+        "digits": {"epochs": 20},
+    }
     example = "DARTS_V2"
 
     @cached_property
