@@ -130,7 +130,7 @@ def test_an_epoch_is_one_pass(size, sizes):
     one = begun(recipe=replace(SMOKE, steps=0, batch_size=size))
     batches = list(one._batches())
     assert [len(batch) for batch in batches] == sizes
-    assert one.steps == len(sizes)
+    assert one.ticks == len(sizes)
     assert len(torch.cat(batches).unique()) == sum(sizes)
     assert not torch.equal(torch.cat(batches), torch.cat(list(one._batches())))
 

@@ -87,8 +87,8 @@ class Training:
         self.progress = Progress()
 
     @property
-    def steps(self) -> int:
-        """An epoch's. A pass leaves a single image out where that is all that is left: it has no batch statistics."""
+    def ticks(self) -> int:
+        """Steps of an epoch. A pass leaves a single image out, if it ends with that: it has no batch statistics."""
         return self.recipe.steps or math.ceil((len(self.train) - 1) / self.recipe.batch_size)
 
     @property
@@ -97,9 +97,14 @@ class Training:
         return len(self.progress.trajectory)
 
     @property
+    def epochs(self) -> int:
+        """How many there are to be."""
+        return self.recipe.epochs
+
+    @property
     def done(self) -> bool:
         """Whether all epochs are."""
-        return self.epoch == self.recipe.epochs
+        return self.epoch == self.epochs
 
     def run_epoch(self, tick: Tick = lambda epoch, step: None) -> dict[str, Any]:
         """One epoch and the test after it; returns its entry of the trajectory.
@@ -125,8 +130,8 @@ class Training:
             self.network.drop_path = self.recipe.drop_path_at(epoch)  # type: ignore[assignment]
         trained, seen = Score(*torch.zeros(3, dtype=torch.float64, device=self.device)), 0
         batches = self.train.stream(self._batches(), self.generators["augmentation"])
-        for step in range(self.steps):
-            self.sgd.param_groups[0]["lr"] = self.recipe.lr_at((epoch + step / self.steps) / self.recipe.epochs)
+        for step in range(self.ticks):
+            self.sgd.param_groups[0]["lr"] = self.recipe.lr_at((epoch + step / self.ticks) / self.recipe.epochs)
             with self.clock("training"):
                 images, labels = next(batches)
                 trained = trained.plus(self.step(images, labels))
@@ -207,7 +212,7 @@ class Training:
         batch = self.recipe.batch_size
         needed = self.recipe.steps * batch or len(self.train)
         order = in_passes(len(self.train), needed, self.generators["order"]).to(self.device)
-        return torch.split(order, batch)[: self.steps]
+        return torch.split(order, batch)[: self.ticks]
 
 
 class Score(NamedTuple):
