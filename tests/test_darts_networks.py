@@ -92,6 +92,19 @@ def test_the_layers():
             assert ops["dil_conv_5x5"].body[0].dilation == (2, 2) and ops["dil_conv_5x5"].body[0].padding == (4, 4)
 
 
+def test_what_convolutions_are_made_of():
+    cell, once = Supernet(4, 1).cells[0], [nn.Conv2d, nn.Conv2d]
+    for name, layers in (("dil_conv_5x5", once), ("sep_conv_5x5", [*once, nn.BatchNorm2d, nn.ReLU, *once])):
+        module = cell.edges[0][name]
+        assert module.rectifies and isinstance(module.norm, nn.BatchNorm2d)
+        assert [type(layer) for layer in module.body] == layers
+        convolutions = [layer for layer in module.body if isinstance(layer, nn.Conv2d)]
+        assert [(layer.kernel_size[0], layer.groups) for layer in convolutions] == [(5, 4), (1, 1)] * (
+            len(convolutions) // 2
+        )
+        assert all(layer.bias is None for layer in convolutions)
+
+
 def test_where_batch_norm_learns_and_remembers():
     for network, searching in ((Tiny(), True), (CellNetwork(DARTS_V2, 4, 1, 3), False)):
         inner = {id(module) for module in network.cells.modules()}

@@ -23,6 +23,7 @@ from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.methods import find, of_kind
 from nasbench_stc.models import network
 from nasbench_stc.models.sss import CellNetwork
+from nasbench_stc.report.published import load
 from nasbench_stc.space import DATASETS, NUM_CLASSES, all_cells, find_space, flops, params
 
 CELLS = [0, 11, 284]
@@ -362,3 +363,11 @@ def test_who_learns_beats_who_draws_at_random(bench):
 def test_a_search_ends_with_the_last_answer_that_is_paid_for(bench):
     run = searched("rea", bench, 0)
     assert 19_000 < run.seconds <= 20_000
+
+
+def test_published_searches():
+    rows = {row.method: row for row in load("size_space").rows}
+    assert len(rows) == 7
+    assert {row.search_dataset for row in rows.values()} == {"each"}
+    found = [(score.mean, score.std) for score in rows["BOHB"].scores.values()]
+    assert found == [(90.07, 0.28), (93.01, 0.24), (69.75, 0.6), (69.9, 0.6), (45.11, 0.69), (45.56, 0.81)]

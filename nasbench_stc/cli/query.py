@@ -53,9 +53,9 @@ def query(
 ) -> None:
     """What cells score: percent right, rank among all (of tss 15,625), parameters and FLOPs, and any metric by name.
 
-    CELL of tss is an official string (also in AutoDL-Projects' Structure(…)), an index 0-15624, or six digits 0-4 (operations
-    in the order none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3). Six characters 0-4 are always digits:
-    the cell of the official file 000012 is 12. CELL of sss is 8:24:40:16:64 or an index 0-32767.
+    CELL of tss is an official string (also in AutoDL-Projects' Structure(…)), an index 0-15624, or six digits 0-4
+    (operations in the order none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3). Six characters 0-4 are
+    always digits: the cell of the official file 000012 is 12. CELL of sss is 8:24:40:16:64 or an index 0-32767.
     """
     from nasbench_stc.benchmark import column, find_metric, open_benchmark
     from nasbench_stc.report.lookup import Training, build_cells, find_end

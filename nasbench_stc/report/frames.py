@@ -10,7 +10,7 @@ import json
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import repeat
 from pathlib import Path
@@ -22,7 +22,7 @@ from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.errors import DamagedFileWarning
 from nasbench_stc.methods import Listing, ours
 from nasbench_stc.report.cache import Cache, Part
-from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, Source, read_each
+from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, Source, read_each, read_sources
 from nasbench_stc.runs.ablation import Search, is_of_ablation
 from nasbench_stc.space import TSS, Cell, Space, find_space
 
@@ -116,7 +116,7 @@ def load_runs(folders: Folders = "results") -> DataFrame:
         part = _of_file(path, source)
         return part if isinstance(source, SimulatedRuns) else cache.note(path, part)
 
-    found = _read(paths, keep, cache.known)
+    found = _warned(read_each(paths, keep, cache.known))
     cache.write()
     return _with_cells(_frame(_RUNS, found.values()))
 
@@ -138,7 +138,7 @@ def load_trajectories(folders: Folders = "results") -> DataFrame:
     Warns:
         DamagedFileWarning: a file is damaged, and left out.
     """
-    return trajectories_frame(_read(_paths(folders), _itself))
+    return trajectories_frame(_warned(read_sources(_paths(folders))))
 
 
 def load_incumbents(folders: Folders = "results") -> DataFrame:
@@ -154,7 +154,7 @@ def load_incumbents(folders: Folders = "results") -> DataFrame:
     Warns:
         DamagedFileWarning: a file is damaged, and left out.
     """
-    return incumbents_frame(_read(_paths(folders), _itself))
+    return incumbents_frame(_warned(read_sources(_paths(folders))))
 
 
 def load_status(folders: Folders = "results") -> DataFrame:
@@ -180,18 +180,12 @@ def _paths(folders: Folders) -> list[Path]:
     return [Path(path) for path in ([folders] if isinstance(folders, (str, Path)) else folders)]
 
 
-def _read(
-    folders: Sequence[Path], keep: Callable[[Path, Source], T], known: Callable[[Path], T | None] = lambda path: None
-) -> dict[Path, T]:
-    """Of each file what `keep` makes of it; see `read_each`."""
-    found, problems = read_each(folders, keep, known)
+def _warned(read: tuple[dict[Path, T], list[str]]) -> dict[Path, T]:
+    """What was read, after a warning for each file that could not be."""
+    found, problems = read
     for problem in problems:
         warnings.warn(f"left out: {problem}", DamagedFileWarning, stacklevel=3)
     return found
-
-
-def _itself(path: Path, source: Source) -> Source:
-    return source
 
 
 def runs_frame(sources: Mapping[Path, Source]) -> DataFrame:

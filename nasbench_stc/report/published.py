@@ -157,7 +157,8 @@ def load(name: str = "table6") -> Published:
     Args:
         name: `table6` is that of the STC-NAS paper. `without_supernet`: rows that it leaves out, of black-box and
             training-free methods on NAS-Bench-201. `since`: rows of weight-sharing methods that were printed after it,
-            each with its own source and number of searches, and only the columns that the source prints.
+            each with its own source and number of searches, and only the columns that the source prints. `size_space`:
+            what black-box and weight-sharing methods found in NATS-Bench's size space.
     """
     return read(_FILES / f"{name}.json", Published)
 

@@ -90,6 +90,8 @@ def studies(inputs: Inputs, name: str) -> list[Study]:
     A study has at least one run of an arm that changes something: the others were made for more than it. Complete ones
     come first, then those on a data set of the benchmark's, then those of most runs.
     """
+    from pandas import concat
+
     runs = inputs.runs.sort_values("finished", kind="stable")
     parts = [
         (Search(key[0], key[1], key[2], json.loads(key[3])), key[4:], part)
@@ -103,23 +105,13 @@ def studies(inputs: Inputs, name: str) -> list[Study]:
     found = []
     for setting in dict.fromkeys(settings):
         there = [(search, part) for search, where, part in parts if (search.protocol, *where) == setting[1:]]
-        arms = tuple(
-            (arm, _newest(runs, [part for search, part in there if belongs(search, arm, setting.dataset)]))
-            for arm in ABLATIONS[name].of(setting.dataset, setting.protocol)
-        )
-        found.append(Study(name, setting, arms))
-    return sorted(
-        found,
-        key=lambda study: (bool(_short(study)), study.setting.dataset not in DATASETS, -len(study.runs)),
-    )
-
-
-def _newest(runs: DataFrame, parts: Sequence[DataFrame]) -> DataFrame:
-    """One a seed, by rising seed; none of `runs` where there are no parts."""
-    from pandas import concat
-
-    everything = concat(parts).sort_values("finished", kind="stable") if parts else runs.iloc[:0]
-    return everything.drop_duplicates("seed", keep="last").sort_values("seed")
+        arms = []
+        for arm in ABLATIONS[name].of(setting.dataset, setting.protocol):
+            own = [runs.iloc[:0], *(part for search, part in there if belongs(search, arm, setting.dataset))]
+            newest = concat(own).sort_values("finished", kind="stable").drop_duplicates("seed", keep="last")
+            arms.append((arm, newest.sort_values("seed")))
+        found.append(Study(name, setting, tuple(arms)))
+    return sorted(found, key=lambda one: (bool(_short(one)), one.setting.dataset not in DATASETS, -len(one.runs)))
 
 
 def missing(inputs: Inputs, name: str, found: Sequence[Study]) -> tuple[Missing, ...]:

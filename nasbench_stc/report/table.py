@@ -135,19 +135,19 @@ class Column:
     """Whether text has it below the table, a line a row: what is to be copied, and too long for a column."""
 
     @property
+    def head(self) -> str:
+        """Group and title, line by line."""
+        return f"{self.group}\n{self.title}" if self.group else self.title
+
+    @property
+    def in_line(self) -> tuple[str, str]:
+        """Group and title, each in one line."""
+        return self.group.replace("\n", ""), self.title.replace("\n", " ")
+
+    @property
     def heading(self) -> str:
-        """Group and title in one line."""
-        return f"{self.group_line} {self.title_line}".strip()
-
-    @property
-    def group_line(self) -> str:
-        """The group in one line."""
-        return self.group.replace("\n", "")
-
-    @property
-    def title_line(self) -> str:
-        """The title in one line."""
-        return self.title.replace("\n", " ")
+        """Both in one line."""
+        return " ".join(self.in_line).strip()
 
 
 def accuracy_column(dataset: str, split: str, drop: int = 0, align: str = "right") -> Column:

@@ -7,6 +7,7 @@ number of `Table.frame`.
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 import shutil
@@ -106,7 +107,9 @@ def _text(table: Table, width: int, notes: bool) -> str:
     # Letter by letter; and in a notebook rich would show the grid there, instead of writing it to `out`.
     console = partial(Console, markup=False, emoji=False, force_jupyter=False)
     widths = _widths(table.columns, body)
-    for columns, gap in _choices(table):
+    limits = sorted({column.drop for column in table.columns}, reverse=True)
+    for limit, gap in itertools.product(limits, (2, 1)):  # best first
+        columns = [column for column in table.columns if column.drop <= limit and not column.below]
         # The natural width. A grid that is too wide all the same runs over the edge: numbers are never broken.
         needed = sum(widths[column.key] for column in columns) + gap * (len(columns) - 1)
         if any(column.align == "wrapped" for column in columns):
@@ -146,11 +149,11 @@ def _below(table: Table) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _folded(table: Table) -> Iterator[str]:
+def _folded(table: Table) -> list[str]:
     """What there is besides, to see with `--notes`."""
     rows = [f"{section} ({len(rows)} rows)" for section, rows in table.sections() if section in table.folded]
-    if rows or table.marks() or table.more:
-        yield f"With --notes: {', '.join([*rows, 'notes on rows and sources'])}."
+    told = f"With --notes: {', '.join([*rows, 'notes on rows and sources'])}."
+    return [told] if rows or table.marks() or table.more else []
 
 
 def _widths(columns: Sequence[Column], lines: Sequence[Sequence[str]]) -> dict[str, int]:
@@ -159,20 +162,9 @@ def _widths(columns: Sequence[Column], lines: Sequence[Sequence[str]]) -> dict[s
 
     found = {}
     for place, column in enumerate(columns):
-        texts = [*_head(column).split("\n"), *(_INDENT * (not place) + line[place] for line in lines if len(line) > 1)]
+        texts = [*column.head.split("\n"), *(_INDENT * (not place) + line[place] for line in lines if len(line) > 1)]
         found[column.key] = max(map(cell_len, texts))
     return found
-
-
-def _choices(table: Table) -> Iterator[tuple[tuple[Column, ...], int]]:
-    """The columns to show and the gap between them, best first."""
-    for limit in sorted({column.drop for column in table.columns}, reverse=True):
-        for gap in (2, 1):
-            yield tuple(column for column in table.columns if column.drop <= limit and not column.below), gap
-
-
-def _head(column: Column) -> str:
-    return f"{column.group}\n{column.title}" if column.group else column.title
 
 
 def _grid(columns: Sequence[Column], body: Sequence[Sequence[str]], gap: int) -> RichTable:
@@ -181,7 +173,7 @@ def _grid(columns: Sequence[Column], body: Sequence[Sequence[str]], gap: int) ->
 
     grid = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
     for column, at_left in zip(columns, _at_left(columns), strict=True):
-        grid.add_column(_head(column), justify="left" if at_left else "right", no_wrap=column.align != "wrapped")
+        grid.add_column(column.head, justify="left" if at_left else "right", no_wrap=column.align != "wrapped")
     for name, *texts in body:
         grid.add_row(_INDENT + name if texts else _SECTION, *texts)
     return grid
@@ -233,14 +225,11 @@ def _escape_markdown(text: str) -> str:
 
 def _styled(frame: DataFrame, columns: Sequence[Column]) -> Styler:
     """Without an index; groups above the titles, where there are any."""
-    if any(column.group for column in columns):
-        from pandas import MultiIndex
+    from pandas import MultiIndex
 
-        heads = [(column.group_line, column.title_line) for column in columns]
-        frame = frame.set_axis(MultiIndex.from_tuples(heads), axis=1)
-    else:
-        frame = frame.set_axis([column.title_line for column in columns], axis=1)
-    return frame.style.hide(axis=0)
+    heads = MultiIndex.from_tuples([column.in_line for column in columns])
+    grouped = any(column.group for column in columns)
+    return frame.set_axis(heads if grouped else heads.get_level_values(1), axis=1).style.hide(axis=0)
 
 
 def _latex(table: Table) -> str:

@@ -11,13 +11,11 @@ jobs. What Slurm ends for its time or for others' it starts anew, and the run co
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import shlex
 import shutil
 import signal
-import statistics
 import sys
 import tempfile
 import threading
@@ -35,7 +33,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from nasbench_stc import claim
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import BadCallError, RunError, StcBenchError, describe
-from nasbench_stc.runs import record, status
+from nasbench_stc.runs import status
 from nasbench_stc.runs.record import Record
 
 if TYPE_CHECKING:
@@ -553,30 +551,6 @@ def run_all(
     outcomes = carry_out(tasks, way, results / FOLDER, watch, plans[0].device, len(found)) if left else []
     found |= dict(zip(left, outcomes, strict=False))
     return [found[number] for number in sorted(found)]
-
-
-def usual_seconds(plans: Sequence[Plan], out: Path) -> list[float | None]:
-    """About how long each of the plans takes: the median of the records below `out` that are like it.
-
-    Like it: of its method, data set, protocol and changes, on a CPU if it is to run on one. None where there is none.
-    """
-    seconds: dict[str, list[float]] = {}
-
-    def note(path: Path) -> None:  # keeps no record: there may be many
-        one = record.read(path)
-        of = _kind(one.method, one.search_dataset, one.protocol, one.changes, one.device.startswith("CPU"))
-        seconds.setdefault(of, []).append(one.total_seconds)
-
-    record.read_below([out], record.FILE_NAME, note)
-    usual = {of: statistics.median(some) for of, some in seconds.items()}
-    return [
-        usual.get(_kind(todo.method.name, todo.dataset, todo.protocol, todo.changes, todo.device == "cpu"))
-        for todo in plans
-    ]
-
-
-def _kind(*of: object) -> str:
-    return json.dumps(of, sort_keys=True)
 
 
 def _as_one(failed: Sequence[tuple[str, Exception]], runs: int) -> StcBenchError:

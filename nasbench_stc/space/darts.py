@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import combinations, permutations, product
 
@@ -94,6 +94,10 @@ class DartsSpace(Space):
         if genotype := re.fullmatch(r"(?:\w+\s*=\s*)?(Genotype\s*\(.*\))", text, re.DOTALL):
             return self.check(_of_genotype(genotype[1]))
         raise self.no_cell(text)
+
+    def listed(self, ops: Iterable[object]) -> Ops:
+        """28 operations by number, or a `Genotype` as DARTS's code has it."""
+        return self.parse(str(ops)) if hasattr(ops, "normal_concat") else super().listed(ops)
 
     def no_cell(self, text: object) -> BadCallError:
         """The error for what is no cell."""

@@ -94,8 +94,9 @@ def build(inputs: Inputs) -> Chart:
     )
     caption = (
         f"{column(dataset, split)} of {benchmark.name} against {metric.name} ({metric.about}; {metric.source}). "
-        f"Of {space.num_cells:,} cells the {known.sum():,} that have a finite number; {len(front)} of them on the front "
-        f"of high accuracy and {metric.better} {metric.name}; {hidden} cells below {lowest - room:.1f} % are not shown."
+        f"Of {space.num_cells:,} cells the {known.sum():,} that have a finite number; {len(front)} of them on the "
+        f"front of high accuracy and {metric.better} {metric.name}; {hidden} cells below {lowest - room:.1f} % are not "
+        "shown."
     )
     numbers = [np.isfinite(runs[0]).sum() for runs in found.values()]
     if max(numbers, default=0) >= MANY:

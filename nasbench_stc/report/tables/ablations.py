@@ -6,7 +6,6 @@ ours, only what a change does to them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -42,7 +41,11 @@ def build(inputs: Inputs, number: int) -> Table:
         Column("distinct_cells", "distinct\ncells", drop=2),
     )
     printed = _printed(published)
-    rows = [row for study in found for row in _rows(study, printed)] or printed.values()
+    rows = [] if found else list(printed.values())
+    for study in found:  # and what is printed of an arm that there cannot be on its data set
+        ours = {arm.label: _row(study, arm, runs, printed[arm.label]) for arm, runs in study.arms}
+        others = [row for label, row in printed.items() if label not in ours]
+        rows += [replace(row, section=f"{study.title}: {study.score}") for row in (*ours.values(), *others)]
     caption = [f"Paper: {published.about}. Not to be compared with ours, but for what a change does."]
     more = [
         f"Paper: as printed in {published.reference}; mean ± standard deviation, and the difference from the best row."
@@ -65,13 +68,6 @@ def _printed(published: PublishedRows) -> dict[str, Row]:
             values["published_change"] = Spread(row["mean"] - best["mean"], signed=True)
         rows[row["arm"]] = Row("as printed", values, details={"published_source": row["source"]})
     return rows
-
-
-def _rows(study: Study, printed: Mapping[str, Row]) -> list[Row]:
-    """A row for each arm, and for what is printed of an arm that there cannot be on this data set."""
-    rows = {arm.label: _row(study, arm, runs, printed[arm.label]) for arm, runs in study.arms}
-    others = [row for label, row in printed.items() if label not in rows]
-    return [replace(row, section=f"{study.title}: {study.score}") for row in (*rows.values(), *others)]
 
 
 def _row(study: Study, arm: Arm, runs: DataFrame, printed: Row) -> Row:

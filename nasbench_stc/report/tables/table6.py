@@ -54,19 +54,19 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
     """
     groups = grouped(inputs.searches)
     space = inputs.space
-    everything = (published or load(), load("without_supernet"), load("since"))
+    everything = (published or load(), load("without_supernet"), load("since"), load("size_space"))
     printed = [table for table in everything if table.space == space.name]
     rows = [_published_row(row, table) for table in printed for row in table.rows]
     rows += [_own_row(group, label, space) for group, label in by_section(groups)]
     rows += [one.row for benchmark in inputs.benchmarks for one in yardsticks(benchmark)]
     return Table(
         6,
-        f"Accuracy of the cells found in {space.title}, in percent",
+        f"Accuracy of the cells found on {space.title}, in percent",
         _columns(space),
         tuple(rows),
         tuple(_caption(groups)),
         () if groups else tuple(inputs.lacking(*of) for of in _CALLS.items()),
-        (*(_where_printed(*printed) if printed else ()), *_more(groups, inputs)),
+        (*_where_printed(printed), *_more(groups, inputs)),
         frozenset({_AGAIN, *(_section(table.rows[0]) for table in printed[1:])}),
     )
 
@@ -132,7 +132,12 @@ def _caption(groups: Sequence[Group]) -> Iterator[str]:
     yield from dict.fromkeys(group.benchmark_line for group in groups)
 
 
-def _where_printed(published: Published, without_supernet: Published, since: Published) -> Iterator[str]:
+def _where_printed(printed: Sequence[Published]) -> Iterator[str]:
+    if len(printed) == 1:
+        yield f"As printed: {printed[0].reference}."
+    if len(printed) != 3:
+        return
+    published, without_supernet, since = printed
     yield (
         f"Optimal: the best of all cells, column by column. It and the rows down to {_section(published.rows[-1])} are "
         f"as printed in: {published.reference}; n={published.runs}. {_section(without_supernet.rows[0])} is not in "
