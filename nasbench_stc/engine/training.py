@@ -10,7 +10,7 @@ import importlib
 import inspect
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from nasbench_stc.data.folders import Batches
 from nasbench_stc.data.images import cut_out
 from nasbench_stc.engine.clock import Clock
 from nasbench_stc.engine.loop import Progress, Tick, in_passes
@@ -37,10 +38,10 @@ class TrainImages(Protocol):
 
     def __len__(self) -> int: ...
 
-    def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Batches:
         """Images and labels of each batch of numbers, augmented at random."""
 
-    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, size: int) -> Batches:
         """All images once, in order, `size` at a time, as they are; the last batch may be smaller."""
 
 
@@ -129,14 +130,14 @@ class Training:
         if self.recipe.drop_path:
             self.network.drop_path = self.recipe.drop_path_at(epoch)  # type: ignore[assignment]
         trained, seen = Score(*torch.zeros(3, dtype=torch.float64, device=self.device)), 0
-        batches = self.train.stream(self._batches(), self.generators["augmentation"])
-        for step in range(self.ticks):
-            self.sgd.param_groups[0]["lr"] = self.recipe.lr_at((epoch + step / self.ticks) / self.recipe.epochs)
-            with self.clock("training"):
-                images, labels = next(batches)
-                trained = trained.plus(self.step(images, labels))
-            seen += len(labels)
-            tick(epoch, step)
+        with closing(self.train.stream(self._batches(), self.generators["augmentation"])) as batches:
+            for step in range(self.ticks):
+                self.sgd.param_groups[0]["lr"] = self.recipe.lr_at((epoch + step / self.ticks) / self.epochs)
+                with self.clock("training"):
+                    images, labels = next(batches)
+                    trained = trained.plus(self.step(images, labels))
+                seen += len(labels)
+                tick(epoch, step)
         with self.clock("evaluation"):
             tested = self.rate()
         seconds = self.clock.lap()
@@ -183,10 +184,11 @@ class Training:
         """The network on all test images, as they are, in evaluation mode."""
         self.network.eval()
         total = Score(*torch.zeros(3, dtype=torch.float64, device=self.device))
-        for images, labels in self.test.batches(self.recipe.eval_batch):
-            with computing(self.device, self.recipe.precision):
-                logits = self.network(images)
-            total = total.plus(_score(logits, labels))
+        with closing(self.test.batches(self.recipe.eval_batch)) as batches:
+            for images, labels in batches:
+                with computing(self.device, self.recipe.precision):
+                    logits = self.network(images)
+                total = total.plus(_score(logits, labels))
         return total
 
     def state_dict(self) -> dict[str, Any]:
