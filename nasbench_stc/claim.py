@@ -5,6 +5,9 @@ any version of NFS, so a claim is a link: `.claim.0`, to a file that says who ma
 seconds. A claim is stale where its process is gone (looked up where it can be: on the same machine) or where it was not
 touched for a minute by the file server's own clock. Who finds `.claim.N` stale makes `.claim.N+1`, which only one of
 several can, and removes N then; nothing is renamed, so nobody ever removes a claim that it has not seen to be stale.
+
+The library flufl.lock links, too; it takes clocks of all machines to agree, two processes that break a lock at once may
+both have it, and a process whose number was given to another one counts as alive.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ percentage above 100 or no number at all makes a file a damaged one, which is na
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Collection
 from dataclasses import MISSING, asdict, fields
@@ -19,7 +20,6 @@ from msgspec import Meta
 
 from nasbench_stc import files
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.space import NUM_CELLS
 
 T = TypeVar("T")
 
@@ -27,25 +27,24 @@ Percent = Annotated[float, Meta(ge=0, le=100)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
-CellIndex = Annotated[int, Meta(ge=0, lt=NUM_CELLS)]
 Plain = bool | int | float | str | None
 """A setting's value."""
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$")]
 """UTC, ISO 8601."""
 
 
-def read(
-    path: Path, of: type[T], what: str, schema: int, remedy: str, check: Callable[[T], None] = lambda found: None
-) -> T:
+def read(of: type[T], what: str, remedy: str, path: Path, *, check: Callable[[T], T] = lambda found: found) -> T:
     """What the JSON file at `path` says, as the dataclass `of`; fields that have a default may be left out.
 
+    A kind of file is read by `partial(stored.read, of, what, remedy)`.
+
     Args:
-        path: of the file.
-        of: the dataclass; its annotations say what is allowed.
+        of: the dataclass; its annotations say what is allowed, and the default of its `schema` what this version reads.
         what: it is, in few words.
-        schema: that this version reads.
-        remedy: what to do where the file has another one, or is damaged.
-        check: raises ValueError, BadCallError or msgspec's ValidationError for what annotations cannot say.
+        remedy: what to do where the file has another schema, or is damaged.
+        path: of the file.
+        check: raises ValueError, BadCallError or msgspec's ValidationError for what annotations cannot say, and returns
+            what it was given, completed.
 
     Raises:
         DataError: it cannot be read, is damaged, or has another schema.
@@ -59,6 +58,7 @@ def read(
         raise DataError(f"{path}: no {what} (it has no schema)") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: damaged, no JSON ({error}); {remedy}") from None
+    schema = next(item.default for item in fields(of) if item.name == "schema")  # type: ignore[arg-type]
     if "schema" not in named:
         raise DataError(f"{path}: no {what} (it has no schema)")
     if bytes(named["schema"]) != str(schema).encode():
@@ -66,11 +66,9 @@ def read(
         raise DataError(f"{path}: is a {what} of schema {there}, this version reads {schema}; {remedy}")
     try:
         check_names(of, named)
-        found = msgspec.json.decode(content, type=of)
-        check(found)
+        return check(msgspec.json.decode(content, type=of))
     except (msgspec.ValidationError, BadCallError, ValueError) as error:
         raise DataError(f"{path}: damaged ({error}); {remedy}") from None
-    return found
 
 
 def made(of: type[T], content: dict[str, Any]) -> T:
@@ -90,6 +88,11 @@ def check_names(of: type[Any], content: Collection[str]) -> None:
     missing, unknown = needed - set(content), set(content) - {item.name for item in items}
     if missing or unknown:
         raise ValueError(f"missing: {sorted(missing) or 'nothing'}; unknown: {sorted(unknown) or 'nothing'}")
+
+
+def key(*values: Any) -> str:
+    """Eight hexadecimal digits, by which files and folders are named: the same for the same (JSON) values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def write(path: Path, value: Any, lines: bool = False) -> Path:

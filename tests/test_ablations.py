@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from nasbench_stc import open_benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.runs import launch
-from nasbench_stc.runs.ablate import ablate, plans
-from nasbench_stc.runs.ablation import ABLATIONS, belongs, find_ablation, is_of_ablation
+from nasbench_stc.runs.ablation import ABLATIONS, belongs, find_ablation, is_of_ablation, plans
+from nasbench_stc.runs.launcher import run_many
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
@@ -67,15 +68,15 @@ def test_an_unknown_ablation_is_refused() -> None:
 
 def test_an_ablation_runs_resumes_and_its_records_find_their_arms(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("STC_BENCH_DATA", str(tmp_path / "empty"))
-    again = {"dataset": "digits", "seeds": [0, 1], "protocol": "smoke", "out": tmp_path, "benchmark": "analog"}
-    records = ablate("activation", device="cpu", **again)
+    again = plans("activation", "digits", [0, 1], "smoke", "cpu"), open_benchmark("analog"), tmp_path
+    records = run_many(*again)
     arms = ABLATIONS["activation"].of("digits", "smoke")
     assert [belongs(record, arm, "digits") for record, arm in zip(records, arms * 2, strict=True)] == [True] * 6
     assert [is_of_ablation(record) for record in records] == [True, True, False] * 2
     assert [record.seed for record in records] == [0, 0, 0, 1, 1, 1]
     written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/record.json")}
     assert len(written) == 6
-    ablate("activation", device="cpu", **again)
+    run_many(*again)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/record.json")} == written
     assert not belongs(replace(records[0], changes={"noise": 0.1}), arms[0], "digits")
 

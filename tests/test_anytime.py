@@ -29,7 +29,7 @@ from nasbench_stc.benchmark import Benchmark, open_benchmark
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.report import Chart, Inputs, MissingRecords, make_figure, statistics, style
 from nasbench_stc.report.figures.incumbents import POINTS, at, grid
-from nasbench_stc.report.figures.labels import spread
+from nasbench_stc.report.figures.timeline import spread
 from nasbench_stc.runs import Record, SimulatedRun
 from nasbench_stc.space import Cell
 
@@ -163,18 +163,20 @@ def test_regret_is_what_lacks_to_the_best_cell(bench: Benchmark) -> None:
     assert [row["mean"] for row in curve] == [pytest.approx(top - accuracy[0], abs=1e-5), 0, 0]
     assert made.rows[-1]["mean"] == pytest.approx(top - accuracy[1], abs=1e-5)
     assert (made.details["quantity"], made.details["best"]["cell"]) == ("regret", str(best))
-    assert "A mean of 0, the best cell in every run, is below the axis" in made.caption
+    assert "Regret below 0.01 is on a linear scale." in made.caption
     axes = made.draw().axes[0]
-    assert axes.get_yscale() == "log"
-    assert 0 < axes.get_ylim()[0] < made.rows[-1]["mean"]
+    assert (axes.get_yscale(), axes.get_ylim()[0]) == ("symlog", 0)
+    far = drawn(bench, [trained(bench, cell=BAD)], regret=True)
+    assert "linear" not in far.caption
+    assert 0.01 < far.draw().axes[0].get_ylim()[0] < far.rows[0]["mean"]
 
 
-def test_points_without_lines_and_one_without_a_place(bench: Benchmark) -> None:
+def test_no_regret_has_a_place(bench: Benchmark) -> None:
     best = trained(bench, cell=bench.optimal()[0].index, method="perfect")
-    made = drawn(bench, [trained(bench), best], regret=True)
-    assert "below the axis: perfect" in made.caption
-    figure = made.draw()
-    assert [text.get_text() for text in figure.axes[0].texts] == ["STC-NAS"]
+    figure = drawn(bench, [trained(bench), best], regret=True).draw()
+    (perfect,) = (line for line in figure.axes[0].lines if line.get_label() == "perfect")
+    assert perfect.get_ydata() == [0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["weight-sharing", "STC-NAS", "perfect"]
 
 
 def test_nothing_but_the_best_cell(bench: Benchmark) -> None:
@@ -211,28 +213,27 @@ def test_points_and_lines(bench: Benchmark) -> None:
     assert (shared["kind"], shared["x"], shared["n"], shared["low"]) == ("point", 597.0, 3, shared["mean"])
     assert (score["x"], score["device"], score["low"]) == (0.25, "a card", None)
     assert "measured on CPU: a_processor 100%, a card, not by that clock" in made.caption
-    assert "Left of the dotted line: a_score (0.25 s)" in made.caption
+    assert "Time below 10 s is on a linear scale: a_score (0.25 s)" in made.caption
     figure = made.draw()
     (axes,) = figure.axes
     assert figure.get_size_inches()[0] == style.PAGE_WIDTH
-    assert axes.get_title(loc="left") == "analog, lines n=2, points n=1–3"
-    assert axes.get_xticklabels()[0].get_text().startswith("<")
+    said = "analog, lines n=2, points n=1–3; bands and bars: 95 % intervals of the mean"
+    assert axes.get_title(loc="left") == said
+    assert axes.get_xscale() == "symlog" and axes.get_xlim()[0] < 0 and 0 in axes.get_xticks()
     assert axes.get_ylim()[0] < min(row["mean"] for row in made.rows if row["kind"] == "point")
-    names = [text.get_text().strip() for text in axes.texts]
-    assert names == [made.rows[0]["label"], "best cell", "STC-NAS", "a_score"]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        *("black-box", "weight-sharing", "training-free", "band, bar: 95 % interval of the mean")
-    ]
+    assert {text.get_text() for text in axes.texts} == {made.rows[0]["label"], "best cell"}
+    shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert shown == ["weight-sharing", "STC-NAS", "training-free", "a_score"]
 
 
 def test_the_first_seconds_do_not_flatten_the_rest(bench: Benchmark) -> None:
-    made = drawn(bench, [simulated(bench, (1, 1.0, 0), (2, 5.0, BAD), (3, 500.0, GOOD))])
+    made = drawn(bench, [simulated(bench, (1, 10.0, 0), (2, 50.0, BAD), (3, 500.0, GOOD))])
     accuracy = bench.accuracy([0, BAD, GOOD])
     axes = made.draw().axes[0]
     assert accuracy[0] < accuracy[1]
     assert axes.get_ylim()[0] > accuracy[0]
-    assert axes.get_xlim()[0] == pytest.approx(5.0)  # from where it is in view
-    assert f"Below the axis, early: down to {accuracy[0]:.2f} %" in made.caption
+    assert axes.get_xlim()[0] == pytest.approx(50.0 / 1.15)  # from where it is in view
+    assert f"Beyond the axis, early: {accuracy[0]:.2f} to {accuracy[0]:.2f}." in made.caption
 
 
 def test_groups_of_one_method_are_told_apart(bench: Benchmark) -> None:
@@ -296,21 +297,33 @@ def test_bars_and_names_stay_on_the_page(bench: Benchmark) -> None:
     (axes,) = figure.axes
     bottom = axes.get_ylim()[0]
     (bar,) = (bars.get_segments()[0] for bars in axes.collections if isinstance(bars, LineCollection))
-    assert bar[:, 1].tolist() == [bottom, bench.optimal()[1]]
-    assert [line.get_marker() for line in axes.lines].count(7) == 1
+    row = rows(made, "STC-NAS")[0]
+    assert bar[:, 1] == pytest.approx([row["low"], row["high"]], abs=1e-5)
+    (bars,) = (bars for bars in axes.collections if isinstance(bars, LineCollection))
+    assert bars.get_clip_on() and row["low"] < bottom and row["high"] > axes.get_ylim()[1]
+    carets = {line.get_marker(): line.get_ydata()[0] for line in axes.lines if line.get_marker() in (6, 7)}
+    assert carets == {7: bottom, 6: axes.get_ylim()[1]}
     figure.draw_without_rendering()
     boxes = [Text.get_window_extent(text) for text in axes.texts]  # without the leader
-    assert len(boxes) == 9 + 1 + 13
+    assert len(boxes) == 9 + 1
     assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
     assert not [pair for pair in combinations(boxes, 2) if pair[0].padded(-1).overlaps(pair[1].padded(-1))]
 
 
-def test_too_many_points_are_named_in_the_legend(bench: Benchmark) -> None:
+def test_points_are_named_in_the_legend(bench: Benchmark) -> None:
     made = drawn(bench, [trained(bench, method=f"method_{number:02d}") for number in range(25)])
     figure = made.draw()
     assert [text.get_text().strip() for text in figure.axes[0].texts] == ["best cell"]
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
     assert [text for text in shown if text.strip()] == ["weight-sharing", *(row["label"] for row in made.rows)]
+
+
+def test_a_legend_of_long_names_stays_on_the_page(bench: Benchmark) -> None:
+    made = drawn(bench, [trained(bench, method=f"{number:02d}_{'long_' * 5}") for number in range(40)])
+    figure = made.draw()
+    figure.draw_without_rendering()
+    extent = figure.legends[0].get_window_extent()
+    assert figure.bbox.x0 <= extent.x0 and extent.x1 <= figure.bbox.x1
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
@@ -341,8 +354,8 @@ def test_pictures_are_opaque_and_black_on_white_whatever_the_users_style(bench: 
 
 
 def test_series_look_different() -> None:
-    assert len({style.look(number) for number in range(49)}) == 49
-    assert len({str(style.line_look(number)) for number in range(35)}) == 35
+    assert len({str(style.line_look(number)) for number in range(30)}) == 30
+    assert len({str(style.line_look(number, style.KIND_COLOURS["black-box"])) for number in range(15)}) == 15
 
 
 # The command line

@@ -34,15 +34,18 @@ def same(ours, theirs):
 # What train_search.py and train.py of quark0/darts log, "param size = 1.930618MB" and "3.349342MB" (that leaves the
 # auxiliary head out); of P-DARTS, issue 7 of chenxin061/pdarts.
 def test_published_parameters():
-    assert count(Supernet(16, 2)) == 1_930_618
-    assert count(CellNetwork(DARTS_V2)) == 3_349_342
-    assert count(CellNetwork(PDARTS)) == 3_433_798
-    assert count(CellNetwork(PDARTS, auxiliary=True)) == 3_910_224
+    with torch.device("meta"):
+        assert count(Supernet(16, 2)) == 1_930_618
+        assert count(CellNetwork(DARTS_V2)) == 3_349_342
+        assert count(CellNetwork(PDARTS)) == 3_433_798
+        assert count(CellNetwork(PDARTS, auxiliary=True)) == 3_910_224
 
 
 def counted(cell, size):
     """Parameters and multiply-adds of the network itself, these of its convolutions and its classifier as they run."""
-    network = CellNetwork(cell, size.channels, size.cells_per_stage, size.classes, imagenet=size.imagenet).eval()
+    with torch.device("meta"):  # nothing is computed
+        network = CellNetwork(cell, size.channels, size.cells_per_stage, size.classes, imagenet=size.imagenet).eval()
+        images = torch.zeros(1, 3, size.side, size.side)
     seen = []
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
@@ -50,7 +53,7 @@ def counted(cell, size):
                 lambda module, _, output: seen.append(output.numel() * module.weight[0].numel())
             )
     with torch.no_grad():
-        network(torch.zeros(1, 3, size.side, size.side))
+        network(images)
     return [count(network), sum(seen)]
 
 
@@ -68,14 +71,15 @@ def test_costs_follow_the_formula(seed):
 
 
 def test_the_layers():
-    network = Supernet(4, 2)
+    with torch.device("meta"):
+        network = Supernet(4, 2)
+        assert len(Supernet(4, 6).cells) == 20 and len(Supernet(4, 4).cells) == 14
     cells = list(network.cells)
     assert [cell.stride for cell in cells] == [1, 1, 2, 1, 1, 2, 1, 1]
     assert [cell.channels for cell in cells] == [4, 4, 8, 8, 8, 16, 16, 16]
     factorized = [isinstance(cell.preprocess[0].body, FactorizedReduction) for cell in cells]
     assert factorized == [False, False, False, True, False, False, True, False]
     assert network.stems[0][0].out_channels == 12
-    assert len(Supernet(4, 6).cells) == 20 and len(Supernet(4, 4).cells) == 14
     for number, cell in enumerate(cells):
         for (source, _), ops in zip(EDGES, cell.edges, strict=True):
             halves = number in (2, 5) and source < 2
@@ -88,6 +92,19 @@ def test_the_layers():
             assert ops["dil_conv_5x5"].body[0].dilation == (2, 2) and ops["dil_conv_5x5"].body[0].padding == (4, 4)
 
 
+def test_what_convolutions_are_made_of():
+    cell, once = Supernet(4, 1).cells[0], [nn.Conv2d, nn.Conv2d]
+    for name, layers in (("dil_conv_5x5", once), ("sep_conv_5x5", [*once, nn.BatchNorm2d, nn.ReLU, *once])):
+        module = cell.edges[0][name]
+        assert module.rectifies and isinstance(module.norm, nn.BatchNorm2d)
+        assert [type(layer) for layer in module.body] == layers
+        convolutions = [layer for layer in module.body if isinstance(layer, nn.Conv2d)]
+        assert [(layer.kernel_size[0], layer.groups) for layer in convolutions] == [(5, 4), (1, 1)] * (
+            len(convolutions) // 2
+        )
+        assert all(layer.bias is None for layer in convolutions)
+
+
 def test_where_batch_norm_learns_and_remembers():
     for network, searching in ((Tiny(), True), (CellNetwork(DARTS_V2, 4, 1, 3), False)):
         inner = {id(module) for module in network.cells.modules()}
@@ -96,7 +113,7 @@ def test_where_batch_norm_learns_and_remembers():
                 bare = searching and id(module) in inner
                 assert module.affine is not bare and module.track_running_stats is not bare
         poolings = [m for m in network.modules() if isinstance(m, Operation) and isinstance(m.body, Pooling)]
-        assert poolings and all((pooling.norm is not None) is searching for pooling in poolings)
+        assert poolings and all(isinstance(pooling.norm, nn.BatchNorm2d) is searching for pooling in poolings)
     running = [m for m in Tiny(running=True).cells.modules() if isinstance(m, nn.BatchNorm2d)]
     assert all(norm.track_running_stats and not norm.affine for norm in running)
 
@@ -137,7 +154,7 @@ def plain_operation(cell, edge, op, x):
         y = F.avg_pool2d(x, 3, stride, padding=1, count_include_pad=False)
     else:
         y = module.body(x.relu())
-    return y if module.norm is None else module.norm(y)
+    return module.norm(y)
 
 
 def plain_cell(cell, inputs, mixture):

@@ -1,8 +1,10 @@
 """DARTS's space: its notation, its index, the two inputs a node, and published numbers of published genotypes."""
 
+from collections import namedtuple
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasbench_stc import Cell
@@ -69,6 +71,13 @@ def test_published_genotypes_by_name_and_as_printed(name, text):
     assert Cell.parse(name, space="darts") == Cell.parse(text, space="darts")
 
 
+def test_a_genotype_of_other_code():
+    Genotype = namedtuple("Genotype", "normal normal_concat reduce reduce_concat")
+    theirs = eval(DARTS_V2, {"Genotype": Genotype})
+    assert Cell.parse(theirs, space="darts") == Cell.parse("DARTS_V2", space="darts")
+    assert Cell.parse(SPACE.parse("DARTS_V2"), space="darts") == Cell.parse("DARTS_V2", space="darts")
+
+
 def test_the_canonical_text_of_darts_v2():
     # Inputs of a node in order: its authors have node 4's the other way round, and twice in the reduction cell.
     assert str(Cell.parse("DARTS_V2", space="darts")) == (
@@ -81,6 +90,7 @@ def test_the_canonical_text_of_darts_v2():
     )
 
 
+@settings(deadline=None, max_examples=60)
 @given(indices)
 def test_every_cell_is_itself_by_any_of_its_names(index):
     cell = Cell.from_index(index, "darts")
@@ -90,6 +100,7 @@ def test_every_cell_is_itself_by_any_of_its_names(index):
     assert all(sum(cell.ops[edge] != NONE for edge in node) == 2 for node in SPACE.inputs)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.sampled_from([0, 0, 0, 1, 2, 7]), min_size=28, max_size=28).map(tuple))
 def test_a_list_of_operations_is_a_cell_where_each_node_has_two(ops):
     if all(sum(ops[edge] != NONE for edge in node) == 2 for node in SPACE.inputs):
@@ -116,6 +127,7 @@ def test_a_list_of_operations_is_a_cell_where_each_node_has_two(ops):
         (", reduce_concat=[2, 3, 4, 5]", "", "it has to be written like"),
         (", reduce_concat=[2, 3, 4, 5]", ", **{}", "it has to be written like"),
         ("reduce_concat=[2, 3, 4, 5]", "reduce_concat=__import__('os')", "it has to be written like"),
+        ("Genotype(", "Genotype()(", "it has to be written like"),
         ("])", "], normal=[])", "it has to be written like"),
         ("Genotype(normal=", "Genotype((normal=", "it has to be written like"),
         ("Genotype(normal=", "Genotype(" + 100_000 * "(", "it has to be written like"),
@@ -155,6 +167,7 @@ def plain_rule(scores):
     return tuple(ops)
 
 
+@settings(deadline=None, max_examples=60)
 @given(generators, st.sampled_from([0, 3]))
 def test_the_strongest_cell(generator, ties):
     scores = generator.standard_normal(SPACE.shape)
@@ -164,11 +177,13 @@ def test_the_strongest_cell(generator, ties):
     assert SPACE.strongest(np.column_stack([scores[:, 0] + 10, scores[:, 1:]])) == found  # none does not count
 
 
+@settings(deadline=None, max_examples=60)
 @given(cells)
 def test_a_cell_is_the_strongest_of_its_own_scores(ops):
     assert SPACE.strongest(np.eye(len(OPS))[list(ops)]) == ops
 
 
+@settings(deadline=None, max_examples=60)
 @given(cells)
 def test_neighbours_are_cells_and_have_it_as_a_neighbour(ops):
     found = list(SPACE.neighbours(ops))
@@ -180,6 +195,7 @@ def test_neighbours_are_cells_and_have_it_as_a_neighbour(ops):
         assert len(changed) == 1 or sorted(ops[edge] for edge in changed) == sorted(other[edge] for edge in changed)
 
 
+@settings(deadline=None, max_examples=60)
 @given(cells, generators)
 def test_a_mutation_leads_to_a_neighbour(ops, generator):
     assert SPACE.mutated(ops, generator) in SPACE.neighbours(ops)
@@ -193,6 +209,7 @@ def test_mutations_reach_every_neighbour_and_are_of_the_two_kinds_equally_often(
     assert 1850 < moved < 2150
 
 
+@settings(deadline=None, max_examples=60)
 @given(generators)
 def test_random_cells_are_cells(generator):
     drawn = SPACE.drawn(generator)
@@ -206,6 +223,7 @@ def swapped(ops, one, other):
     return (*(kept.get(edge, NONE) for edge in EDGES), *ops[14:]) if set(kept) <= set(EDGES) else None
 
 
+@settings(deadline=None, max_examples=60)
 @given(cells, st.permutations(NODES))
 def test_cells_that_differ_in_the_order_of_nodes_are_one_class(ops, nodes):
     other = swapped(ops, *nodes[:2])

@@ -256,7 +256,7 @@ def test_bad_calls_say_what_is_wrong(
 def test_golden_rows(
     cells: int, method: str, batch_size: int, memory: float, days: float, complexities: tuple[str, str]
 ) -> None:
-    rows = published.load_costs(3).rows
+    rows = published.load_costs().rows
     assert len(rows) == PUBLISHED
     row = next(row for row in rows if (row.cells, row.method, row.batch_size) == (cells, method, batch_size))
     assert row.memory_gb and row.gpu_days

@@ -12,7 +12,7 @@ from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.engine.protocol import EARLIER
 from nasbench_stc.methods import of_kind, ours, title_of
 from nasbench_stc.report import Inputs, gather, make_table, render
-from nasbench_stc.report.published import load_without_supernet
+from nasbench_stc.report.published import load
 from nasbench_stc.report.studies import studies
 from nasbench_stc.runs import read_all, simulate
 from nasbench_stc.runs import simulated as simulated_records
@@ -113,7 +113,7 @@ def test_the_results_are_compared_with_published_runs(records, method):
     ours = simulated(method, "nas-bench-201", records)
     assert sorted(record.seed for record in ours) == list(range(500))
     name = title_of(method)
-    (row,) = [row for row in load_without_supernet().rows if row.method == name]
+    (row,) = [row for row in load("without_supernet").rows if row.method == name]
     here, printed = [], []
     for dataset in DATASETS:
         values = [record.scores[f"{dataset}-test"] for record in ours]

@@ -220,7 +220,7 @@ def test_wrong_calls_are_said(stc_bench):
         (["score"], "give either cells, or --cells for a sample of them"),
         (["score", 1, "--cells", 5], "give either cells, or --cells"),
         (["score", 1, "--score", "fisher"], "unknown score 'fisher': choose from all, params, flops, naswot"),
-        (["score", 1, "--score", "snip,snip"], "give all, or names, each once"),
+        (["score", 1, "--score", "snip,snip"], "give names, each once (naswot,synflow), or all"),
         (["score", 1, "--set", "init=zero"], "choose from torch, kaiming"),
         (["score", 1, "--set", "lr=1"], "unknown setting 'lr': choose from channels"),
         (["score", 1, "--set", "batch_size=1"], "it has to be at least 2"),

@@ -23,7 +23,7 @@ from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.methods import find, of_kind
 from nasbench_stc.models import network
 from nasbench_stc.models.sss import CellNetwork
-from nasbench_stc.report.published import load_size_space
+from nasbench_stc.report.published import load
 from nasbench_stc.space import DATASETS, NUM_CLASSES, all_cells, find_space, flops, params
 
 CELLS = [0, 11, 284]
@@ -366,7 +366,7 @@ def test_a_search_ends_with_the_last_answer_that_is_paid_for(bench):
 
 
 def test_published_searches():
-    rows = {row.method: row for row in load_size_space().rows}
+    rows = {row.method: row for row in load("size_space").rows}
     assert len(rows) == 7
     assert {row.search_dataset for row in rows.values()} == {"each"}
     found = [(score.mean, score.std) for score in rows["BOHB"].scores.values()]

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nasbench_stc import space as spaces
-from nasbench_stc.data import images as image_sets
+from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.protocol import Protocol
-from nasbench_stc.errors import BadCallError
+from nasbench_stc.errors import BadCallError, MethodError
 from nasbench_stc.methods import find, of_kind
+from nasbench_stc.models import Mixture
 from nasbench_stc.space import Cell, find_space
 
 NAMES = spaces.names()
@@ -47,7 +48,7 @@ def test_a_cell_has_one_string_and_one_index(name, data):
 
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
-def test_neighbours_and_mutants_are_other_cells(name, data):
+def test_neighbours_and_mutants_are_cells(name, data):
     cell = data.draw(cells_of(name))
     around = list(cell.of.neighbours(cell.ops))
     assert len(set(around)) == len(around) and cell.ops not in around
@@ -80,30 +81,41 @@ def test_an_unknown_space_is_refused_with_those_there_are():
 def search_in(space, method, **changes):
     """A tiny search, built."""
     found = find(method)
-    protocol = Protocol(**{**SMALL, **space.protocols.get("smoke", {}), **changes}, space=space.name)
+    protocol = Protocol(**{**SMALL, **space.protocols.get("smoke", {}), **changes})
     draws = torch.Generator().manual_seed(1)
     pixels = torch.randint(256, (16, 3, 8, 8), dtype=torch.uint8, generator=draws)
-    data = image_sets.DeviceImages(
-        image_sets.Images(pixels.numpy(), torch.randint(10, (16,), generator=draws).numpy()), torch.device("cpu")
-    )
+    labels = torch.randint(10, (16,), generator=draws)
+    data = DeviceImages(Images(pixels.numpy(), labels.numpy(), (128.0,) * 3, (64.0,) * 3, 1), torch.device("cpu"))
     usual = found.cls.presets.get("smoke", {})
     own = {name: value for name, value in usual.items() if hasattr(found.make_settings(), name)}
     settings = type(found.make_settings())(**own)
-    return Search(lambda generator: found.make(space, settings, generator), protocol, data, data, 10, 0)
+    return Search(lambda generator: found.make(space, settings, generator), protocol, data, data, 10, 0, space=space)
 
 
 @pytest.mark.parametrize("method", of_kind("one-shot"))
 def test_every_weight_sharing_method_searches_a_space_that_was_added(two, method):
-    search = search_in(two, method)
+    cell = found_by(search_in(two, method))
+    assert cell.space == "two" and len(cell.ops) == 2
+
+
+# Those that ask a space for more than its shape, and one for each way in which methods run a supernet.
+@pytest.mark.parametrize("method", ["stc", "darts", "gdas", "setn", "enas", "rsps", "spos", "few_shot"])
+def test_weight_sharing_methods_search_the_darts_space(method):
+    cell = found_by(search_in(find_space("darts"), method))
+    assert cell.space == "darts" and sum(op != cell.of.none for op in cell.ops) == 16
+
+
+def found_by(search):
+    """What the search finds."""
     while not search.done:
         search.run_epoch()
     cell, found = search.result()
-    assert cell.space == "two" and len(cell.ops) == 2
     assert 0 <= found["accuracy"] <= 100
+    return cell
 
 
 def test_a_mixture_of_another_space_is_refused(two):
     search = search_in(two, "rsps")
-    search.method.weight_mixture = lambda: spaces and __import__("nasbench_stc.models").models.Mixture.path([3] * 6)
-    with pytest.raises(Exception, match=r"shape \(2, 3\); got \(6, 5\)"):
+    search.method.weight_mixture = lambda: Mixture.path([3] * 6)
+    with pytest.raises(MethodError, match=r"shape \(2, 3\); got \(6, 5\)"):
         search.run_epoch()

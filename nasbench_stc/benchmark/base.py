@@ -246,6 +246,30 @@ class Benchmark(Protocol):
         return DataFrame({"cell": list(map(str, cells)), **columns}, RangeIndex(len(cells), name="cell_index"))
 
 
+class NoBenchmark(Benchmark):
+    """Of a space of which there is none here: it holds nothing, so that cells found are not looked up."""
+
+    name, path, sha256, in_memory = "none", Path("none"), "", False
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.about = f"there is no table of {space.title}; `stc-bench train` trains what was found"
+
+    def holds(self) -> Sequence[Key]:
+        """Nothing."""
+        return ()
+
+    def lookup(
+        self, index: NDArray[np.int64], key: Key, quantity: str = "accuracy", at_epoch: int | None = None
+    ) -> NDArray[np.float64]:
+        """Not called: it holds no key."""
+        raise lacks(self, key, quantity, ())
+
+    def lookup_curve(self, index: NDArray[np.int64], key: Key, quantity: str = "accuracy") -> NDArray[np.float64]:
+        """Likewise."""
+        raise lacks(self, key, quantity, ())
+
+
 def column_of(key: Key, keys: Sequence[Key]) -> str:
     """The name of a key's column in a frame of all those `keys`: what differs from full budget and mean stands last."""
     full = max(other.epochs or 0 for other in keys if other[:2] == key[:2])

@@ -30,7 +30,6 @@ from nasbench_stc.stored import Time
 
 ENDING = ".table"
 FILE_NAME = "table.json"
-SCHEMA = 1
 HOW_TO_MAKE = "`stc-bench data import` makes it from an official file"
 _ANEW = f"remove the table, and {HOW_TO_MAKE} anew"
 _CURVE = ".curve"
@@ -64,7 +63,7 @@ class Description:
     made: Time
     versions: dict[str, str]
     space: str = TSS.name
-    schema: int = SCHEMA
+    schema: int = 1
 
     def __post_init__(self) -> None:
         if self.cells > self.of.num_cells:
@@ -119,7 +118,7 @@ def describe(folder: Path) -> Description:
     Raises:
         DataError: it is damaged, or of another version.
     """
-    return stored.read(folder / FILE_NAME, Description, "table", SCHEMA, _ANEW)
+    return stored.read(Description, "table", _ANEW, folder / FILE_NAME)
 
 
 def first_fault(folder: Path, about: Description, check: bool) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nasbench_stc import files
 from nasbench_stc.benchmark import analog, columnar, official, table
-from nasbench_stc.benchmark.base import Benchmark
+from nasbench_stc.benchmark.base import Benchmark, NoBenchmark
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.space import TSS, Space, find_space
 
@@ -68,8 +68,9 @@ def _find(source: str | Path, folder: Path, space: Space) -> Benchmark:
             return _open(best)
         if space.name != TSS.name:
             names = " and no ".join(official.names_of(space))
-            how = f"no {names}: {official.HOW_TO_GET}" if names else "this version reads none"
-            raise DataError(f"no benchmark of {space.title} found in {folder}: {how}")
+            if not names:
+                return NoBenchmark(space)
+            raise DataError(f"no benchmark of {space.title} found in {folder}: no {names}: {official.HOW_TO_GET}")
         if analog.find_file() is not None:
             return analog.read_analog()
         raise DataError(f"no benchmark found in {folder}: {table.HOW_TO_GET}; or {analog.HOW_TO_GET}")

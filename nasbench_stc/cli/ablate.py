@@ -52,7 +52,7 @@ def ablate(
 
     Runs that are in --out already are not run again, those without changes from earlier searches among them.
     """
-    from nasbench_stc.runs.ablation import ABLATIONS, find_ablation
+    from nasbench_stc.runs.ablation import ABLATIONS, find_ablation, plans
 
     if name is None:
         width = max(map(len, ABLATIONS))
@@ -67,7 +67,6 @@ def ablate(
     chosen = list(ablation.seeds) if seeds is None else parse(seeds)
     opened = open_benchmark(benchmark, data_dir)
     from nasbench_stc.runs import launcher
-    from nasbench_stc.runs.ablate import plans
 
     todo = plans(name, dataset or "", chosen, protocol, device, way.launcher == "local")
     console = Console(soft_wrap=True, highlight=False)

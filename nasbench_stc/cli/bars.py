@@ -80,8 +80,10 @@ class Bars(Watch):
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def begin(self, task: Task) -> None:
-        """A bar for the run."""
+    def begin(self, task: Task, job: str = "") -> None:
+        """A bar for the run; of a job of Slurm it waits."""
+        if job:
+            self.jobs.append(job)
         shown = [bar for bar in self._progress.tasks if bar.visible]
         finished = [bar.id for bar in shown if bar.finished]
         if finished and len(shown) + 1 >= self._console.height:  # what does not fit the terminal is not seen to move
@@ -89,11 +91,6 @@ class Bars(Watch):
         at = f"epoch 0/{task.epochs}" if task.epochs else ""
         self._bars[task] = self._progress.add_task(task.name, total=None, at=at)
         self._tenths[task] = 0
-
-    def submitted(self, task: Task, job: str) -> None:
-        """The bar waits."""
-        self.begin(task)
-        self.jobs.append(job)
 
     def step(self, task: Task, epoch: int, epochs: int, step: int, steps: int) -> None:
         """The bar moves."""

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write to this file, a picture by its ending: .pdf, .svg or .png.  [default: the terminal]",
 )
+@options.space
 @options.benchmark
 @options.data_dir
 def report(
@@ -70,6 +71,7 @@ def report(
     results: tuple[Path, ...],
     form: str | None,
     out: Path | None,
+    space: str,
     benchmark: str,
     data_dir: Path | None,
 ) -> None:
@@ -97,7 +99,7 @@ def report(
     if figure is not None and form is None and out is None:
         raise click.UsageError(f"--out is missing: a file for the figure, like {figure}.pdf; or --format csv or json")
     check_dataset(dataset)
-    inputs = gather(results, benchmark, data_dir)
+    inputs = gather(results, benchmark, data_dir, space)
     for problem in inputs.problems:
         click.echo(f"left out: {problem}", err=True)
     if against is not None:

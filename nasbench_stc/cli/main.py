@@ -24,6 +24,7 @@ from nasbench_stc.cli.rank import rank
 from nasbench_stc.cli.score import score
 from nasbench_stc.cli.search import search
 from nasbench_stc.cli.status import status
+from nasbench_stc.cli.train import train
 from nasbench_stc.errors import OfficialPickleWarning, StcBenchError, describe
 
 
@@ -35,6 +36,7 @@ def cli(debug: bool) -> None:
 
     \b
     stc-bench search --dataset cifar10 --seeds 3     search for cells and look them up
+    stc-bench train results/FOLDER                   train the cell of a search alone
     stc-bench ablate noise                           run one of the paper's ablations
     stc-bench rank results                           how well their supernets rank cells
     stc-bench score --cells 500                      how well scores without training do
@@ -44,7 +46,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (search, ablate, rank, score, profile, status, report, query, metrics, methods, data, doctor):
+for command in (search, train, ablate, rank, score, profile, status, report, query, metrics, methods, data, doctor):
     cli.add_command(command)
 
 

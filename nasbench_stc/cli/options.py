@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from nasbench_stc.errors import BadCallError
-from nasbench_stc.space import ENCODINGS, Cell, file_number
+from nasbench_stc.space import ENCODINGS, TSS, Cell, file_number
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -24,6 +24,9 @@ benchmark = click.option(
     default="auto",
     show_default=True,
     help="What scores a cell: a path, nb201, analog, analog:CONDITION, or auto (the best at hand).",
+)
+space = click.option(
+    "--space", default=TSS.name, show_default=True, help="Of the cells: tss (NAS-Bench-201), darts or sss."
 )
 table_format = click.option(
     "--format",
@@ -106,7 +109,7 @@ encoding = click.option(
 )
 
 
-def parse_cells(texts: Iterable[str], encoding: str | None) -> list[Cell]:
+def parse_cells(texts: Iterable[str], encoding: str | None, space: str = TSS.name) -> list[Cell]:
     """The cells that CELL… names; what could be meant otherwise is told on stderr.
 
     Raises:
@@ -114,8 +117,8 @@ def parse_cells(texts: Iterable[str], encoding: str | None) -> list[Cell]:
     """
     cells = []
     for text in texts:
-        cell = Cell.parse(text, encoding)
-        number = file_number(text) if encoding is None else None
+        cell = Cell.parse(text, encoding, space)
+        number = file_number(text) if encoding is None and space == TSS.name else None
         if number is not None:
             click.echo(
                 f"Note: {text} is read as six digits, the operations of cell {cell.index}; "
@@ -126,12 +129,17 @@ def parse_cells(texts: Iterable[str], encoding: str | None) -> list[Cell]:
     return cells
 
 
-def method_names(option: str, text: str, groups: Mapping[str, Iterable[str]]) -> list[str]:
-    """`"stc,gdas"` is those two, in that order; a name of a group is all of it. `option` is for the message."""
+def method_names(
+    option: str, text: str, groups: Mapping[str, Iterable[str]], example: str = "stc,gdas,darts"
+) -> list[str]:
+    """`"stc,gdas"` is those two, in that order; a name of a group is all of it.
+
+    `option` and `example` are for the message.
+    """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     names = [name for part in parts for name in groups.get(part, (part,))]
     if not names or len(set(names)) < len(names):
-        raise BadCallError(f"{option} {text!r}: give names, each once (stc,gdas,darts), or {', '.join(groups)}")
+        raise BadCallError(f"{option} {text!r}: give names, each once ({example}), or {', '.join(groups)}")
     return names
 
 

@@ -31,6 +31,7 @@ from nasbench_stc.cli import options
 )
 @options.table_format
 @options.encoding
+@options.space
 @options.benchmark
 @options.data_dir
 def query(
@@ -46,14 +47,15 @@ def query(
     names: tuple[str, ...],
     form: str,
     encoding: str | None,
+    space: str,
     benchmark: str,
     data_dir: Path | None,
 ) -> None:
-    """What cells score: percent right, rank among all 15,625, parameters and FLOPs, and any metric by name.
+    """What cells score: percent right, rank among all (of tss 15,625), parameters and FLOPs, and any metric by name.
 
-    CELL is an official string (also in AutoDL-Projects' Structure(…)), an index 0-15624, or six digits 0-4 (operations
-    in the order none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3). Six characters 0-4 are always digits:
-    the cell of the official file 000012 is 12.
+    CELL of tss is an official string (also in AutoDL-Projects' Structure(…)), an index 0-15624, or six digits 0-4
+    (operations in the order none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3). Six characters 0-4 are
+    always digits: the cell of the official file 000012 is 12. CELL of sss is 8:24:40:16:64 or an index 0-32767.
     """
     from nasbench_stc.benchmark import column, find_metric, open_benchmark
     from nasbench_stc.report.lookup import Training, build_cells, find_end
@@ -64,10 +66,10 @@ def query(
         raise click.UsageError("give cells, or --best N, or --worst N")
     if by is not None and cells:
         raise click.UsageError("--by is of --best and --worst")
-    parsed = options.parse_cells(cells, encoding)
+    parsed = options.parse_cells(cells, encoding, space)
     if dataset is not None:
         check_dataset(dataset)
-    bench = open_benchmark(benchmark, data_dir)
+    bench = open_benchmark(benchmark, data_dir, space)
     training, cost_of = Training(epochs, seed, at_epoch), dataset or "cifar10"
     end = None
     if not cells:
@@ -82,9 +84,10 @@ def query(
 @click.command()
 @click.option("--dataset", default="cifar10", show_default=True, help="cifar10, cifar100 or ImageNet16-120.")
 @options.table_format
+@options.space
 @options.benchmark
 @options.data_dir
-def metrics(dataset: str, form: str, benchmark: str, data_dir: Path | None) -> None:
+def metrics(dataset: str, form: str, space: str, benchmark: str, data_dir: Path | None) -> None:
     """What is known of each cell besides its accuracy, for `query --metric` and `report --figure pareto`."""
     from nasbench_stc import files
     from nasbench_stc.benchmark import find_metrics, open_benchmark
@@ -92,6 +95,6 @@ def metrics(dataset: str, form: str, benchmark: str, data_dir: Path | None) -> N
     from nasbench_stc.report.lookup import build_metrics
     from nasbench_stc.report.writers import render
 
-    found = find_metrics(open_benchmark(benchmark, data_dir), data_dir, dataset).values()
+    found = find_metrics(open_benchmark(benchmark, data_dir, space), data_dir, dataset).values()
     missing = [f"{name}: not found: {how_to_get(name)}." for name in missing_files(files.data_dir(data_dir))]
     click.echo(render(build_metrics(found, dataset, missing), form).rstrip("\n"))

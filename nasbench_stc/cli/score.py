@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nasbench_stc.cli import options
-from nasbench_stc.errors import BadCallError
+from nasbench_stc.errors import BadCallError, choose
 
 if TYPE_CHECKING:
     from nasbench_stc.runs.launcher import Way
@@ -79,12 +79,15 @@ def score(
     from nasbench_stc.report import Scores, make_agreement_table, make_score_table, render
     from nasbench_stc.runs import environment, launcher
     from nasbench_stc.runs.ranking import choose_cells
-    from nasbench_stc.runs.score import make_scorer, score_cells, score_names
+    from nasbench_stc.runs.score import make_scorer, score_cells
     from nasbench_stc.space import Cell
 
     if bool(cells) == (sample is not None):
         raise click.UsageError("give either cells, or --cells for a sample of them")
-    asked = score_names(names)
+    asked = options.method_names("--score", names, {"all": SCORES}, "naswot,synflow")
+    for name in asked:
+        if name not in SCORES:
+            raise choose("score", name, ("all", *SCORES))
     chosen = options.parse_cells(cells, encoding) or [Cell.from_index(i) for i in choose_cells(sample or "")]
     opened = None if sample is None else open_benchmark(benchmark, data_dir)
     scorer = make_scorer(dataset, seed, None, data_dir, device, **options.parse_changes(changes))

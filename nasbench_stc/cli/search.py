@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +13,7 @@ import click
 
 from nasbench_stc.cli import options
 from nasbench_stc.cli.bars import Bars, runs_bar
-from nasbench_stc.errors import BadCallError
+from nasbench_stc.errors import BadCallError, DamagedFileWarning
 from nasbench_stc.seeds import parse, told
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 @click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting (`stc-bench methods NAME` lists)."
 )
+@options.space
 @options.out
 @options.benchmark
 @options.data_dir
@@ -64,6 +67,7 @@ def search(
     way: Way,
     protocol: str,
     changes: tuple[str, ...],
+    space: str,
     out: Path,
     benchmark: str,
     data_dir: Path | None,
@@ -80,6 +84,7 @@ def search(
     from nasbench_stc.benchmark import open_benchmark
     from nasbench_stc.data import DATASETS
     from nasbench_stc.methods import KINDS, find, installed, of_kind, ours
+    from nasbench_stc.runs import simulate
     from nasbench_stc.space import check_dataset
 
     kinds = {kind: of_kind(kind) for kind in KINDS}
@@ -91,11 +96,11 @@ def search(
     console = Console(soft_wrap=True, highlight=False)
     if len(names) > 1 and not {part.strip() for part in method.split(",")} <= set(names):  # a group was named
         found = _that_can(found, protocol, dataset, console)
-    opened = open_benchmark(benchmark, data_dir)
+    opened = open_benchmark(benchmark, data_dir, space)
     trained = [one for one in found if one.kind == "one-shot"]
     others = [one for one in found if one.kind != "one-shot"]
     # All plans before the first run: what is wrong with one shows before hours pass.
-    many = _simulated_plans(others, opened, dataset, protocol, settings, device)
+    many = [simulate.plan(one, opened, dataset, protocol, settings, device) for one in others]
     if way.jobs > 1 and not trained and len(many) == 1:
         raise BadCallError(
             f"--jobs {way.jobs}: there is nothing to divide; the runs of {many[0].method.name} share a file and one "
@@ -106,7 +111,7 @@ def search(
     if trained:
         from nasbench_stc.runs import launch, launcher
 
-        how = (protocol, settings, device, way.launcher == "local")
+        how = (protocol, settings, device, way.launcher == "local", space)
         plans = [launch.plan(one, dataset, seed, *how) for one in trained for seed in chosen]
         announce(console, plans, chosen, way, out, opened, resume)
         with Bars(console) as bars:
@@ -177,11 +182,12 @@ def announce(
 
 def _to_do(left: list[Plan], jobs: int, out: Path) -> str:
     """How many runs are about to start, and about how long they take by the records below `out`, if there are such."""
-    from nasbench_stc.runs import launcher
-
     runs = f"{len(left)} run{'s' * (len(left) > 1)} to do"
-    usual = launcher.usual_seconds(left, out)
-    known = [seconds for seconds in usual if seconds is not None]
+    usual = _usual_seconds(out)
+    kinds = [
+        (todo.method.name, todo.dataset, todo.protocol, _text(todo.changes), todo.device == "cpu") for todo in left
+    ]
+    known = [usual[kind] for kind in kinds if kind in usual]
     if not known:
         return runs
     total = sum(known) / min(jobs, len(left))
@@ -194,14 +200,23 @@ def _to_do(left: list[Plan], jobs: int, out: Path) -> str:
     )
 
 
-def _simulated_plans(
-    found: list[Method], opened: Benchmark, dataset: str, protocol: str, changes: dict[str, Any], device: str
-) -> list[SimulatedPlan]:
-    if not found:
-        return []
-    from nasbench_stc.runs import simulate
+def _text(changes: dict[str, Any]) -> str:
+    """As `load_runs` has them."""
+    return json.dumps(changes, sort_keys=True, ensure_ascii=False)
 
-    return [simulate.plan(one, opened, dataset, protocol, changes, device) for one in found]
+
+def _usual_seconds(out: Path) -> dict[tuple[object, ...], float]:
+    """The median of the runs below `out`, by method, data set, protocol, changes, and whether on a CPU."""
+    from nasbench_stc import load_runs
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedFileWarning)  # for a report to tell
+        runs = load_runs(out)
+    if runs.empty:
+        return {}
+    kind = [runs[name] for name in ("method", "search_dataset", "protocol", "changes")]
+    by_kind = runs["seconds"].groupby([*kind, runs["device"].str.startswith("CPU")], observed=True)
+    return {tuple(of): float(seconds) for of, seconds in by_kind.median().items()}
 
 
 def _simulate(
@@ -268,9 +283,8 @@ _MOST_ROWS = 10  # of one method; more runs than that are one row
 def show(console: Console, records: Sequence[Record], then: str) -> None:
     """The cells found and what they score; `then` is the command that puts them beside the paper's."""
     from nasbench_stc.benchmark import COLUMNS
-    from nasbench_stc.report.lookup import accuracy_column
     from nasbench_stc.report.statistics import mean, std
-    from nasbench_stc.report.table import Column, Row, Spread, Table, Value
+    from nasbench_stc.report.table import Column, Row, Spread, Table, Value, accuracy_column
     from nasbench_stc.report.writers import render
     from nasbench_stc.runs import SimulatedRun
     from nasbench_stc.space import Cell
@@ -292,7 +306,7 @@ def show(console: Console, records: Sequence[Record], then: str) -> None:
             continue
         for run in runs:
             seconds = None if isinstance(run, SimulatedRun) else run.total_seconds
-            index = Cell.parse(run.cell).index
+            index = Cell.parse(run.cell, space=run.space).index
             row = {"run": f"{method} seed {run.seed}", **run.scores, "seconds": seconds, "index": index}
             rows.append({**row, "cell": run.cell})
     caption = (f"Percent right. `{then}` puts them beside the paper's.",)

@@ -6,7 +6,7 @@ NAS-Bench-201's transforms do (RandomHorizontalFlip, RandomCrop with black paddi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +85,10 @@ class DeviceImages:
         columns = torch.where(draw[2, :, None] < 0.5, self._steps.flip(0), self._steps) + left[:, None]
         return self._gather(index, rows, columns)
 
+    def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images and labels of each batch of numbers, `augmented`."""
+        return (self.augmented(index, generator) for index in batches)
+
     def plain(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Images and labels at `index`, as they are."""
         middle = (self._steps + self.pad).expand(len(index), self.side)
@@ -102,3 +106,23 @@ class DeviceImages:
         images = self._pixels.index_select(0, pixel.view(-1)).view(-1, self.side, 3 * self.side)
         normalised = torch.addcmul(self._shift, images, self._scale)  # from bytes to floats in one pass
         return normalised.view(-1, self.side, self.side, 3).permute(0, 3, 1, 2), self.labels[index]
+
+
+def cut_out(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """Zero a square of each image, in place: of normalised images the mean colour (DeVries & Taylor 2017).
+
+    Its middle is a pixel drawn uniformly, so that part of it may be outside, as in DARTS.
+
+    Args:
+        images: shape (n, 3, height, width).
+        side: of the square, in pixels.
+        generator: on the images' device.
+    """
+
+    def inside(length: int) -> Tensor:
+        middle = torch.randint(length, (len(images), 1), generator=generator, device=images.device)
+        distance = torch.arange(length, device=images.device) - middle
+        return (distance >= -(side // 2)) & (distance < side - side // 2)
+
+    rows, columns = inside(images.shape[2]), inside(images.shape[3])
+    return images.masked_fill_((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)

@@ -11,7 +11,6 @@ continued is the run that was never killed, bit for bit on the CPU at the same n
 from __future__ import annotations
 
 import copy
-import importlib
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -28,12 +27,12 @@ from nasbench_stc.engine import graphs
 from nasbench_stc.engine.clock import Clock
 from nasbench_stc.engine.evaluation import rate, rate_mixtures
 from nasbench_stc.engine.forms import Batch, Form, PlanForm, StaticForm
-from nasbench_stc.engine.precision import by_default, kept_in
+from nasbench_stc.engine.precision import by_default, kept_in, set_cudnn
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.errors import BadCallError, RunError, blamed
 from nasbench_stc.methods.base import OneShotMethod, Rating
 from nasbench_stc.models import Mixture, Supernet
-from nasbench_stc.space import Cell, find_space
+from nasbench_stc.space import TSS, Cell, Space
 
 MakeMethod = Callable[[torch.Generator], OneShotMethod]
 Tick = Callable[[int, int], None]
@@ -64,6 +63,7 @@ class Search:
         seed: everything random follows from it.
         name: of the method, for messages; empty: its class's.
         on_device: whether the method says so of itself (`OneShotMethod.on_device`).
+        space: that is searched.
 
     Raises:
         MethodError: the method made a mistake, now or in any later call; the message says where.
@@ -79,9 +79,10 @@ class Search:
         seed: int,
         name: str = "",
         on_device: bool = False,
+        space: Space = TSS,
     ) -> None:
-        self.device = train.labels.device
-        self.protocol, self.train, self.valid = protocol.on(self.device.type), train, valid
+        self.device, self.space = train.labels.device, space
+        self.protocol, self.train, self.valid = protocol.on(self.device.type, space), train, valid
         init, order, augmentation, method = (int(s) for s in np.random.SeedSequence(seed).generate_state(4))
         static = self.protocol.form == "static"
         self._whole = static and on_device
@@ -90,7 +91,7 @@ class Search:
             "augmentation": torch.Generator(self.device).manual_seed(augmentation),
             "method": torch.Generator(self.device if self._whole else "cpu").manual_seed(method),
         }
-        self.supernet = build_supernet(self.protocol, classes, self.device, init)
+        self.supernet = build_supernet(self.protocol, classes, self.device, init, space)
         self.name, self._at = name, "before the first epoch"
         with self._blamed("construction"), by_default(self.protocol.precision):
             self.method = make_method(self.generators["method"])
@@ -100,10 +101,7 @@ class Search:
             if static
             else PlanForm(self.supernet, self.protocol)
         )
-        if self.device.type == "cuda":  # of the whole process: searches beside this one are of the same command
-            torch.backends.cudnn.deterministic = self.protocol.deterministic
-            torch.backends.cudnn.benchmark = not (self.protocol.deterministic or graphs.in_threads)
-            torch.backends.cudnn.allow_tf32 = False  # float32 is float32
+        set_cudnn(self.device, self.protocol.deterministic, graphs.in_threads)
         self.clock = Clock(self.device)
         self.progress = Progress()
 
@@ -192,8 +190,7 @@ class Search:
         self.train_batch = self.train.augmented(index, self.generators["augmentation"])
         with self._blamed("weight_mixture"):
             mixtures = [
-                _checked(mixture, self.supernet.shape, look=not self._whole)
-                for mixture in self.method.weight_mixtures()
+                _checked(mixture, self.space.shape, look=not self._whole) for mixture in self.method.weight_mixtures()
             ]
         return self.form.train(self.train_batch, mixtures)
 
@@ -238,7 +235,7 @@ class Search:
         cells = [candidate for candidate in candidates if isinstance(candidate, Cell)]
         if len(cells) == len(candidates):
             return rate(self.supernet, cells, self.valid, p.eval_batch, n_images, p.precision)
-        mixtures = [_checked(candidate, self.supernet.shape) for candidate in candidates]
+        mixtures = [_checked(candidate, self.space.shape) for candidate in candidates]
         return rate_mixtures(self.supernet, mixtures, self.valid, p.eval_batch, n_images, p.precision)
 
     def result(self) -> tuple[Cell, dict[str, float]]:
@@ -283,16 +280,19 @@ class Search:
 
     def _order(self, images: DeviceImages, steps: int) -> Tensor:
         """Image numbers for so many steps, shape (steps, batch): whole passes in fresh random orders."""
-        needed = steps * self.protocol.batch_size
-        passes = [
-            torch.randperm(len(images), generator=self.generators["order"]) for _ in range(-(-needed // len(images)))
-        ]
-        return torch.cat(passes)[:needed].view(steps, self.protocol.batch_size).to(self.device)
+        batch = self.protocol.batch_size
+        return in_passes(len(images), steps * batch, self.generators["order"]).view(steps, batch).to(self.device)
 
     def _set_lr(self, step: int) -> None:
         p = self.protocol
         done = step / (p.epochs * self.steps)
         self.form.set_lr(p.lr_min + (p.lr - p.lr_min) * (1 + math.cos(math.pi * done)) / 2)
+
+
+def in_passes(images: int, needed: int, generator: torch.Generator) -> Tensor:
+    """So many image numbers, shape (needed,): whole passes in fresh random orders."""
+    passes = [torch.randperm(images, generator=generator) for _ in range(-(-needed // images))]
+    return torch.cat(passes)[:needed]
 
 
 def _checked(mixture: object, shape: tuple[int, int], look: bool = True) -> Mixture:
@@ -324,16 +324,15 @@ def _cell(cell: Any, expected: str, kind: Any) -> Any:
     return cell
 
 
-def build_supernet(protocol: Protocol, classes: int, device: torch.device, seed: int) -> Supernet:
-    """The protocol's supernet on the device, its weights drawn from `seed`.
+def build_supernet(protocol: Protocol, classes: int, device: torch.device, seed: int, space: Space = TSS) -> Supernet:
+    """The protocol's supernet of the space on the device, its weights drawn from `seed`.
 
     Raises:
         BadCallError: the space has none.
     """
-    networks = find_space(protocol.space).networks
-    if not networks:
-        raise BadCallError(f"space {protocol.space} has no supernet: black-box methods search it")
-    make: type[Supernet] = importlib.import_module(networks).Supernet
+    make: type[Supernet] | None = getattr(space.module(), "Supernet", None)
+    if make is None:
+        raise BadCallError(f"{space.title} has no supernet: black-box methods search it")
     with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU: the same on every device
         torch.manual_seed(seed)
         supernet = make(protocol.channels, protocol.cells_per_stage, classes, protocol.bn == "running")

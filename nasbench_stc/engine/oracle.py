@@ -56,7 +56,7 @@ class Oracle:
             held = ", ".join(dict.fromkeys(key.dataset for key in benchmark.holds()))
             raise BadCallError(
                 f"benchmark {benchmark.name} has no trainings on {dataset!r}, which simulated searches live on; it has "
-                f"{held}. {benchmark.elsewhere if dataset in DATASETS else ''}".rstrip(" .")
+                f"{held or 'none'}. {benchmark.elsewhere if dataset in DATASETS else ''}".rstrip(" .")
             )
         lengths: list[Epochs] = sorted({key.epochs for key in keys}, key=lambda length: length or 0)
         self.usual: Epochs = lengths[0] if len(lengths) == 1 else epochs

@@ -38,3 +38,17 @@ def by_default(precision: str) -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(usual)
+
+
+def set_cudnn(device: torch.device, deterministic: bool, in_threads: bool = False) -> None:
+    """How cuDNN computes, for the whole process: runs beside this one are of the same command.
+
+    Args:
+        device: nothing is set for a CPU.
+        deterministic: algorithms that give the same bits again, and no others.
+        in_threads: several runs share the process, so that none may try algorithms out.
+    """
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic = deterministic
+        torch.backends.cudnn.benchmark = not (deterministic or in_threads)
+        torch.backends.cudnn.allow_tf32 = False  # float32 is float32

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from nasbench_stc.errors import BadCallError, choose
 from nasbench_stc.settings import setting
-from nasbench_stc.space import find_space
+from nasbench_stc.space import TSS, Space
 
 
 @dataclass(frozen=True)
@@ -61,30 +61,34 @@ class Protocol:
     deterministic: bool = setting(
         False, "on a GPU: cuDNN takes deterministic algorithms alone, so that a run can be repeated bit for bit"
     )
-    space: str = setting("tss", "what is searched (--space)")
 
-    def on(self, device: str) -> Protocol:
-        """The same with what `auto` means on that device.
+    def on(self, device: str, space: Space = TSS) -> Protocol:
+        """The same with what `auto` means on that device, for that space's supernet.
 
         Raises:
             BadCallError: the space's supernet does not have that form.
         """
         on_gpu = device.startswith("cuda")
-        has_static_form = find_space(self.space).has_static_form
-        if self.form == "static" and not has_static_form:
-            raise BadCallError(f"setting form=static: the supernet of space {self.space} has the form plan alone")
-        form = self.form if self.form != "auto" else "static" if on_gpu and has_static_form else "plan"
+        if self.form == "static" and not space.has_static_form:
+            raise BadCallError(f"setting form=static: the supernet of {space.title} has the form plan alone")
+        form = self.form if self.form != "auto" else "static" if on_gpu and space.has_static_form else "plan"
         compiled = self.compiled and on_gpu and form == "static" and find_spec("triton") is not None
-        if self.precision != "auto":
-            return replace(self, form=form, compiled=compiled)
-        import torch  # this module is also read by what never computes
-
-        # Of a GPU on another machine it is assumed: all made since 2020 have it.
-        bfloat16 = on_gpu and (not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False))
-        return replace(self, form=form, compiled=compiled, precision="bfloat16" if bfloat16 else "float32")
+        return replace(self, form=form, compiled=compiled, precision=precision_on(device, self.precision))
 
 
-EARLIER = {"form": "plan", "compiled": False, "deterministic": False, "space": "tss"}
+def precision_on(device: str, precision: str) -> str:
+    """The same precision; of `auto` what it means on that device."""
+    if precision != "auto":
+        return precision
+    import torch  # this module is also read by what never computes
+
+    # Of a GPU on another machine it is assumed: all made since 2020 have it.
+    on_gpu = device.startswith("cuda")
+    bfloat16 = on_gpu and (not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False))
+    return "bfloat16" if bfloat16 else "float32"
+
+
+EARLIER: dict[str, Any] = {"form": "plan", "compiled": False, "deterministic": False}
 """What searches did before these were settings: records of then lack them, and files are not named by them."""
 
 

@@ -18,6 +18,7 @@ reference has, are those of all paths together.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -30,7 +31,7 @@ from nasbench_stc.models.mixture import Active, Mixture
 from nasbench_stc.models.ops import STANDARD_NORM, Norm
 from nasbench_stc.space import Cell
 from nasbench_stc.space.base import Ops
-from nasbench_stc.space.darts import EDGES, NODES, NONE, OPS
+from nasbench_stc.space.darts import EDGES, NODES, NONE, OPS, SPACE
 
 _INTO = [[edge for edge, (_, target) in enumerate(EDGES) if target == node] for node in NODES]
 
@@ -77,11 +78,9 @@ class MixedCell(nn.Module):
     ) -> None:
         super().__init__()
         self.channels, self.stride, self.zeros_vanish = channels, 1 + reduces, not (norm.affine or norm.running)
-        reduction = FactorizedReduction(inputs[0], channels) if after_reduction else None
-        first, last = (nn.Conv2d(number, channels, 1, bias=False) for number in inputs)
-        self.preprocess = nn.ModuleList(
-            [Operation(reduction or first, norm(channels)), Operation(last, norm(channels))]
-        )
+        pointwise = partial(nn.Conv2d, out_channels=channels, kernel_size=1, bias=False)
+        first = FactorizedReduction(inputs[0], channels) if after_reduction else pointwise(inputs[0])
+        self.preprocess = nn.ModuleList(Operation(body, norm(channels)) for body in (first, pointwise(inputs[1])))
         self.first_edge = reduces * len(EDGES)  # of its kind, among all
         self.edges: Any = nn.ModuleList()  # of ModuleDict, which the type of ModuleList cannot say
         for edge, (source, _) in enumerate(EDGES):
@@ -200,6 +199,9 @@ class Supernet(Skeleton):
         imagenet: whether the stem is the one for ImageNet, which takes an eighth of the resolution.
     """
 
+    shape = SPACE.shape
+    """Of mixtures' weights."""
+
     def __init__(
         self,
         channels: int = 16,
@@ -264,9 +266,9 @@ class CellNetwork(Skeleton):
         auxiliary: bool = False,
         imagenet: bool = False,
     ) -> None:
-        self.active = tuple((op,) for op in cell.ops)
-        super().__init__(channels, cells_per_stage, classes, self.active, STANDARD_NORM, imagenet)
-        self.cell, self.drop_path = cell, 0.0
+        active = tuple((op,) for op in cell.ops)
+        super().__init__(channels, cells_per_stage, classes, active, STANDARD_NORM, imagenet)
+        self.cell, self.active, self.drop_path = cell, active, 0.0
         self.auxiliary = AuxiliaryHead(4 * len(NODES) * channels, classes, imagenet) if auxiliary else None
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:

@@ -38,24 +38,24 @@ class Node:
 
 
 class Operation(nn.Module):
-    """What comes before the last batch norm, and that norm, if there is one, which applies an operation's weight.
+    """An operation and its last batch norm, which applies the operation's weight.
 
     Args:
         body: takes the ReLU of a node, where it `rectifies`, or the node.
-        norm: None where nothing is normalised.
+        norm: None: there is none.
     """
 
     def __init__(self, body: nn.Module, norm: nn.Module | None, rectifies: bool = True) -> None:
         super().__init__()
-        self.body, self.norm, self.rectifies = body, norm, rectifies
+        self.body, self.norm, self.rectifies = body, norm or nn.Identity(), rectifies
 
     def forward(self, node: Node, scale: Tensor | None = None) -> Tensor:
-        """What it puts out, times `scale`, shape (channels,): one pass over memory with the norm."""
+        """What it puts out; in the search times `scale`, shape (channels,), which takes no pass over memory."""
         x: Tensor = self.body(node.rectified if self.rectifies else node.value)
         norm = self.norm
-        if scale is None or norm is None:
-            x = x if norm is None else norm(x)
-            return x if scale is None else x * scale[:, None, None]
+        if scale is None:
+            x = norm(x)
+            return x
         assert isinstance(norm, nn.BatchNorm2d) and not norm.affine
         batch = norm.training or norm.running_mean is None
         return F.batch_norm(x, norm.running_mean, norm.running_var, scale, None, batch, norm.momentum or 0.0, norm.eps)

@@ -15,7 +15,7 @@ from nasbench_stc.models.cell import MixedCell, SharedCell, Weights
 from nasbench_stc.models.mixture import Mixture
 from nasbench_stc.models.ops import STANDARD_NORM, Norm
 from nasbench_stc.models.plan import Plan, in_order, plan
-from nasbench_stc.space import EDGES, OPS, TSS, Cell
+from nasbench_stc.space import EDGES, OPS, Cell
 
 
 class Reduction(nn.Module):
@@ -124,9 +124,6 @@ class Supernet(Skeleton):
     def __init__(self, channels: int = 16, cells_per_stage: int = 5, classes: int = 10, running: bool = False) -> None:
         candidates = [range(len(OPS))] * len(EDGES)
         super().__init__(channels, cells_per_stage, classes, candidates, Norm(affine=False, running=running))
-
-    shape = TSS.shape
-    """Of mixtures' weights."""
 
     def forward(self, images: Tensor, mixture: Mixture) -> Tensor:
         """Class scores, shape (n, classes), of `images`, shape (n, 3, height, width), under `mixture`."""

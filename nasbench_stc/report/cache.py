@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -27,19 +27,11 @@ Part = Mapping[str, Any]
 """A record's value in each column of `load_runs`."""
 
 
-class _File(msgspec.Struct, array_like=True):
-    """One record; `values` by column, of a text its number among all texts."""
-
-    modified: int
-    size: int
-    values: list[Any]
-
-
 class _Stored(msgspec.Struct, array_like=True):
     code: str
-    columns: list[str]
     texts: list[str]
-    files: dict[str, _File]
+    files: dict[str, tuple[int, int, list[Any]]]
+    """By path below the folder: when it was changed, its bytes, and its values; of a text its number among `texts`."""
 
 
 class Cache:
@@ -47,75 +39,66 @@ class Cache:
 
     Args:
         folders: as they are given to whoever reads below them.
-        texts: columns with few different values.
+        types: of the columns; `str` has few different values.
     """
 
-    def __init__(self, folders: Sequence[Path], texts: Iterable[str]) -> None:
-        self._texts = frozenset(texts)
+    def __init__(self, folders: Sequence[Path], types: Mapping[str, type[Any]]) -> None:
+        self._types = {name: of for name, of in types.items() if name != "path"}
         # By what paths of records below the folder begin with.
         self._folders = {"" if folder == Path() else os.path.join(folder, ""): folder for folder in folders}
-        self._stored = {place: _read(folder / FILE_NAME) for place, folder in self._folders.items()}
-        self._parts: dict[str, dict[str, tuple[int, int, Part]]] = {place: {} for place in self._folders}
-        self._new = dict.fromkeys(self._folders, 0)
+        self._before = dict(entry for below, folder in self._folders.items() for entry in self._read(below, folder))
+        self._now: dict[str, tuple[int, int, Part]] = {}
+        self._new: set[str] = set()
 
     def known(self, path: Path) -> Part | None:
         """What was made of that record, if the file is the same."""
-        place, name = self._place(path)
-        stored = self._stored[place]
-        found = stored and stored.files.get(name)
-        if not stored or not found or (found.modified, found.size) != _stamp(path):
+        before = self._before.get(str(path))
+        if before is None or before[:2] != _stamp(path):
             return None
-        part: dict[str, Any] = dict(zip(stored.columns, found.values, strict=True))
-        part |= {column: stored.texts[part[column]] for column in self._texts & part.keys()}
-        part["path"] = str(path)
-        self._parts[place][name] = (found.modified, found.size, part)
-        return part
+        self._now[str(path)] = before
+        return before[2]
 
     def note(self, path: Path, part: Part) -> Part:
         """Remember what was made of a record just now."""
-        place, name = self._place(path)
-        self._parts[place][name] = (*_stamp(path), part)
-        self._new[place] += 1
+        self._now[str(path)] = (*_stamp(path), part)
+        self._new.add(str(path))
         return part
 
     def write(self) -> None:
         """Write what is new, where there are many records and where that can be done."""
-        for place, parts in self._parts.items():
-            if self._new[place] and len(parts) >= FEWEST:
+        for below, folder in self._folders.items():
+            names = [path for path in self._now if path.startswith(below)]
+            if len(names) >= FEWEST and not self._new.isdisjoint(names):
                 with suppress(OSError):
-                    files.write_atomic(self._folders[place] / FILE_NAME, self._encoded(parts))
+                    files.write_atomic(folder / FILE_NAME, self._encoded(names, len(below)))
 
-    def _encoded(self, parts: Mapping[str, tuple[int, int, Part]]) -> bytes:
-        _, _, first = next(iter(parts.values()))
-        columns = [column for column in first if column != "path"]
+    def _encoded(self, paths: Sequence[str], below: int) -> bytes:
         numbers: dict[str, int] = {}
-
-        def stored(column: str, value: Any) -> Any:
-            return numbers.setdefault(value, len(numbers)) if column in self._texts else value
-
-        named = {
-            name: _File(modified, size, [stored(column, part[column]) for column in columns])
-            for name, (modified, size, part) in parts.items()
-        }
-        content = msgspec.msgpack.encode(_Stored(_code(), columns, list(numbers), named))
+        found = {}
+        for path in paths:
+            modified, size, part = self._now[path]
+            values = [
+                numbers.setdefault(part[name], len(numbers)) if of is str else part[name]
+                for name, of in self._types.items()
+            ]
+            found[path[below:]] = (modified, size, values)
+        content = msgspec.msgpack.encode(_Stored(_code(), list(numbers), found))
         return hashlib.sha256(content).digest() + content
 
-    def _place(self, path: Path) -> tuple[str, str]:
-        """Of the folder that the record is below what its path begins with, and the rest."""
-        text = str(path)
-        place = max(filter(text.startswith, self._folders), key=len)
-        return place, text[len(place) :]
-
-
-def _read(path: Path) -> _Stored | None:
-    try:
-        whole = path.read_bytes()
-        if hashlib.sha256(whole[32:]).digest() != whole[:32]:
-            return None
-        stored = msgspec.msgpack.decode(whole[32:], type=_Stored)
-    except (OSError, msgspec.DecodeError):
-        return None
-    return stored if stored.code == _code() else None
+    def _read(self, below: str, folder: Path) -> Iterator[tuple[str, tuple[int, int, Part]]]:
+        """Of each record its path, and what `_now` has of it."""
+        try:
+            whole = (folder / FILE_NAME).read_bytes()
+            stored = msgspec.msgpack.decode(whole[32:], type=_Stored)
+        except (OSError, msgspec.DecodeError):
+            return
+        if hashlib.sha256(whole[32:]).digest() != whole[:32] or stored.code != _code():
+            return
+        for name, (modified, size, values) in stored.files.items():
+            path = below + name
+            part = {"path": path, **dict(zip(self._types, values, strict=True))}
+            part |= {column: stored.texts[part[column]] for column, of in self._types.items() if of is str}
+            yield path, (modified, size, part)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nasbench_stc.errors import choose
+from nasbench_stc.report import style
 from nasbench_stc.report.inputs import Missing
 
 if TYPE_CHECKING:
@@ -27,9 +28,22 @@ class Chart:
     """What CSV and JSON have; all with the same keys."""
     details: Mapping[str, Any]
     """What JSON says besides."""
-    draw: Callable[[], Figure] = field(repr=False)
+    paint: Callable[[Figure], None] = field(repr=False)
+    """Draws on an empty figure in the style."""
+    height: float
+    """Inches."""
+    width: float = style.COLUMN_WIDTH
     missing: tuple[Missing, ...] = ()
     """What it would show besides."""
+
+    def draw(self) -> Figure:
+        """The picture, made anew."""
+        from matplotlib.figure import Figure
+
+        with style.context():
+            figure = Figure(figsize=(self.width, self.height), layout="constrained")
+            self.paint(figure)
+        return figure
 
 
 def render(chart: Chart, format: str) -> str:

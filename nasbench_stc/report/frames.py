@@ -6,55 +6,80 @@ times in seconds, memory in MiB (2^20 bytes). What a run does not have is NaN, o
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.errors import DamagedFileWarning
 from nasbench_stc.methods import Listing, ours
 from nasbench_stc.report.cache import Cache, Part
-from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, Source, read_each
+from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, Source, read_each, read_sources
 from nasbench_stc.runs.ablation import Search, is_of_ablation
-from nasbench_stc.runs.simulated import NO_QUERIES
-from nasbench_stc.space import EDGES, OPS, Cell
+from nasbench_stc.space import TSS, Cell, Space, find_space
 
 if TYPE_CHECKING:
     from pandas import Categorical, DataFrame
 
 T = TypeVar("T")
-
+Types = Mapping[str, type[Any]]
+"""Of a frame's columns, in their order: `str` is a category, `np.datetime64` a time (UTC)."""
 Folders = str | Path | Iterable[str | Path]
 
-TEXTS = (
-    *("method", "title", "kind", "search_dataset", "protocol", "changes", "settings", "device", "origin", "versions"),
-    *("benchmark", "benchmark_sha256", "benchmark_file", "benchmark_about", "clock", "told", "memory_of"),
-    *("git_revision", "path"),
+
+def _typed(*columns: tuple[type[Any], str]) -> Types:
+    return {name: of for of, names in columns for name in names.split()}
+
+
+def alpha_columns(space: Space) -> list[str]:
+    """Columns of `load_trajectories` that alpha is in: edge by edge, and there operation by operation."""
+    return [f"alpha_{edge.replace('→', '-')}_{op}" for edge in space.edges for op in space.ops]
+
+
+_RUNS = _typed(
+    (str, "method title space search_dataset protocol changes kind"),
+    (np.int64, "seed cell_index"),
+    (np.float64, " ".join(COLUMNS)),
+    (np.float64, "seconds weights_seconds alpha_seconds evaluation_seconds simulated_seconds scores_seconds"),
+    (np.int64, "evaluations"),
+    (np.float64, "supernet_loss supernet_accuracy super_cell_loss super_cell_accuracy memory_mib"),
+    (str, "memory_of clock told device"),
+    (np.int64, "threads side_by_side"),
+    (str, "origin versions git_revision"),
+    (np.datetime64, "finished"),
+    (str, "benchmark benchmark_sha256 benchmark_file benchmark_about settings"),
+    (np.float64, "order"),
+    (np.bool_, "of_ablation"),
+    (str, "path"),
 )
-"""Columns of `load_runs` that are categories: few different texts in many rows."""
-_WHOLE = dict.fromkeys(("seed", "cell_index", "evaluations", "threads", "side_by_side"), np.int64)
-_TYPES: Mapping[str, Any] = {**_WHOLE, "of_ablation": np.bool_, "finished": np.object_}  # the others are numbers
-SECONDS = ("weights", "alpha", "evaluation", "simulated", "scores")
-ALPHA = tuple(f"alpha_{source}-{target}_{op}" for source, target in EDGES for op in OPS)
-"""Columns of `load_trajectories` that alpha is in: edge by edge, and there operation by operation."""
-_WHOSE = ("path", "method", "search_dataset", "protocol")
-_OF_EPOCH = ("train_loss", "valid_loss", "seconds")
-_CELL = ("cell", "digits", "isomorphism_class")
+_WHOSE = (str, "path method space search_dataset protocol")
+_EPOCHS = _typed(_WHOSE, (np.int64, "seed epoch cell_index"), (np.float64, "train_loss valid_loss seconds"))
+_INCUMBENTS = _typed(_WHOSE, (np.int64, "seed evaluation"), (np.float64, "seconds"), (np.int64, "cell_index"))
+_STATUS = _typed(
+    (str, "path state host"),
+    (np.int64, "pid"),
+    (str, "job"),
+    (np.int64, "epoch epochs step steps"),
+    (np.float64, "loss seconds"),
+    (np.datetime64, "expected_end written"),
+    (str, "error"),
+)
+_NOTHING = {str: "", np.float64: math.nan, np.int64: 0, np.datetime64: None, np.bool_: False}
+"""What a run has in a column that is not of it, by the column's type."""
 
 
 def load_runs(folders: Folders = "results") -> DataFrame:
     """All runs below folders, a row each.
 
-    What was searched: `method`, its `title` in tables and `kind` (one-shot, black-box or training-free),
+    What was searched: `method`, its `title` in tables and `kind` (one-shot, black-box or training-free), `space`,
     `search_dataset`, `protocol`, `seed`, `changes` (settings that differ from the protocol's and the method's own) and
     all `settings`, both as JSON; `of_ablation`: whether it is of an arm that changes a setting. What was found: `cell`
     (official string), `cell_index` (official), `digits`, `isomorphism_class`, and by report column (`cifar10-valid` to
@@ -85,24 +110,25 @@ def load_runs(folders: Folders = "results") -> DataFrame:
         DamagedFileWarning: a file is damaged, and left out.
     """
     paths = _paths(folders)
-    cache = Cache(paths, TEXTS)
+    cache = Cache(paths, _RUNS)
 
     def keep(path: Path, source: Source) -> Part:  # a trajectory is most of a record, and needed no longer
         part = _of_file(path, source)
         return part if isinstance(source, SimulatedRuns) else cache.note(path, part)
 
-    found = _read(paths, keep, cache.known)
+    found = _warned(read_each(paths, keep, cache.known))
     cache.write()
-    return _runs_frame(found)
+    return _with_cells(_frame(_RUNS, found.values()))
 
 
 def load_trajectories(folders: Folders = "results") -> DataFrame:
     """All epochs of the weight-sharing runs below folders, a row each.
 
-    `path` and `seed` name the run as in `load_runs`, and `method`, `search_dataset`, `protocol` are its own. `epoch`
-    counts from 1; `cell`, `cell_index`, `digits` and `isomorphism_class` are of the cell that would have resulted after
-    it (of methods that have none before the end: empty, -1); `train_loss`, `valid_loss` and `seconds` are of the epoch.
-    `alpha_0-1_none` to `alpha_2-3_avg_pool_3x3` are the architecture parameters after it, edge by edge.
+    `path` and `seed` name the run as in `load_runs`; `method`, `space`, `search_dataset` and `protocol` are its own.
+    `epoch` counts from 1; `cell`, `cell_index`, `digits` and `isomorphism_class` are of the cell that would have
+    resulted after it (of methods that have none before the end: empty, -1); `train_loss`, `valid_loss` and `seconds`
+    are of the epoch. `alpha_0-1_none` to `alpha_2-3_avg_pool_3x3` are the architecture parameters after it, edge by
+    edge; of other spaces than `tss` likewise, by their edges and operations, where there are runs in them.
 
     `seed`, `epoch` and `cell_index` are int64, other numbers float64, and all texts categories.
 
@@ -112,13 +138,13 @@ def load_trajectories(folders: Folders = "results") -> DataFrame:
     Warns:
         DamagedFileWarning: a file is damaged, and left out.
     """
-    return trajectories_frame(_read(_paths(folders), _itself))
+    return trajectories_frame(_warned(read_sources(_paths(folders))))
 
 
 def load_incumbents(folders: Folders = "results") -> DataFrame:
     """Each time that the best cell of a simulated run below folders changed, a row.
 
-    `path` and `seed` name the run as in `load_runs`, and `method`, `search_dataset`, `protocol` are its own.
+    `path` and `seed` name the run as in `load_runs`; `method`, `space`, `search_dataset`, `protocol` are its own.
     `evaluation`: after which answer, from 1; `seconds`: simulated, since the run began; `cell_index`: the best cell
     from then on, by what the method was told. `seconds` are float64, other numbers int64, and all texts categories.
 
@@ -128,7 +154,7 @@ def load_incumbents(folders: Folders = "results") -> DataFrame:
     Warns:
         DamagedFileWarning: a file is damaged, and left out.
     """
-    return incumbents_frame(_read(_paths(folders), _itself))
+    return incumbents_frame(_warned(read_sources(_paths(folders))))
 
 
 def load_status(folders: Folders = "results") -> DataFrame:
@@ -144,177 +170,186 @@ def load_status(folders: Folders = "results") -> DataFrame:
     Args:
         folders: as of `load_runs`.
     """
-    from pandas import DataFrame, to_datetime
-
     from nasbench_stc.runs import status
 
-    names = [item.name for item in fields(status.Status) if item.name not in ("state", "schema")]
-    lines = [
-        (str(run.folder), run.state, *(getattr(run.status, name) for name in names))
-        for run in status.find(_paths(folders))
-    ]
-    times, whole = ("expected_end", "written"), ("pid", "epoch", "epochs", "step", "steps")
-    types = {**dict.fromkeys(("path", "state", *names), "category"), "loss": np.float64, "seconds": np.float64}
-    types |= dict.fromkeys(whole, np.int64) | dict.fromkeys(times, object)
-    frame = DataFrame(lines, columns=["path", "state", *names]).astype(types)
-    utc = {name: to_datetime(frame[name], utc=True, format="ISO8601").dt.as_unit("us") for name in times}
-    return frame.assign(**utc)
+    found = status.find(_paths(folders))
+    return _frame(_STATUS, [{**asdict(run.status), "path": str(run.folder), "state": run.state} for run in found])
 
 
 def _paths(folders: Folders) -> list[Path]:
     return [Path(path) for path in ([folders] if isinstance(folders, (str, Path)) else folders)]
 
 
-def _read(
-    folders: Sequence[Path], keep: Callable[[Path, Source], T], known: Callable[[Path], T | None] = lambda path: None
-) -> dict[Path, T]:
-    """Of each file what `keep` makes of it; see `read_each`."""
-    found, problems = read_each(folders, keep, known)
+def _warned(read: tuple[dict[Path, T], list[str]]) -> dict[Path, T]:
+    """What was read, after a warning for each file that could not be."""
+    found, problems = read
     for problem in problems:
         warnings.warn(f"left out: {problem}", DamagedFileWarning, stacklevel=3)
     return found
 
 
-def _itself(path: Path, source: Source) -> Source:
-    return source
-
-
 def runs_frame(sources: Mapping[Path, Source]) -> DataFrame:
-    """What `load_runs` says, of files that were read.
-
-    Args:
-        sources: by the path of the file.
-    """
-    return _runs_frame({path: _of_file(path, source) for path, source in sources.items()})
+    """What `load_runs` says, of files that were read, by their paths."""
+    return _with_cells(_frame(_RUNS, [_of_file(path, source) for path, source in sources.items()]))
 
 
-def _runs_frame(files: Mapping[Path, Mapping[str, Any]]) -> DataFrame:
-    """Of what `_of_file` makes of each file."""
+def trajectories_frame(sources: Mapping[Path, Source]) -> DataFrame:
+    """What `load_trajectories` says, likewise."""
+    trained = [(path, run) for path, run in sources.items() if not isinstance(run, (SimulatedRun, SimulatedRuns))]
+    spaces = dict.fromkeys([TSS.name, *(run.space for _, run in trained)])
+    alpha = [name for space in spaces for name in alpha_columns(find_space(space))]
+    return _with_cells(_frame({**_EPOCHS, **dict.fromkeys(alpha, np.float64)}, [_epochs(*one) for one in trained]))
+
+
+def incumbents_frame(sources: Mapping[Path, Source]) -> DataFrame:
+    """What `load_incumbents` says, likewise."""
+    return _frame(_INCUMBENTS, [_incumbents(path, source) for path, source in sources.items()])
+
+
+def _frame(types: Types, parts: Iterable[Part]) -> DataFrame:
+    """A part has a row, or as many as its list `cell_index` is long: of each column a list, or one value for all."""
     from pandas import DataFrame, to_datetime
 
-    parts = list(files.values()) or [_of_file(Path(), _NO_RUNS)]
-    lengths = [1 if isinstance(part["cell_index"], int) else len(part["cell_index"]) for part in parts]
-    columns = {}
-    for name in parts[0]:
-        values = [part[name] for part in parts]
-        columns[name] = (
-            _categories(values, lengths) if name in TEXTS else _column(values, lengths, _TYPES.get(name, np.float64))
-        )
-    frame = DataFrame(columns)
-    # A file may say what looks like a time and is none, like the 30th of February.
-    finished = to_datetime(frame["finished"], utc=True, format="ISO8601", errors="coerce").dt.as_unit("us")
-    return _with_cells(frame.assign(finished=finished))
+    parts = list(parts)
+    cells = [part.get("cell_index") for part in parts]
+    lengths = [len(of_part) if isinstance(of_part, list) else 1 for of_part in cells]
+    columns: dict[str, Any] = {}
+    for name, of in types.items():
+        values: list[Any] = []
+        for part, length in zip(parts, lengths, strict=True):
+            value = part.get(name, _NOTHING[of])
+            values.extend(value if isinstance(value, list) else repeat(value, length))
+        if of is str:
+            columns[name] = _categories(values)
+        elif of is np.datetime64:  # a file may say what looks like a time and is none, like the 30th of February
+            columns[name] = to_datetime(values, utc=True, format="ISO8601", errors="coerce").as_unit("us")
+        else:
+            columns[name] = np.array(values, dtype=of)
+    return DataFrame(columns)
 
 
-_NO_RUNS = SimulatedRuns(
-    method="",
-    origin="",
-    search_dataset="",
-    protocol="",
-    settings={"protocol": {}},
-    changes={},
-    benchmark={"name": "", "sha256": "", "file": ""},
-    told="",
-    clock="seconds",
-    seeds=[],
-    seconds=[],
-    scoring=[],
-    incumbents=[],
-    scores={},
-    queries=NO_QUERIES,
-    sessions=[],
-)
-"""Of which a frame without rows has its columns and their types."""
+def _categories(texts: Sequence[str]) -> Categorical:
+    from pandas import Categorical, Index
+
+    known: dict[str, int] = {}
+    codes = np.array([known.setdefault(text, len(known)) for text in texts], dtype=np.int64)
+    return Categorical.from_codes(codes, Index(list(known), dtype=str))
 
 
-def _of_file(path: Path, source: Source) -> dict[str, Any]:
+def _with_cells(frame: DataFrame) -> DataFrame:
+    """The frame with what `cell_index` (-1: none) means."""
+    pairs = list(zip(frame["space"], frame["cell_index"], strict=True))
+    known = {pair: code for code, pair in enumerate(dict.fromkeys(pairs))}
+    codes = [known[pair] for pair in pairs]
+    cells = [Cell.from_index(index, space) if index >= 0 else None for space, index in known]
+    texts = {
+        "cell": [str(cell or "") for cell in cells],
+        "digits": [cell.digits if cell else "" for cell in cells],
+        "isomorphism_class": [cell.isomorphism_class if cell else "" for cell in cells],
+    }
+    return frame.assign(**{name: _categories(of_cells).take(codes) for name, of_cells in texts.items()})
+
+
+def _of_file(path: Path, source: Source) -> Part:
     """Columns of its runs: a list, or one value for all of them."""
     own = _simulated(source) if isinstance(source, SimulatedRuns) else _recorded(source)
     listing = _listing(source, own["origin"])
     return {
-        "method": source.method,
+        **_whose(path, source),
         "title": listing.title,
-        "search_dataset": source.search_dataset,
-        "protocol": source.protocol,
-        "changes": _json(source.changes),
-        **own,
-        "benchmark": source.benchmark["name"],
-        "benchmark_sha256": source.benchmark["sha256"],
-        "benchmark_file": source.benchmark["file"],
-        "benchmark_about": source.benchmark.get("about", ""),
-        "settings": _json(source.settings),
         "order": math.inf if listing.order is None else float(listing.order),
+        "kind": _kind(source),
+        "changes": _json(source.changes),
+        "settings": _json(source.settings),
+        "benchmark": source.benchmark["name"],
+        **{f"benchmark_{name}": source.benchmark.get(name, "") for name in ("sha256", "file", "about")},
         "of_ablation": is_of_ablation(Search(source.method, source.search_dataset, source.protocol, source.changes)),
-        "path": str(path),
+        **own,
     }
 
 
+def _whose(path: Path, source: Source) -> dict[str, Any]:
+    names = ("method", "space", "search_dataset", "protocol")
+    return {"path": str(path), **{name: getattr(source, name) for name in names}}
+
+
 def _recorded(run: Record) -> dict[str, Any]:
+    same = ("seed", "device", "threads", "side_by_side", "git_revision", "finished")
+    answered = ("clock", "told", "evaluations") if isinstance(run, SimulatedRun) else ()
     return {
-        "kind": _kind(run.trained) if isinstance(run, SimulatedRun) else "one-shot",
-        "seed": run.seed,
-        "cell_index": Cell.parse(run.cell).index,
-        **{column: run.scores.get(column, math.nan) for column in COLUMNS},
+        **{name: getattr(run, name) for name in (*same, *answered)},
+        "cell_index": Cell.parse(run.cell, space=run.space).index,
+        **run.scores,
         "seconds": run.total_seconds,
-        **{f"{part}_seconds": run.seconds.get(part, math.nan) for part in SECONDS},
-        "evaluations": run.evaluations if isinstance(run, SimulatedRun) else 0,
+        **{f"{part}_seconds": seconds for part, seconds in run.seconds.items()},
         **{f"supernet_{name}": run.supernet.get(name, math.nan) for name in ("loss", "accuracy")},
-        **{f"super_cell_{name}": run.supernet.get(f"super_cell_{name}", math.nan) for name in ("loss", "accuracy")},
+        **{name: run.supernet.get(name, math.nan) for name in ("super_cell_loss", "super_cell_accuracy")},
         "memory_mib": _number(run.peak_memory.get("mib")),
         "memory_of": run.peak_memory.get("of", ""),
-        "clock": run.clock if isinstance(run, SimulatedRun) else "",
-        "told": run.told if isinstance(run, SimulatedRun) else "",
-        "device": run.device,
-        "threads": run.threads,
-        "side_by_side": run.side_by_side,
         "origin": run.versions.get(run.method, ""),
         "versions": _json(run.versions),
-        "git_revision": run.git_revision,
-        "finished": run.finished,
     }
 
 
 def _simulated(runs: SimulatedRuns) -> dict[str, Any]:
     cells = [incumbents[-1][2] for incumbents in runs.incumbents]
-    places = {seed: place for place, session in enumerate(runs.sessions) for seed in session["seeds"]}
-    of_run = [runs.sessions[places[seed]] for seed in runs.seeds]
-    versions = [_json(session["versions"]) for session in runs.sessions]
-    none = math.nan
+    sessions = [{**session, "versions": _json(session["versions"])} for session in runs.sessions]
+    of_seed = {seed: told for told, session in zip(sessions, runs.sessions, strict=True) for seed in session["seeds"]}
+    made_by = ("versions", "device", "git_revision", "finished")
     return {
-        "kind": _kind(runs.trained),
+        **{name: [of_seed[seed][name] for seed in runs.seeds] for name in made_by},
+        **({"device": runs.timed_by} if runs.timed_by else {}),
         "seed": runs.seeds,
         "cell_index": cells,
-        **{column: _looked_up(runs.scores.get(column), cells) for column in COLUMNS},
-        "seconds": np.add(runs.seconds, runs.scoring),
-        **{f"{part}_seconds": none for part in ("weights", "alpha", "evaluation")},
+        **{column: [scores[str(cell)] for cell in cells] for column, scores in runs.scores.items()},
+        "seconds": np.add(runs.seconds, runs.scoring).tolist(),
         "simulated_seconds": runs.seconds,
         "scores_seconds": runs.scoring,
         "evaluations": runs.queries["lengths"],
-        **dict.fromkeys(("supernet_loss", "supernet_accuracy", "super_cell_loss", "super_cell_accuracy"), none),
-        "memory_mib": none,
-        "memory_of": "",
-        "clock": runs.clock,
-        "told": runs.told,
-        "device": runs.timed_by or [session["device"] for session in of_run],
-        "threads": 1,
-        "side_by_side": 1,
-        "origin": runs.origin,
-        "versions": [versions[places[seed]] for seed in runs.seeds],
-        "git_revision": [session["git_revision"] for session in of_run],
-        "finished": [session["finished"] for session in of_run],
+        **{name: getattr(runs, name) for name in ("clock", "told", "origin")},
+        **dict.fromkeys(("threads", "side_by_side"), 1),
     }
 
 
-def _looked_up(scores: Mapping[str, float] | None, cells: Sequence[int]) -> Any:
-    return math.nan if scores is None else [scores[str(cell)] for cell in cells]
+def _epochs(path: Path, run: Record) -> Part:
+    entries = run.trajectory
+    names = alpha_columns(find_space(run.space))
+    alpha = [np.ravel(entry.get("alpha", [math.nan] * len(names))) for entry in entries]
+    cells = [Cell.parse(entry["cell"], space=run.space).index if entry.get("cell") else -1 for entry in entries]
+    return {
+        **_whose(path, run),
+        "seed": run.seed,
+        "epoch": list(range(1, len(entries) + 1)),
+        "cell_index": cells,
+        **{name: [_number(entry.get(name)) for entry in entries] for name in ("train_loss", "valid_loss", "seconds")},
+        **dict(zip(names, np.reshape(alpha, (-1, len(names))).T.tolist(), strict=True)),
+    }
+
+
+def _incumbents(path: Path, source: Source) -> Part:
+    """Of each of its runs each change; none of a run that trained a supernet."""
+    of_runs: Mapping[int, Sequence[tuple[int, float, int]]] = {}
+    if isinstance(source, SimulatedRuns):
+        of_runs = dict(zip(source.seeds, source.incumbents, strict=True))
+    elif isinstance(source, SimulatedRun):
+        entries = source.trajectory
+        cells = [Cell.parse(at["cell"], space=source.space).index for at in entries]
+        of_runs = {
+            source.seed: [(at["evaluation"], at["seconds"], cell) for at, cell in zip(entries, cells, strict=True)]
+        }
+    changes = [(seed, *change) for seed, of_run in of_runs.items() for change in of_run]
+    names = ("seed", "evaluation", "seconds", "cell_index")
+    return {**_whose(path, source), **{name: [change[at] for change in changes] for at, name in enumerate(names)}}
 
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _kind(trained: bool) -> str:
-    return "black-box" if trained else "training-free"
+def _kind(source: Source) -> str:
+    if not isinstance(source, (SimulatedRun, SimulatedRuns)):
+        return "one-shot"
+    return "black-box" if source.trained else "training-free"
 
 
 def _listing(source: Source, origin: str) -> Listing:
@@ -326,108 +361,3 @@ def _listing(source: Source, origin: str) -> Listing:
 
 def _json(value: Mapping[str, Any]) -> str:
     return sys.intern(json.dumps(value, sort_keys=True, ensure_ascii=False))  # few different ones in many files
-
-
-def _categories(values: Sequence[str | Sequence[str]], lengths: Sequence[int]) -> Categorical:
-    """Of a column, file by file: a text for each of so many runs, or one for all of them."""
-    from pandas import Categorical
-
-    known: dict[str, int] = {}
-    codes = [
-        known.setdefault(value, len(known))
-        if isinstance(value, str)
-        else [known.setdefault(one, len(known)) for one in value]
-        for value in values
-    ]
-    return Categorical.from_codes(_column(codes, lengths, np.int64), list(known))
-
-
-def _column(values: Sequence[Any], lengths: Sequence[int], dtype: Any) -> NDArray[Any]:
-    """Likewise of numbers. A value that a file has only one of counts for each of its runs."""
-    many = [place for place, value in enumerate(values) if isinstance(value, (list, np.ndarray))]
-    alone = list(values)
-    for place in many:
-        alone[place] = dtype()
-    column = np.repeat(np.array(alone, dtype=dtype), lengths)
-    ends = np.cumsum(lengths)
-    for place in many:
-        column[ends[place] - lengths[place] : ends[place]] = values[place]
-    return column
-
-
-def _with_cells(frame: DataFrame) -> DataFrame:
-    """The frame with what `cell_index` (-1: none) means, in categories."""
-    from pandas import Categorical
-
-    known, codes = np.unique(frame["cell_index"].to_numpy(), return_inverse=True)
-    cells = [Cell.from_index(int(index)) if index >= 0 else None for index in known]
-    for name in _CELL:
-        texts = ["" if cell is None else str(cell) if name == "cell" else getattr(cell, name) for cell in cells]
-        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-        frame[name] = Categorical.from_codes(
-            np.array([places[text] for text in texts], dtype=np.int64)[codes], list(places)
-        )
-    return frame
-
-
-def trajectories_frame(sources: Mapping[Path, Source]) -> DataFrame:
-    """What `load_trajectories` says, of files that were read."""
-    from pandas import DataFrame
-
-    lines = [
-        (
-            *(str(path), run.method, run.search_dataset, run.protocol, run.seed, epoch),
-            Cell.parse(entry["cell"]).index if entry.get("cell") else -1,
-            *(_number(entry.get(name)) for name in _OF_EPOCH),
-            *(itertools.chain(*entry["alpha"]) if "alpha" in entry else itertools.repeat(math.nan, len(ALPHA))),
-        )
-        for path, run in sources.items()
-        if isinstance(run, Record) and not isinstance(run, SimulatedRun)
-        for epoch, entry in enumerate(run.trajectory, 1)
-    ]
-    frame = DataFrame(lines, columns=[*_WHOSE, "seed", "epoch", "cell_index", *_OF_EPOCH, *ALPHA])
-    types: dict[str, Any] = {
-        **dict.fromkeys(_WHOSE, "category"),
-        **dict.fromkeys(("seed", "epoch", "cell_index"), np.int64),
-        **dict.fromkeys((*_OF_EPOCH, *ALPHA), np.float64),
-    }
-    return _with_cells(frame.astype(types))
-
-
-def incumbents_frame(sources: Mapping[Path, Source]) -> DataFrame:
-    """What `load_incumbents` says, of files that were read."""
-    from pandas import DataFrame
-
-    parts = [(path, source, _incumbents(source)) for path, source in sources.items()]
-    lengths = [sum(map(len, incumbents)) for _, _, incumbents in parts]
-    whose = [(str(path), source.method, source.search_dataset, source.protocol) for path, source, _ in parts]
-    changes = [change for _, _, incumbents in parts for of_run in incumbents for change in of_run]
-    evaluation, seconds, cells = np.array(changes, dtype=np.float64).reshape(-1, 3).T
-    seeds = [
-        np.repeat(
-            source.seeds if isinstance(source, SimulatedRuns) else [source.seed], [len(one) for one in incumbents]
-        )
-        for _, source, incumbents in parts
-        if incumbents
-    ]
-    return DataFrame(
-        {
-            **{
-                name: _categories(values, lengths)
-                for name, values in zip(_WHOSE, zip(*whose, strict=True) if whose else [()] * len(_WHOSE), strict=True)
-            },
-            "seed": np.concatenate(seeds or [np.empty(0, dtype=np.int64)]),
-            "evaluation": evaluation.astype(np.int64),
-            "seconds": seconds,
-            "cell_index": cells.astype(np.int64),
-        }
-    )
-
-
-def _incumbents(source: Source) -> list[list[tuple[int, float, int]]]:
-    """Of each run each change; none of a run that trained a supernet."""
-    if isinstance(source, SimulatedRuns):
-        return source.incumbents
-    if not isinstance(source, SimulatedRun):
-        return []
-    return [[(at["evaluation"], at["seconds"], Cell.parse(at["cell"]).index) for at in source.trajectory]]

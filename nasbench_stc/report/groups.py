@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +15,7 @@ import numpy as np
 from nasbench_stc import seeds
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.methods import title_of
-from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
+from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.published import EACH
 from nasbench_stc.space import DATASETS
 
@@ -44,13 +44,11 @@ class Group:
 
     def __getitem__(self, name: str) -> Any:
         """What its runs have in common, by the name of the column."""
-        if name not in self._common:
-            self._common[name] = self.runs[name].iat[0]
-        return self._common[name]
+        return self._first[name]
 
     @cached_property
-    def _common(self) -> dict[str, Any]:
-        return {}
+    def _first(self) -> Series:
+        return self.runs.iloc[0]
 
     @cached_property
     def parts(self) -> Mapping[str, DataFrame]:
@@ -99,8 +97,7 @@ class Group:
     @property
     def n(self) -> int | str:
         """How many runs a column is the mean of."""
-        numbers = sorted({len(part) for part in self.parts.values()})
-        return numbers[0] if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
+        return span(map(len, self.parts.values()))
 
     @property
     def benchmark(self) -> tuple[str, str]:
@@ -159,6 +156,22 @@ class Group:
         about = f"{self['benchmark_about']} " if self["benchmark_about"] else ""
         return f"Benchmark {self['benchmark']}: {about}({self['benchmark_file']}, sha256 {self.benchmark[1][:12]})."
 
+    @property
+    def details(self) -> dict[str, Any]:
+        """Where its numbers come from, in plain values, for the row of a table."""
+        runs = self.runs
+        return {
+            "searched_on": self.searched_on,
+            "source": f"{len(runs)} record(s), looked up in {self['benchmark']} (sha256 {self.benchmark[1][:12]})",
+            **{name: self[name] for name in ("protocol", "device", "benchmark", "benchmark_file", "benchmark_sha256")},
+            "changes": self.changes,
+            "seeds": runs["seed"].tolist(),
+            # Of many runs the indices of those that occur, for a field can get too long.
+            "cells": runs["cell"].tolist() if len(runs) < MANY else sorted(runs["cell_index"].unique().tolist()),
+            "git_revisions": sorted(runs["git_revision"].unique()),
+            "settings": self.settings,
+        }
+
     def described(self) -> dict[str, Any]:
         """It in plain values."""
         return {
@@ -167,6 +180,12 @@ class Group:
             "seeds": self.runs["seed"].tolist(),
             "benchmark": {"name": self.benchmark[0], "sha256": self.benchmark[1]},
         }
+
+
+def span(numbers: Iterable[int]) -> int | str:
+    """The number that all are, else the lowest and the highest: `2-3`."""
+    ordered = sorted(numbers)
+    return ordered[0] if ordered[0] == ordered[-1] else f"{ordered[0]}-{ordered[-1]}"
 
 
 def grouped(runs: DataFrame) -> list[Group]:
@@ -196,20 +215,14 @@ def grouped(runs: DataFrame) -> list[Group]:
     )
     by_seed = newest.sort_values(["_place", "search_dataset", "seed"])
     groups = [Group(part) for _, part in by_seed.groupby(list(_SAME), observed=True, sort=False)]
-    return sorted(groups, key=_order)
 
+    def order(group: Group) -> tuple[Any, ...]:
+        """The benchmark that holds most columns comes first; there by kind of method, method and protocol."""
+        names = ("method", "protocol", "_changes", *_SAME)
+        first = group.runs["order"].min()
+        return -group["_most"], *group.benchmark, group["_kind"], first, *(group[name] for name in names)
 
-def _order(group: Group) -> tuple[Any, ...]:
-    """The benchmark that holds most columns comes first; there by kind of method, method and protocol."""
-    own = (group.runs["order"].min(), *(group[name] for name in ("method", "protocol", "_changes")))
-    return (
-        -group["_most"],
-        *group.benchmark,
-        group["_kind"],
-        *own,
-        *(group[name] for name in _SAME),
-        group.searched_on,
-    )
+    return sorted(groups, key=order)
 
 
 def without_budget(settings: str) -> str:
@@ -227,17 +240,11 @@ def labels(groups: Sequence[Group]) -> list[str]:
     found = [f"{group.name}{group.changed}" for group in groups]
     protocols = {g.kind: Counter(one["protocol"] for one in groups if one.kind == g.kind) for g in groups}
     unusual = [g["protocol"] != protocols[g.kind].most_common(1)[0][0] for g in groups]
-    for more, always in (
-        ([group["protocol"] for group in groups], unusual),
-        ([f"on {short_device(group['device'])}" for group in groups], [False] * len(groups)),
-    ):
-        told: dict[str, set[str]] = {}
-        for name, word in zip(found, more, strict=True):
-            told.setdefault(name, set()).add(word)
-        found = [
-            f"{name}, {word}" if named or len(told[name]) > 1 else name
-            for name, word, named in zip(found, more, always, strict=True)
-        ]
+    devices = [f"on {short_device(group['device'])}" for group in groups]
+    for words, always in (([group["protocol"] for group in groups], unusual), (devices, [False] * len(groups))):
+        told = Counter(name for name, _ in set(zip(found, words, strict=True)))
+        named = [told[name] > 1 or must for name, must in zip(found, always, strict=True)]
+        found = [f"{name}, {word}" if say else name for name, word, say in zip(found, words, named, strict=True)]
     counts = Counter(found)
     return [name if counts[name] == 1 else f"{name} #{found[: at + 1].count(name)}" for at, name in enumerate(found)]
 
@@ -299,7 +306,7 @@ def chosen(inputs: Inputs, runs: DataFrame, method: str) -> Chosen:
     groups = grouped(runs[runs["method"] == method])
     if not groups:
         call = f"search --method {method}{inputs.like_ours} --seeds 3"
-        raise MissingRecords(Missing(f"runs of {title_of(method)}", inputs.command(call)))
+        raise MissingRecords(inputs.lacking(f"runs of {title_of(method)}", call))
     best = max(groups, key=lambda one: (not one.changes, one["search_dataset"] in DATASETS, len(one.runs), one.newest))
     return Chosen(best, len(groups) - 1)
 
@@ -309,14 +316,14 @@ def leading(groups: Sequence[Group]) -> list[Group]:
 
     They differ by device alone.
     """
+
+    def worth(group: Group) -> tuple[Any, ...]:
+        known = group["search_dataset"] in DATASETS
+        return not group.changes, known, group["protocol"] == "paper", len(group.parts)
+
     found = []
     for method in dict.fromkeys((group["method"], group["origin"]) for group in groups):
         own = [group for group in groups if (group["method"], group["origin"]) == method]
-        best = max(own, key=_worth)
-        found += [group for group in own if (_worth(group), group["protocol"]) == (_worth(best), best["protocol"])]
+        best = max(own, key=worth)
+        found += [group for group in own if (worth(group), group["protocol"]) == (worth(best), best["protocol"])]
     return found
-
-
-def _worth(group: Group) -> tuple[bool, bool, bool, int]:
-    known = group["search_dataset"] in DATASETS
-    return not group.changes, known, group["protocol"] == "paper", len(group.parts)

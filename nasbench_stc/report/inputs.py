@@ -16,7 +16,7 @@ from nasbench_stc.report import frames
 from nasbench_stc.runs import Ranking, Source, profile, ranking, read_sources
 from nasbench_stc.runs.profile import Profile
 from nasbench_stc.runs.record import read_below
-from nasbench_stc.space import DATASETS
+from nasbench_stc.space import DATASETS, TSS, Space, find_space
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -70,6 +70,8 @@ class Inputs:
     """Of the figure pareto."""
     regret: bool = False
     """Of the figure anytime: how far below the best cell, instead of the accuracy."""
+    space: Space = TSS
+    """Of all these."""
     against: str = "stc"
     """Of the table differences: the method that the others are compared with."""
 
@@ -124,6 +126,10 @@ class Inputs:
         last = ranked.sort_values(["is_stc", "unchanged", "finished"], kind="stable").iloc[-1]
         return like(last["search_dataset"], last["protocol"])
 
+    def lacking(self, what: str, call: str) -> Missing:
+        """What is not there, in few words, and the `stc-bench` command that makes it."""
+        return Missing(what, self.command(call))
+
     def command(self, call: str) -> str:
         """A `stc-bench` command that writes records to where these were read."""
         folder = self.folders[0] if self.folders else RESULTS
@@ -136,30 +142,35 @@ def like(dataset: str, protocol: str) -> str:
 
 
 def gather(
-    folders: Iterable[str | Path] = (RESULTS,), benchmark: str | Path = "auto", data_dir: str | Path | None = None
+    folders: Iterable[str | Path] = (RESULTS,),
+    benchmark: str | Path = "auto",
+    data_dir: str | Path | None = None,
+    space: str = TSS.name,
 ) -> Inputs:
     """Read all records, rankings and profiles below folders, and open what their cells were looked up in.
 
     Args:
         folders: those that are not there have no records.
-        benchmark, data_dir: as for `open_benchmark`. `auto` may be nowhere.
+        benchmark, data_dir, space: as for `open_benchmark`. `auto` may be nowhere.
 
     Raises:
         BadCallError, DataError: another benchmark than `auto` cannot be opened.
     """
     paths = tuple(Path(folder) for folder in folders)
-    sources, problems = read_sources(paths)
+    everything, problems = read_sources(paths)
+    sources = {path: source for path, source in everything.items() if source.space == space}
     profiles, more = profile.read_all(paths)
     rankings, most = read_below(paths, "ranking-*.json", ranking.read)
     try:
-        asked = open_benchmark(benchmark, data_dir)
+        asked = open_benchmark(benchmark, data_dir, space)
     except StcBenchError:
         if benchmark != "auto":
             raise
         asked = None
+    ranked = [ranking for ranking in rankings.values() if ranking.space == space]
     wanted = {(source.benchmark["name"], source.benchmark["sha256"]) for source in sources.values()}
-    opened = opened_for(wanted, asked, data_dir)
-    inputs = Inputs(sources, asked, opened, profiles, list(rankings.values()), paths, (*problems, *more, *most))
+    opened = opened_for(wanted, asked, data_dir, space)
+    inputs = Inputs(sources, asked, opened, profiles, ranked, paths, (*problems, *more, *most), space=find_space(space))
     wrong = contradictions(inputs.runs, opened)
     if not wrong:
         return inputs
@@ -188,21 +199,24 @@ def contradictions(runs: DataFrame, benchmarks: Sequence[Benchmark]) -> dict[Pat
 
 
 def opened_for(
-    wanted: Set[tuple[str, str]], asked: Benchmark | None, data_dir: str | Path | None = None
+    wanted: Set[tuple[str, str]],
+    asked: Benchmark | None,
+    data_dir: str | Path | None = None,
+    space: str = TSS.name,
 ) -> list[Benchmark]:
     """The benchmarks of those names and checksums, as far as they are at hand with the whole space.
 
     Args:
         wanted: in which cells were looked up.
         asked: one that is open already; the others are found by their names.
-        data_dir: as for `open_benchmark`.
+        data_dir, space: as for `open_benchmark`.
     """
     found: dict[tuple[str, str], Benchmark] = {}
     for candidate in [asked, *sorted({name for name, _ in wanted})]:
         if wanted <= found.keys():
             break
         try:
-            opened = open_benchmark(candidate, data_dir) if isinstance(candidate, str) else candidate
+            opened = open_benchmark(candidate, data_dir, space) if isinstance(candidate, str) else candidate
         except StcBenchError:
             continue
         if opened is not None and opened.in_memory and (opened.name, opened.sha256) in wanted:

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_stc.benchmark import Benchmark, Extremes, Metric, column, extremes, find_metric
+from nasbench_stc.benchmark import Benchmark, Metric, column, extremes, find_metric
 from nasbench_stc.benchmark.base import SPLITS
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.report.table import COLUMN_GROUPS, Column, Ranked, Row, Table, Value
-from nasbench_stc.space import DATASETS, NUM_CELLS, Cell
+from nasbench_stc.report.table import Column, Ranked, Row, Table, Value, accuracy_column
+from nasbench_stc.space import DATASETS, Cell
 
 
 class Training(NamedTuple):
@@ -32,33 +32,14 @@ _FULL = Training()
 class End(NamedTuple):
     """The cells at one end of a column or a metric."""
 
-    found: Extremes
-    by: str
-    column: tuple[str, str] | None
+    cells: list[Cell]
+    """From that end inwards."""
+    told: str
+    """Which cells these are, in a sentence."""
+    column: tuple[str, str] | None = None
     """(data set, split); None: it is by a metric."""
-    best: bool
-    highest: bool
-    """Whether the highest values are at that end."""
-
-    @property
-    def cells(self) -> list[Cell]:
-        """From that end inwards."""
-        return [Cell.from_index(index) for index in self.found.cells]
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """What is to be shown for it: its metric, unless every cell is shown with it."""
-        return () if self.column is not None or self.by in ("params", "mflops") else (self.by,)
-
-    @property
-    def told(self) -> str:
-        """Which cells these are, in a sentence."""
-        found, end = self.found, "best" if self.best else "worst"
-        good = "high" if self.highest == self.best else "low"
-        first = "highest" if self.highest else "lowest"
-        more = f"; {found.equal:,} more are equal to the last" * bool(found.equal)
-        more += f"; of {found.left_out:,} cells there is no finite number" * bool(found.left_out)
-        return f"The {len(found.cells):,} {end} of all cells by {self.by}, where {good} is good: {first} first{more}."
+    metrics: tuple[str, ...] = ()
+    """What is to be shown for it: its metric, unless every cell is shown with it."""
 
 
 def find_end(
@@ -78,7 +59,7 @@ def find_end(
     Raises:
         BadCallError, DataError: there is no such column or metric here; the message says what there is.
     """
-    every = np.arange(NUM_CELLS)
+    every = np.arange(bench.space.num_cells)
     which = {column(*pair): pair for pair in itertools.product(DATASETS, SPLITS)}.get(by)
     if which is not None:
         values, high = bench.accuracy(every, *which, *training), True
@@ -89,8 +70,13 @@ def find_end(
             held = ", ".join(dict.fromkeys(column(key.dataset, key.split) for key in bench.holds()))
             raise BadCallError(f"--by {by}: {error}; columns of {bench.name}: {held}") from None
         values, high = metric.values(every), metric.better == "high"
-    highest = high == best
-    return End(extremes(values, number, highest), by, which, best, highest)
+    found = extremes(values, number, high == best)
+    end, good, first = "best" if best else "worst", "high" if high else "low", "highest" if high == best else "lowest"
+    told = f"The {len(found.cells):,} {end} of all cells by {by}, where {good} is good: {first} first"
+    told += f"; {found.equal:,} more are equal to the last" * bool(found.equal)
+    told += f"; of {found.left_out:,} cells there is no finite number" * bool(found.left_out)
+    metrics = () if which is not None or by in ("params", "mflops") else (by,)
+    return End([Cell.from_index(index, bench.space.name) for index in found.cells], f"{told}.", which, metrics)
 
 
 def build_cells(
@@ -132,7 +118,8 @@ def build_cells(
     details: dict[str, object] = {"cost_of": cost_of, "benchmark": bench.name, "benchmark_sha256": bench.sha256}
     details |= training._asdict()
     for metric in metrics:
-        values[metric.name] = [_finite(number) for number in metric.values(cells)]
+        numbers = (float(f"{number:.6g}") for number in metric.values(cells))
+        values[metric.name] = [number if math.isfinite(number) else None for number in numbers]
         details |= {f"{metric.name}-unit": metric.unit, f"{metric.name}-source": metric.source}
     align = "left" if ranked else "right"  # a rank may be longer than others
     columns = (
@@ -145,23 +132,20 @@ def build_cells(
         # The name is broken as a group is, for it has no spaces.
         *(Column(metric.name, metric.unit, metric.name.replace("-", "-\n"), form="g") for metric in metrics),
     )
-    rows = [
-        Row("", dict(zip(values, line, strict=True)), details=details) for line in zip(*values.values(), strict=True)
-    ]
+    lines = zip(*values.values(), strict=True)
+    rows = tuple(Row("", dict(zip(values, line, strict=True)), details=details) for line in lines)
     what = "Percent right" + (f" after {training.at_epoch} epochs" if training.at_epoch else "")
     what += f" of the training with seed {training.seed}" if training.seed is not None else ""
-    what += f"; #1 is the best of {NUM_CELLS:,}" if ranked else ""
+    what += f"; #1 is the best of {bench.space.num_cells:,}" if ranked else ""
     caption = [end.told] if end is not None else []
-    caption += [f"{what}; parameters and FLOPs for {cost_of}.", *map(_told, metrics)]
+    caption.append(f"{what}; parameters and FLOPs for {cost_of}.")
+    for metric in metrics:
+        of = f", {metric.dataset}" if metric.dataset else ""
+        caption.append(f"{metric.name}: {metric.about}{of}; {metric.better} is good. {metric.source}")
     if any(value is None for metric in metrics for value in values[metric.name]):
         caption.append("–: not measured, or no finite number.")
     caption += [f"{bench.name}: {bench.about}", *[bench.elsewhere] * bool(bench.elsewhere)]
-    return Table(None, "What cells score", columns, tuple(rows), tuple(caption))
-
-
-def accuracy_column(dataset: str, split: str, drop: int = 0, align: str = "right") -> Column:
-    """Of percent right."""
-    return Column(column(dataset, split), split, COLUMN_GROUPS.get(dataset, dataset), drop, align=align)
+    return Table(None, "What cells score", columns, rows, tuple(caption))
 
 
 def build_metrics(metrics: Iterable[Metric], dataset: str, missing: Iterable[str] = ()) -> Table:
@@ -177,14 +161,10 @@ def build_metrics(metrics: Iterable[Metric], dataset: str, missing: Iterable[str
         Column("unit", "unit", align="left"),
         Column("about", "what", align="wrapped"),
     )
-    rows = [
-        Row(
-            one.source,
-            {column.key: getattr(one, column.key) for column in columns},
-            details={"dataset": one.dataset, "source": one.source},
-        )
-        for one in metrics
-    ]
+    rows = []
+    for one in metrics:
+        values = {column.key: getattr(one, column.key) for column in columns}
+        rows.append(Row(one.source, values, details={"dataset": one.dataset, "source": one.source}))
     caption = (*missing, f"high, low: which is good. For {dataset}; --dataset asks for another.")
     return Table(None, "Metrics of a cell besides its accuracy", columns, tuple(rows), caption)
 
@@ -198,23 +178,11 @@ def _scores(
     for which in itertools.product([dataset] if dataset else DATASETS, [split] if split else ("valid", "test")):
         try:
             scores[which] = bench.accuracy(cells, *which, *training)
-        except BadCallError as error:
-            errors[which] = error
-        except DataError as error:
-            if training.at_epoch is None:  # else it was run, and this column has no curve
-                raise
+        except (BadCallError, DataError) as error:
+            if isinstance(error, DataError) and training.at_epoch is None:
+                raise  # else it was run, and this column has no curve
             errors[which] = error
     if not scores:
         held = [key[:2] for key in bench.holds()]
         raise min(errors.items(), key=lambda item: item[0] not in held)[1]  # the one that is nearest to what is there
     return scores
-
-
-def _told(metric: Metric) -> str:
-    of = f", {metric.dataset}" if metric.dataset else ""
-    return f"{metric.name}: {metric.about}{of}; {metric.better} is good. {metric.source}"
-
-
-def _finite(value: float) -> float | None:
-    """Six digits."""
-    return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from html import escape
+from pathlib import Path
 
 from nasbench_stc import __version__
 from nasbench_stc.benchmark import find_metric
@@ -15,8 +15,9 @@ from nasbench_stc.errors import StcBenchError, choose
 from nasbench_stc.report import document, style
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.inputs import RESULTS, Inputs, Missing, MissingRecords
+from nasbench_stc.report.registry import makers
 from nasbench_stc.report.table import Table
-from nasbench_stc.report.writers import html_part, render
+from nasbench_stc.report.writers import html_grid, render
 from nasbench_stc.runs.environment import git_revision
 
 FORMATS = ("text", "markdown", "html")
@@ -50,8 +51,21 @@ class Entry:
         return f"{self.kind}-{self.name}"
 
 
-def make_entry(kind: str, name: str, about: str, build: Callable[[Inputs], Table | Chart], inputs: Inputs) -> Entry:
-    """The entry of one table or figure."""
+def make_all(inputs: Inputs, tick: Callable[[str], None] = lambda title: None) -> list[Entry]:
+    """An entry for every table and figure: itself, or what it lacks and the command that makes it.
+
+    Args:
+        tick: is told what comes next.
+    """
+    entries = []
+    for kind in ("table", "figure"):
+        for name, (about, build) in makers(f"{kind}s").items():
+            tick(f"{kind} {name}")
+            entries.append(_entry(kind, name, about, build, inputs))
+    return entries
+
+
+def _entry(kind: str, name: str, about: str, build: Callable[[Inputs], Table | Chart], inputs: Inputs) -> Entry:
     try:
         if (kind, name) == ("figure", "pareto") and inputs.metric is None:
             inputs = replace(inputs, metric=find_metric("params", inputs.benchmark))
@@ -85,9 +99,24 @@ def render_all(
     if format not in FORMATS:
         raise choose("format of all tables and figures", format, FORMATS)
     ordered = sorted(entries, key=lambda entry: entry.name != FIRST)
-    if format == "html":
-        return document.page("nasbench_stc report", *_html(ordered, inputs, tick))
-    return "\n".join(_plain(ordered, inputs, format, width)) + "\n"
+    if format != "html":
+        return "\n".join(_plain(ordered, inputs, format, width)) + "\n"
+
+    def drawn(entry: Entry) -> str:
+        tick(f"drawing {entry.kind} {entry.name}")
+        return _picture(entry.made) if isinstance(entry.made, Chart) else ""
+
+    there = [entry for entry in ordered if entry.made is not None]
+    return document.page(
+        "nasbench_stc report",
+        provenance=" ".join(_provenance(inputs)),
+        problems=inputs.problems,
+        first=[entry for entry in there if entry.name == FIRST],
+        rest=[entry for entry in there if entry.name != FIRST],
+        absent=[entry for entry in ordered if entry.made is None],
+        grid=html_grid,
+        drawn=drawn,
+    )
 
 
 def _plain(entries: Sequence[Entry], inputs: Inputs, format: str, width: int | None) -> Iterator[str]:
@@ -116,41 +145,6 @@ def _command(entry: Entry, inputs: Inputs) -> str:
     return f"stc-bench report --figure {entry.name}{metric}{folders} --out {name}.pdf"
 
 
-def _html(entries: Sequence[Entry], inputs: Inputs, tick: Callable[[str], None]) -> Iterator[str]:
-    yield "<header><h1>Neural architecture search on NAS-Bench-201: what was measured</h1>"
-    yield f'<p class="note">{" ".join(map(document.text, _provenance(inputs)))}</p></header>'
-    yield "<main>"
-    if inputs.problems:
-        told = "".join(f"<p>Not read: {document.text(problem)}</p>" for problem in inputs.problems)
-        yield f'<div class="missing">{told}</div>'
-    there = [entry for entry in entries if entry.made is not None]
-    first = [entry for entry in there if entry.name == FIRST]
-    rest = [entry for entry in there if entry.name != FIRST]
-    yield from (_section(entry, tick) for entry in first)
-    links = "".join(f'<li><a href="#{entry.anchor}">{escape(entry.title)}</a></li>' for entry in rest)
-    yield f"<nav><ul>{links}</ul></nav>"
-    yield from (_section(entry, tick) for entry in rest)
-    absent = [entry for entry in entries if entry.made is None]
-    if absent:
-        yield '<section id="not-there"><h2>Not there yet</h2>'
-        for entry in absent:
-            problem = f"<p>{document.text(entry.problem)}</p>" * bool(entry.problem)
-            yield f"<p>{escape(entry.title)}</p>{problem}{document.missing(entry.missing)}"
-        yield "</section>"
-    yield "</main>"
-
-
-def _section(entry: Entry, tick: Callable[[str], None]) -> str:
-    """A table, or a figure, drawn now."""
-    tick(f"drawing {entry.kind} {entry.name}")
-    if isinstance(entry.made, Table):
-        title, body = entry.made.name, html_part(entry.made)
-    else:
-        title, body = entry.title, _chart_part(entry.made, entry.title) if entry.made is not None else ""
-    heading = f"<h2>{escape(title)}</h2>" * (entry.anchor != f"figure-{FIRST}")
-    return f'<section id="{entry.anchor}">{heading}{body}</section>'
-
-
 def _provenance(inputs: Inputs) -> Iterator[str]:
     folders = ", ".join(f"`{folder}`" for folder in inputs.folders)
     yield f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by nasbench_stc {__version__} (revision {git_revision()})"
@@ -160,12 +154,7 @@ def _provenance(inputs: Inputs) -> Iterator[str]:
         yield f"Benchmark {opened.name}: {opened.about} ({opened.path.name}, sha256 {opened.sha256})."
 
 
-def _chart_part(chart: Chart, name: str) -> str:
-    """A figure, drawn now, with its caption; `name` is read aloud where pictures are not seen."""
-    # A phone need not have the font.
-    content = base64.b64encode(style.encoded(chart.draw(), "svg", text_as_shapes=True)).decode()
-    return (
-        f'<figure><img alt="{escape(name)}; the caption below says what it shows" '
-        f'src="data:image/svg+xml;base64,{content}"><figcaption>{document.text(chart.caption)}</figcaption></figure>'
-        f"{document.missing(chart.missing)}"
-    )
+def _picture(chart: Chart) -> str:
+    """The address of a figure, drawn now: its whole content."""
+    content = style.save(chart.draw(), Path("figure.svg"), text_as_shapes=True)  # a phone need not have the font
+    return f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Annotated, Required, TypedDict, TypeVar
+from typing import Annotated, Any, Required, TypedDict, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.errors import DataError
-from nasbench_stc.space import DATASETS
+from nasbench_stc.space import DATASETS, TSS
 from nasbench_stc.stored import Percent, Positive
 
 T = TypeVar("T")
@@ -73,6 +73,8 @@ class Published(Struct, frozen=True, forbid_unknown_fields=True):
     runs: Positive | None
     """Independent searches behind each mean; None where every row has its own number and its own source."""
     rows: Annotated[tuple[PublishedRow, ...], Meta(min_length=1)]
+    space: str = TSS.name
+    """Of its cells, by name."""
 
     def __post_init__(self) -> None:
         if len({(row.block, row.method) for row in self.rows}) != len(self.rows):
@@ -149,36 +151,22 @@ class PublishedRows(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @cache
-def load(number: int = 6) -> Published:
-    """The printed table `number` of the STC-NAS paper, one of scores."""
-    return read(_FILES / f"table{number}.json", Published)
+def load(name: str = "table6") -> Published:
+    """A printed table of scores.
 
-
-@cache
-def load_without_supernet() -> Published:
-    """Rows that the STC-NAS paper's Table 6 leaves out: black-box and training-free methods on NAS-Bench-201."""
-    return read(_FILES / "without_supernet.json", Published)
-
-
-@cache
-def load_since() -> Published:
-    """Rows of weight-sharing methods on NAS-Bench-201 that were printed after those of the STC-NAS paper's Table 6.
-
-    Each has its own source and number of searches, and only the columns that the source prints.
+    Args:
+        name: `table6` is that of the STC-NAS paper. `without_supernet`: rows that it leaves out, of black-box and
+            training-free methods on NAS-Bench-201. `since`: rows of weight-sharing methods that were printed after it,
+            each with its own source and number of searches, and only the columns that the source prints. `size_space`:
+            what black-box and weight-sharing methods found in NATS-Bench's size space.
     """
-    return read(_FILES / "since.json", Published)
+    return read(_FILES / f"{name}.json", Published)
 
 
 @cache
-def load_size_space() -> Published:
-    """Rows of NATS-Bench's size space: what black-box and weight-sharing methods found there."""
-    return read(_FILES / "size_space.json", Published)
-
-
-@cache
-def load_costs(number: int = 3) -> PublishedCosts:
-    """The printed table `number` of the STC-NAS paper, one of costs."""
-    return read(_FILES / f"table{number}.json", PublishedCosts)
+def load_costs() -> PublishedCosts:
+    """The STC-NAS paper's Table 3."""
+    return read(_FILES / "table3.json", PublishedCosts)
 
 
 @cache
@@ -193,16 +181,16 @@ def read(file: Traversable, of: type[T]) -> T:
     Raises:
         DataError: it is missing or damaged: something in it is missing, unknown, or out of its range.
     """
+    where = file.name
+    content: Any = None
     try:
         content = msgspec.json.decode(file.read_bytes())
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"published numbers {file.name}: cannot be read ({error}); install the package again") from None
-    try:
         return msgspec.convert(content, of)
     except msgspec.ValidationError as error:
-        where = file.name
         if place := re.search(r"\$\.rows\[(\d+)\]", str(error)):
             row = content["rows"][int(place[1])]
             name = next((row[key] for key in ("method", "source", "arm") if isinstance(row, dict) and key in row), "?")
             where += f", row {int(place[1]) + 1} ({name})"
         raise DataError(f"published numbers {where}: damaged ({error})") from None
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"published numbers {where}: cannot be read ({error}); install the package again") from None

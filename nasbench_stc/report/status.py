@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from nasbench_stc.report.table import Column, Row, Table
+from nasbench_stc.report.table import Column, Row, Table, Value
 from nasbench_stc.runs.status import STATES, Seen
 
 _COLUMNS = (
@@ -34,20 +34,14 @@ def build_status(runs: Sequence[Seen]) -> Table:
 
 def _row(run: Seen) -> Row:
     at = run.status
-    return Row(
-        "",
-        {
-            "run": run.folder.name,
-            "state": run.state,
-            "host": at.host or None,
-            "job": at.job or None,
-            "epoch": f"{at.epoch}/{at.epochs}" if at.epochs else None,
-            "loss": at.loss,
-            "seconds": at.seconds if at.epoch else None,
-            "expected_end": at.expected_end and at.expected_end[:16].replace("T", " ")
-            if run.state == "running"
-            else None,
-            "error": at.error or None,
-        },
-        details={"pid": at.pid or None, "step": at.step, "steps": at.steps, "folder": str(run.folder)},
-    )
+    end = at.expected_end if run.state == "running" else None
+    values: dict[str, Value] = {
+        "run": run.folder.name,
+        "state": run.state,
+        **{name: getattr(at, name) or None for name in ("host", "job", "error")},
+        "epoch": f"{at.epoch}/{at.epochs}" if at.epochs else None,
+        "loss": at.loss,
+        "seconds": at.seconds if at.epoch else None,
+        "expected_end": end and end[:16].replace("T", " "),
+    }
+    return Row("", values, (), {"pid": at.pid or None, "step": at.step, "steps": at.steps, "folder": str(run.folder)})

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasbench_stc.benchmark import COLUMNS, column
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
@@ -65,6 +65,20 @@ class Study:
         """Protocol, data set and benchmark."""
         return f"{self.setting.protocol} on {self.setting.dataset}, {self.setting.benchmark}"
 
+    def details(self, arm: Arm, runs: DataFrame) -> dict[str, Any]:
+        """Where the numbers of an arm come from, in plain values, for the row of a table."""
+        return {
+            "method": arm.method,
+            "changes": dict(arm.changes),
+            "searched_on": arm.dataset or self.setting.dataset,
+            "protocol": self.setting.protocol,
+            "benchmark": self.setting.benchmark,
+            "benchmark_sha256": self.setting.sha256,
+            "device": self.setting.device,
+            **{f"{name}s": runs[name].tolist() for name in ("seed", "cell")},
+            "git_revisions": sorted(set(runs["git_revision"])),
+        }
+
     def scores(self, runs: DataFrame) -> Series:
         """Percent, by seed; none where the benchmark has no such accuracy."""
         return runs.set_index("seed")[self.score].dropna()
@@ -76,6 +90,8 @@ def studies(inputs: Inputs, name: str) -> list[Study]:
     A study has at least one run of an arm that changes something: the others were made for more than it. Complete ones
     come first, then those on a data set of the benchmark's, then those of most runs.
     """
+    from pandas import concat
+
     runs = inputs.runs.sort_values("finished", kind="stable")
     parts = [
         (Search(key[0], key[1], key[2], json.loads(key[3])), key[4:], part)
@@ -89,30 +105,34 @@ def studies(inputs: Inputs, name: str) -> list[Study]:
     found = []
     for setting in dict.fromkeys(settings):
         there = [(search, part) for search, where, part in parts if (search.protocol, *where) == setting[1:]]
-        arms = tuple(
-            (arm, _newest(runs, [part for search, part in there if belongs(search, arm, setting.dataset)]))
-            for arm in ABLATIONS[name].of(setting.dataset, setting.protocol)
-        )
-        found.append(Study(name, setting, arms))
-    return sorted(
-        found,
-        key=lambda study: (bool(_short(study)), study.setting.dataset not in DATASETS, -len(study.runs)),
-    )
-
-
-def _newest(runs: DataFrame, parts: Sequence[DataFrame]) -> DataFrame:
-    """One a seed, by rising seed; none of `runs` where there are no parts."""
-    from pandas import concat
-
-    everything = concat(parts).sort_values("finished", kind="stable") if parts else runs.iloc[:0]
-    return everything.drop_duplicates("seed", keep="last").sort_values("seed")
+        arms = []
+        for arm in ABLATIONS[name].of(setting.dataset, setting.protocol):
+            own = [runs.iloc[:0], *(part for search, part in there if belongs(search, arm, setting.dataset))]
+            newest = concat(own).sort_values("finished", kind="stable").drop_duplicates("seed", keep="last")
+            arms.append((arm, newest.sort_values("seed")))
+        found.append(Study(name, setting, tuple(arms)))
+    return sorted(found, key=lambda one: (bool(_short(one)), one.setting.dataset not in DATASETS, -len(one.runs)))
 
 
 def missing(inputs: Inputs, name: str, found: Sequence[Study]) -> tuple[Missing, ...]:
     """What an ablation lacks: of each study the seeds of its arms, or all of it."""
-    if found:
-        return tuple(told for study in found if (told := _lacking(inputs, study)) is not None)
-    return (_lacking_all(inputs, name),)
+    if not found:
+        what = f"the searches of {ABLATIONS[name].stands_for}: {ABLATIONS[name].about}"
+        return (inputs.lacking(what, f"ablate {name}{inputs.like_ours}"),)
+    return tuple(
+        inputs.lacking(
+            f"runs of {', '.join(short)}",
+            f"ablate {name} --dataset {study.setting.dataset} --protocol {study.setting.protocol}",
+        )
+        for study in found
+        if (short := _short(study))
+    )
+
+
+def _short(study: Study) -> list[str]:
+    """The arms that lack seeds."""
+    wanted = len(ABLATIONS[study.name].seeds)
+    return [f"{arm.label} ({len(runs)} of {wanted})" for arm, runs in study.arms if len(runs) < wanted]
 
 
 def required(inputs: Inputs, name: str) -> list[Study]:
@@ -123,47 +143,18 @@ def required(inputs: Inputs, name: str) -> list[Study]:
     """
     found = [study for study in studies(inputs, name) if len(study.scores(study.runs))]
     if not found:
-        raise MissingRecords(_lacking_all(inputs, name))
+        raise MissingRecords(*missing(inputs, name, ()))
     return found
-
-
-def _lacking(inputs: Inputs, study: Study) -> Missing | None:
-    short = _short(study)
-    if not short:
-        return None
-    of = f"--dataset {study.setting.dataset} --protocol {study.setting.protocol}"
-    return Missing(f"runs of {', '.join(short)}", inputs.command(f"ablate {study.name} {of}"))
-
-
-def _short(study: Study) -> list[str]:
-    """The arms that lack seeds."""
-    wanted = len(ABLATIONS[study.name].seeds)
-    return [f"{arm.label} ({len(runs)} of {wanted})" for arm, runs in study.arms if len(runs) < wanted]
-
-
-def _lacking_all(inputs: Inputs, name: str) -> Missing:
-    ablation = ABLATIONS[name]
-    what = f"the searches of {ablation.stands_for}: {ablation.about}"
-    return Missing(what, inputs.command(f"ablate {name}{inputs.like_ours}"))
 
 
 def about(study: Study, compared_by: str) -> str:
     """What the arms of a study change, by what they are compared, and what they ran on."""
-    setting = study.setting
-    changes = [
-        f"{arm.label}: {', '.join([*_method(arm), *(f'{k}={v}' for k, v in arm.changes.items()), *_on(arm)])}"
-        for arm, _ in study.arms
-        if not arm.is_usual
-    ]
+    setting, changes = study.setting, []
+    for arm, _ in study.arms:
+        told = [f"method {arm.method}"] * (arm.method != "stc") + [f"{k}={v}" for k, v in arm.changes.items()]
+        told += [f"searched on {arm.dataset}"] * bool(arm.dataset)
+        changes += [f"{arm.label}: {', '.join(told)}"] * (not arm.is_usual)
     return (
         f"{ABLATIONS[study.name].stands_for}, {study.title}: {'; '.join(changes)}. Compared by {compared_by}; looked "
         f"up in {setting.benchmark} (sha256 {setting.sha256[:12]}); searched on {setting.device}."
     )
-
-
-def _on(arm: Arm) -> list[str]:
-    return [f"searched on {arm.dataset}"] if arm.dataset else []
-
-
-def _method(arm: Arm) -> list[str]:
-    return [f"method {arm.method}"] if arm.method != "stc" else []

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasbench_stc.errors import choose
+from nasbench_stc.report.groups import KINDS
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ENDINGS = (".pdf", ".svg", ".png")
@@ -24,16 +26,10 @@ COLUMN_WIDTH = 3.3
 PAGE_WIDTH = 7.0
 """Of a figure, inches: both columns."""
 BLACK, GREY = "#000000", "#bbbbbb"
-COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
-"""Okabe & Ito, "Color universal design" (2008), the darker ones first; black is for lines and text."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-"""One a colour: a reader without colours tells them apart, too."""
-
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Okabe & Ito, "Color universal design" (2008), the darker ones first, without their yellow, too light for a line."""
 PATTERNS: tuple[Any, ...] = ("-", (0, (4, 1)), (0, (1, 0.8)), (0, (5, 1, 1, 1)), (0, (8, 1.5)))
-"""Of curves. Five, where there are seven colours: the eighth curve is unlike the first."""
-LINE_COLOURS = (*COLOURS[:-1], BLACK)
-"""Of curves: yellow is too light for a thin one."""
-
+"""Of lines. Five, where there are six colours: the seventh line is unlike the first."""
 
 OP_LABELS = {
     "none": "none",
@@ -43,17 +39,6 @@ OP_LABELS = {
     "avg_pool_3x3": "3×3 pool",
 }
 """Operations as they are named on figures."""
-
-
-def look(number: int) -> tuple[str, str]:
-    """Marker and colour of the series of that number, from 0; the first 49 differ."""
-    return MARKERS[number % len(MARKERS)], COLOURS[(number + number // len(MARKERS)) % len(COLOURS)]
-
-
-def line_look(number: int) -> tuple[Any, str]:
-    """Pattern and colour of the curve of that number, from 0; the first 35 differ, and neighbours in both."""
-    return PATTERNS[number % len(PATTERNS)], LINE_COLOURS[number % len(LINE_COLOURS)]
-
 
 KIND_COLOURS = {
     "one-shot": ("#D55E00", "#E69F00", "#7F3300"),
@@ -72,34 +57,11 @@ KIND_MARKERS = {
 }
 """Likewise: round and square, crosses and stars, triangles. (4, 1, 0) is a star of four points."""
 
-
-def looks(kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """What `plot` is told of the marks of each of several series; the first 15 of a kind differ."""
-    numbers: Counter[str] = Counter()
-    for kind in kinds:
-        number, markers, colours = numbers[kind], KIND_MARKERS[kind], KIND_COLOURS[kind]
-        numbers[kind] += 1
-        yield {
-            "marker": markers[number % len(markers)],
-            "color": colours[(number + number // len(markers)) % len(colours)],
-            "fillstyle": ("full", "bottom", "left")[number // (len(markers) * len(colours)) % 3],
-            "linestyle": "none",
-            "markersize": 5,
-            "markeredgecolor": BLACK,
-            "markeredgewidth": 0.4,
-        }
-
-
-def curve_look(number: int) -> tuple[Any, str]:
-    """As `line_look`, of black-box methods among others: in their colours, the first 15 differ."""
-    colours = KIND_COLOURS["black-box"]
-    return PATTERNS[number % len(PATTERNS)], colours[number % len(colours)]
-
-
 LEGEND_ROW = 0.14
-"""Inches that a row of `legend_below` takes."""
-_LEGEND_COLUMNS = {11: 4, 17: 3, 30: 2}  # by the length of the longest label
-_KIND_ROWS = 12  # of a column, at most
+"""Inches that a row of a legend takes."""
+BELOW: Any = "outside lower center"
+"""Where legends are, by matplotlib's word."""
+_CARETS = {"x": (4, 5), "y": (7, 6)}  # by matplotlib's numbers, their tips where they are put: to low and to high
 
 _SETTINGS: Any = {  # matplotlib types its settings by name
     # Black on opaque white, whatever the reader's page and own settings: a picture looks the same on a dark page.
@@ -112,13 +74,18 @@ _SETTINGS: Any = {  # matplotlib types its settings by name
     "axes.titlelocation": "left",
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
-    "legend.fontsize": 7,
-    "legend.edgecolor": "none",
-    "legend.framealpha": 0.8,
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
     "legend.handletextpad": 0.4,
+    "legend.columnspacing": 0.9,
+    "legend.borderaxespad": 0.1,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "grid.linewidth": 0.4,
+    "grid.color": GREY,
+    "grid.alpha": 0.6,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "lines.linewidth": 1.2,
@@ -138,82 +105,106 @@ def context() -> AbstractContextManager[None]:
     return matplotlib.rc_context(_SETTINGS)
 
 
-def legend_below(figure: Figure, lines: Sequence[Any], points: Sequence[Any]) -> int:
-    """Lines and points in columns of their own, below the axes of a figure in the style.
+def line_look(number: int, colours: Sequence[str] = COLOURS) -> dict[str, Any]:
+    """What `plot` is told of the line of that number, from 0; neighbours differ in both, and the first 30 somehow.
 
-    Returns:
-        How many rows there are: the figure has to be so many `LEGEND_ROW` higher.
+    In the three colours of a kind the first 15 differ.
     """
+    return {"linestyle": PATTERNS[number % len(PATTERNS)], "color": colours[number % len(colours)]}
+
+
+def looks(kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """What `plot` is told of the marks of each of several series; the first 15 of a kind differ."""
+    numbers: Counter[str] = Counter()
+    for kind in kinds:
+        number, markers, colours = numbers[kind], KIND_MARKERS[kind], KIND_COLOURS[kind]
+        numbers[kind] += 1
+        yield {
+            "marker": markers[number % len(markers)],
+            "color": colours[(number + number // len(markers)) % len(colours)],
+            "fillstyle": ("full", "bottom", "left")[number // (len(markers) * len(colours)) % 3],
+            "linestyle": "none",
+            "markersize": 5,
+            "markeredgecolor": BLACK,
+            "markeredgewidth": 0.4,
+        }
+
+
+def bar(axes: Axes, x: float, y: float, half: float | None, along: str = "y", **look: Any) -> None:
+    """An interval around a point, if it has one; a caret where it goes on beyond the axis, which has its limits.
+
+    Args:
+        half: half the interval's width.
+        along: the axis that it is on.
+        look: `color` and what else `errorbar` is told.
+    """
+    if half is None:
+        return
+    bars: Any = {f"{along}err": half, **look}
+    axes.errorbar(x, y, fmt="none", **bars)
+    low, high = axes.get_xlim() if along == "x" else axes.get_ylim()
+    middle = x if along == "x" else y
+    for end, caret, beyond in zip(
+        (low, high), _CARETS[along], (middle - half < low, middle + half > high), strict=True
+    ):
+        if beyond:
+            place = (end, y) if along == "x" else (x, end)
+            axes.plot(*place, marker=caret, color=look["color"], markersize=4, clip_on=False)
+
+
+def symlog(axes: Axes, which: str, linear: float) -> None:
+    """Make the x or the y axis logarithmic down to `linear`, and linear from there to zero, which has a place, too."""
+    from matplotlib.ticker import SymmetricalLogLocator
+
+    getattr(axes, f"set_{which}scale")("symlog", linthresh=linear, linscale=0.3, subs=range(2, 10))
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    low, high = axis.get_view_interval()
+    span = high / max(low, linear)
+    steps = (1, 2, 3, 4, 6, 8) if span < 10 else (1, 2, 5) if span < 3000 else (1,)
+    axis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear, subs=steps))
+    axis.set_major_formatter("{x:,g}")
+
+
+def legend_by_kind(figure: Figure, handles: Mapping[str, Sequence[Any]]) -> None:
+    """A legend below the axes, by which the figure grows: what there is of each kind, after the kind's name."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.lines import Line2D
 
-    longest = max(len(handle.get_label()) for handle in (*lines, *points))
-    columns = next((columns for length, columns in _LEGEND_COLUMNS.items() if longest <= length), 1)
-    rows = 1
-    while math.ceil(len(lines) / rows) + math.ceil(len(points) / rows) > max(columns, bool(lines) + bool(points)):
-        rows += 1
-    blank = [Line2D([], [], linestyle="none", label=" ") for _ in range(-len(lines) % rows)]
-    handles = [*lines, *blank, *points]
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=math.ceil(len(handles) / rows),
-        fontsize=6.5,
-        handlelength=2.1,
-        columnspacing=0.9,
-        borderaxespad=0.1,
-    )
-    return rows
-
-
-def legend_by_kind(figure: Figure, blocks: Mapping[str, Sequence[Any]]) -> int:
-    """A legend below the axes, across both columns of a page: each block of handles in columns under its name.
-
-    Returns:
-        As `legend_below`.
-    """
-    from matplotlib.lines import Line2D
-
-    def line(text: str = " ") -> Line2D:
-        return Line2D([], [], linestyle="none", label=text)
-
-    rows = min(_KIND_ROWS, max(map(len, blocks.values())))
-    shown: list[Any] = []
-    for name, handles in blocks.items():
-        for start in range(0, len(handles), rows):
-            column = [line(" " if start else name), *handles[start : start + rows]]
-            shown += column + [line()] * (rows + 1 - len(column))
-    legend = figure.legend(
-        handles=shown,
-        loc="outside lower center",
-        ncols=len(shown) // (rows + 1),
-        fontsize=6.5,
-        handlelength=1.5,
-        columnspacing=1.0,
-        borderaxespad=0.1,
-    )
+    shown = [
+        handle
+        for kind, own in handles.items()
+        for handle in (Line2D([], [], linestyle="none", label=KINDS[kind]), *own)
+        if own
+    ]
+    if not shown:
+        return
+    canvas: Any = FigureCanvasAgg(figure)
+    for columns in (4, 3, 2, 1):
+        legend = figure.legend(handles=shown, loc=BELOW, ncols=columns)
+        if columns == 1 or legend.get_window_extent(canvas.get_renderer()).width < figure.bbox.width:
+            break
+        legend.remove()
     for text in legend.get_texts():
-        if text.get_text() in blocks:
-            text.set_fontweight("bold")
-    return rows + 1
+        text.set_fontweight("bold" if text.get_text() in KINDS.values() else "normal")
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + LEGEND_ROW * math.ceil(len(shown) / columns))
 
 
-def save(figure: Figure, path: Path) -> bytes:
+def save(figure: Figure, path: Path, text_as_shapes: bool = False) -> bytes:
     """The content of the file `path`, in the format that its ending names; the same figure gives the same bytes.
+
+    Args:
+        text_as_shapes: of SVG, where text is text otherwise: shapes need no font where they are seen.
 
     Raises:
         BadCallError: an ending that is none of `ENDINGS`.
     """
-    if path.suffix not in ENDINGS:
-        raise choose("ending of a figure's file", path.suffix, ENDINGS)
-    return encoded(figure, path.suffix[1:])
-
-
-def encoded(figure: Figure, format: str, text_as_shapes: bool = False) -> bytes:
-    """The figure as `pdf`, `svg` or `png`; in SVG text is text, or shapes, which need no font where they are seen."""
     import matplotlib
 
-    undated: dict[str, Any] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
+    if path.suffix not in ENDINGS:
+        raise choose("ending of a figure's file", path.suffix, ENDINGS)
+    undated: dict[str, Any] = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}, ".png": {}}
     content = io.BytesIO()
     with context(), matplotlib.rc_context({"svg.fonttype": "path"} if text_as_shapes else {}):
-        figure.savefig(content, format=format, metadata=undated[format])
+        figure.savefig(content, format=path.suffix[1:], metadata=undated[path.suffix])
     return content.getvalue()

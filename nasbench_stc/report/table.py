@@ -9,7 +9,9 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from nasbench_stc.benchmark import column
 from nasbench_stc.report import statistics
 
 if TYPE_CHECKING:
@@ -21,15 +23,26 @@ COLUMN_GROUPS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "ImageNet16-120
 """What columns of accuracies have above them, by data set."""
 INDISTINCT = "≈"
 """Marks a difference that cannot be told from none."""
-
-
 MEANS = "mean±standard deviation (ddof=0) over n searches (±half the width of the mean's 95 % t-interval)"
 """Of captions: what `Spread.over` is shown as."""
 
 
+class Several:
+    """A number and what belongs to it."""
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """All its numbers, in columns of a frame, by what is added to the key of the table's column."""
+        raise NotImplementedError
+
+    def shown(self, form: str) -> str:
+        """As a reader sees it; `form` as of `Column`."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Spread:
-    """A mean over runs and how far they lie apart."""
+class Spread(Several):
+    """A mean over runs and how far they lie apart: `92.38±0.07 (±0.17)`, or as a difference `≈-0.33 (±0.95)`."""
 
     mean: float
     std: float | None = None
@@ -45,22 +58,32 @@ class Spread:
     """Whether it is a difference that cannot be told from none; marked."""
 
     @classmethod
-    def over(cls, values: Sequence[float] | Series, source: str = "") -> Spread:
+    def over(cls, values: Sequence[float] | Series | NDArray[np.float64], source: str = "") -> Spread:
         """Of runs, one value each; a single one says nothing of how far runs lie apart."""
         values = np.asarray(values, dtype=np.float64).tolist()
         if len(values) == 1:
             return cls(values[0], source=source)
         return cls(statistics.mean(values), statistics.std(values), statistics.t_half_width(values), source)
 
+    @classmethod
+    def of(cls, found: statistics.Difference) -> Spread:
+        """A difference."""
+        return cls(found.mean, statistics.known(found.std), statistics.known(found.half_width), signed=True)
+
     @property
     def parts(self) -> dict[str, Any]:
-        """Its numbers in columns of a frame, by what is added to the column's key."""
         return {"mean": self.mean, "std": self.std, "interval95": self.interval, "indistinct": self.indistinct}
+
+    def shown(self, form: str) -> str:
+        half = "" if self.interval is None else f" (±{self.interval:.2f})"
+        if self.signed:
+            return f"{INDISTINCT * self.indistinct}{self.mean:+.2f}{half}"
+        return f"{self.mean:.2f}{'' if self.std is None else f'±{self.std:.2f}'}{half}"
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A number with a 95 % interval that need not have it in its middle."""
+class Estimate(Several):
+    """A number with a 95 % interval that need not have it in its middle: `0.62 (0.25–0.92)`."""
 
     value: float
     low: float | None = None
@@ -69,24 +92,28 @@ class Estimate:
 
     @property
     def parts(self) -> dict[str, Any]:
-        """As of `Spread`."""
         return asdict(self)
+
+    def shown(self, form: str) -> str:
+        return f"{self.value:{form}}" + ("" if self.low is None else f" ({self.low:{form}}–{self.high:{form}})")
 
 
 @dataclass(frozen=True)
-class Ranked:
-    """A number and its rank among many, 1 for the best."""
+class Ranked(Several):
+    """A number and its rank among many, 1 for the best: `94.36 #3`."""
 
     value: float
     rank: int
 
     @property
     def parts(self) -> dict[str, Any]:
-        """As of `Spread`; the number has the column's key itself."""
         return {"": self.value, "rank": self.rank}
 
+    def shown(self, form: str) -> str:
+        return f"{self.value:{form}} #{self.rank}"
 
-Value = str | int | float | Spread | Estimate | Ranked | None
+
+Value = str | int | float | Several | None
 
 
 @dataclass(frozen=True)
@@ -108,19 +135,24 @@ class Column:
     """Whether text has it below the table, a line a row: what is to be copied, and too long for a column."""
 
     @property
+    def head(self) -> str:
+        """Group and title, line by line."""
+        return f"{self.group}\n{self.title}" if self.group else self.title
+
+    @property
+    def in_line(self) -> tuple[str, str]:
+        """Group and title, each in one line."""
+        return self.group.replace("\n", ""), self.title.replace("\n", " ")
+
+    @property
     def heading(self) -> str:
-        """Group and title in one line."""
-        return f"{self.group_line} {self.title_line}".strip()
+        """Both in one line."""
+        return " ".join(self.in_line).strip()
 
-    @property
-    def group_line(self) -> str:
-        """The group in one line."""
-        return self.group.replace("\n", "")
 
-    @property
-    def title_line(self) -> str:
-        """The title in one line."""
-        return self.title.replace("\n", " ")
+def accuracy_column(dataset: str, split: str, drop: int = 0, align: str = "right") -> Column:
+    """Of percent right."""
+    return Column(column(dataset, split), split, COLUMN_GROUPS.get(dataset, dataset), drop, align=align)
 
 
 @dataclass(frozen=True)
@@ -132,7 +164,7 @@ class Row:
     notes: tuple[str, ...] = ()
     """Marked at the row and written below the table."""
     details: Mapping[str, object] = field(default_factory=dict)
-    """Plain values that only the frame, CSV and JSON have."""
+    """Plain values that only the frame, CSV and JSON have; of a key that is a column's, too, the column counts."""
 
 
 @dataclass(frozen=True)
@@ -170,28 +202,20 @@ class Table:
         """
         from pandas import DataFrame
 
-        several = {
-            column.key: value.parts.keys()
-            for column in self.columns
-            for row in self.rows
-            if isinstance(value := row.values.get(column.key), (Spread, Estimate, Ranked))
-        }
-        details = dict.fromkeys(key for row in self.rows for key in row.details)
-        lines = []
-        for row in self.rows:
-            line: dict[str, object] = {"section": row.section}
-            for column in self.columns:
-                value = row.values.get(column.key)
-                if column.key in several:
-                    parts = value.parts if isinstance(value, (Spread, Estimate, Ranked)) else {}
-                    line |= {f"{column.key}_{part}".rstrip("_"): parts.get(part) for part in several[column.key]}
-                else:
-                    line[column.key] = value
-            lines.append({**line, **{key: row.details.get(key) for key in details}, "notes": row.notes})
-        frame = DataFrame(lines)
+        columns: dict[str, list[object]] = {"section": [row.section for row in self.rows]}
+        for key in (one.key for one in self.columns):
+            values = [row.values.get(key) for row in self.rows]
+            several = [value.parts if isinstance(value, Several) else {} for value in values]
+            for part in dict.fromkeys(part for parts in several for part in parts):
+                columns[f"{key}_{part}".rstrip("_")] = [parts.get(part) for parts in several]
+            if not any(several):
+                columns[key] = list(values)
+        for key in dict.fromkeys(key for row in self.rows for key in row.details if key not in columns):
+            columns[key] = [row.details.get(key) for row in self.rows]
+        frame = DataFrame({**columns, "notes": [row.notes for row in self.rows]})
         # Whole numbers stay whole where one is missing.
         gaps = [name for name in frame if frame[name].dtype == float]
-        whole = [name for name in gaps if all(isinstance(line[name], (int, NoneType)) for line in lines)]
+        whole = [name for name in gaps if all(isinstance(value, (int, NoneType)) for value in columns[name])]
         return frame.astype(dict.fromkeys(whole, "Int64"))
 
     def marks(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ number of `Table.frame`.
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 import shutil
@@ -19,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from nasbench_stc.errors import choose
 from nasbench_stc.report import document
-from nasbench_stc.report.table import INDISTINCT, Column, Estimate, Ranked, Spread, Table, Value
+from nasbench_stc.report.table import INDISTINCT, Column, Several, Table, Value
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from pandas import DataFrame
     from pandas.io.formats.style import Styler
     from rich.table import Table as RichTable
@@ -63,23 +65,15 @@ def render(table: Table, format: str = "text", width: int | None = None, notes: 
         raise choose("format", format, FORMATS)
     if format == "text":
         return _text(table, width or shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns, notes)
-    return {"markdown": _markdown, "latex": _latex, "csv": _csv, "json": _json, "html": _page}[format](table)
+    return {"markdown": _markdown, "latex": _latex, "csv": _csv, "json": _json, "html": _html}[format](table)
 
 
 def shown(value: Value, form: str = ".2f") -> str:
-    """A value as a reader sees it: `92.38±0.07 (±0.17)`, `≈-0.33 (±0.95)`, `0.62 (0.25–0.92)`, `94.36 #3`."""
+    """A value as a reader sees it; `form` as of `Column`."""
     if value is None:
         return MISSING
-    if isinstance(value, Spread):
-        half = "" if value.interval is None else f" (±{value.interval:.2f})"
-        if value.signed:
-            return f"{INDISTINCT * value.indistinct}{value.mean:+.2f}{half}"
-        return f"{value.mean:.2f}{'' if value.std is None else f'±{value.std:.2f}'}{half}"
-    if isinstance(value, Estimate):
-        interval = "" if value.low is None else f" ({value.low:{form}}–{value.high:{form}})"
-        return f"{value.value:{form}}{interval}"
-    if isinstance(value, Ranked):
-        return f"{value.value:{form}} #{value.rank}"
+    if isinstance(value, Several):
+        return value.shown(form)
     return f"{value:{form}}" if isinstance(value, float) else str(value)
 
 
@@ -113,7 +107,9 @@ def _text(table: Table, width: int, notes: bool) -> str:
     # Letter by letter; and in a notebook rich would show the grid there, instead of writing it to `out`.
     console = partial(Console, markup=False, emoji=False, force_jupyter=False)
     widths = _widths(table.columns, body)
-    for columns, gap in _choices(table):
+    limits = sorted({column.drop for column in table.columns}, reverse=True)
+    for limit, gap in itertools.product(limits, (2, 1)):  # best first
+        columns = [column for column in table.columns if column.drop <= limit and not column.below]
         # The natural width. A grid that is too wide all the same runs over the edge: numbers are never broken.
         needed = sum(widths[column.key] for column in columns) + gap * (len(columns) - 1)
         if any(column.align == "wrapped" for column in columns):
@@ -153,11 +149,11 @@ def _below(table: Table) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _folded(table: Table) -> Iterator[str]:
+def _folded(table: Table) -> list[str]:
     """What there is besides, to see with `--notes`."""
     rows = [f"{section} ({len(rows)} rows)" for section, rows in table.sections() if section in table.folded]
-    if rows or table.marks() or table.more:
-        yield f"With --notes: {', '.join([*rows, 'notes on rows and sources'])}."
+    told = f"With --notes: {', '.join([*rows, 'notes on rows and sources'])}."
+    return [told] if rows or table.marks() or table.more else []
 
 
 def _widths(columns: Sequence[Column], lines: Sequence[Sequence[str]]) -> dict[str, int]:
@@ -166,20 +162,9 @@ def _widths(columns: Sequence[Column], lines: Sequence[Sequence[str]]) -> dict[s
 
     found = {}
     for place, column in enumerate(columns):
-        texts = [*_head(column).split("\n"), *(_INDENT * (not place) + line[place] for line in lines if len(line) > 1)]
+        texts = [*column.head.split("\n"), *(_INDENT * (not place) + line[place] for line in lines if len(line) > 1)]
         found[column.key] = max(map(cell_len, texts))
     return found
-
-
-def _choices(table: Table) -> Iterator[tuple[tuple[Column, ...], int]]:
-    """The columns to show and the gap between them, best first."""
-    for limit in sorted({column.drop for column in table.columns}, reverse=True):
-        for gap in (2, 1):
-            yield tuple(column for column in table.columns if column.drop <= limit and not column.below), gap
-
-
-def _head(column: Column) -> str:
-    return f"{column.group}\n{column.title}" if column.group else column.title
 
 
 def _grid(columns: Sequence[Column], body: Sequence[Sequence[str]], gap: int) -> RichTable:
@@ -188,7 +173,7 @@ def _grid(columns: Sequence[Column], body: Sequence[Sequence[str]], gap: int) ->
 
     grid = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
     for column, at_left in zip(columns, _at_left(columns), strict=True):
-        grid.add_column(_head(column), justify="left" if at_left else "right", no_wrap=column.align != "wrapped")
+        grid.add_column(column.head, justify="left" if at_left else "right", no_wrap=column.align != "wrapped")
     for name, *texts in body:
         grid.add_row(_INDENT + name if texts else _SECTION, *texts)
     return grid
@@ -240,14 +225,11 @@ def _escape_markdown(text: str) -> str:
 
 def _styled(frame: DataFrame, columns: Sequence[Column]) -> Styler:
     """Without an index; groups above the titles, where there are any."""
-    if any(column.group for column in columns):
-        from pandas import MultiIndex
+    from pandas import MultiIndex
 
-        heads = [(column.group_line, column.title_line) for column in columns]
-        frame = frame.set_axis(MultiIndex.from_tuples(heads), axis=1)
-    else:
-        frame = frame.set_axis([column.title_line for column in columns], axis=1)
-    return frame.style.hide(axis=0)
+    heads = MultiIndex.from_tuples([column.in_line for column in columns])
+    grouped = any(column.group for column in columns)
+    return frame.set_axis(heads if grouped else heads.get_level_values(1), axis=1).style.hide(axis=0)
 
 
 def _latex(table: Table) -> str:
@@ -305,23 +287,18 @@ def _json(table: Table) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def _page(table: Table) -> str:
-    return document.page(table.title, f"<h1>{escape(table.name)}</h1>", html_part(table))
+def _html(table: Table) -> str:
+    return document.page(table.title, table=table, grid=html_grid)
 
 
-def html_part(table: Table) -> str:
-    """The table with its caption; notes and what else there is to say are folded below."""
+def html_grid(table: Table) -> Markup:
+    """The rows and columns alone."""
+    from markupsafe import Markup
+
     frame = _texts(table, table.columns, "<sup>{}</sup>", '<span class="section">{}</span>', escape)
     body = _styled(frame, table.columns).format_index(escape, axis=1).to_html()
     body = re.sub(r' id="T_[^"]*"', "", body)  # drawn at random: the same table would be another text each time
     for number, at_left in enumerate(_at_left(table.columns)):
         if at_left:
             body = body.replace(f' col{number}"', f' col{number} left"')
-    notes = [f"<p><sup>{mark}</sup> {document.text(note)}</p>" for note, mark in table.marks().items()]
-    notes += [f"<p>{document.text(sentence)}</p>" for sentence in table.more]
-    folded = f"<details><summary>Notes on rows and sources</summary>{''.join(notes)}</details>" if notes else ""
-    caption = "".join(f"<p>{document.text(sentence)}</p>" for sentence in table.caption)
-    return (
-        f'<div class="scroll">{body}</div>\n<div class="caption">{caption}{folded}</div>'
-        f"{document.missing(table.missing)}"
-    )
+    return Markup(body)

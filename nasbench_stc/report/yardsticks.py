@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nasbench_stc.benchmark import Benchmark, held_columns
-from nasbench_stc.report.table import Spread
-from nasbench_stc.space import NUM_CELLS, OPS, Cell
-
-LARGEST = Cell((OPS.index("nor_conv_3x3"),) * 6)
-"""The cell with the most parameters and FLOPs."""
+from nasbench_stc.report.table import Row, Spread, Value
+from nasbench_stc.space import Cell
 
 
 @dataclass(frozen=True)
@@ -18,26 +15,34 @@ class Yardstick:
     """A choice that costs nothing."""
 
     name: str
+    benchmark: Benchmark
     scores: Mapping[str, float]
     """Percent by report column, as far as the benchmark holds them."""
 
     @property
-    def spreads(self) -> dict[str, Spread]:
-        """The same as values of a table."""
-        return {column: Spread(score) for column, score in self.scores.items()}
+    def row(self) -> Row:
+        """Of a table that has a column `method`."""
+        name = self.benchmark.name
+        values: dict[str, Value] = {
+            "method": self.name,
+            **{column: Spread(score) for column, score in self.scores.items()},
+        }
+        return Row(f"Without a search: {name}", values, details={"source": f"looked up in {name}"})
 
 
 def best_cells(benchmark: Benchmark) -> Yardstick:
     """What no search can beat: of each column its best cell. It takes the benchmark's test columns to know them."""
-    columns = held_columns(benchmark)
-    return Yardstick("best cell of each column", {c: benchmark.optimal(*of)[1] for c, of in columns.items()})
+    scores = {column: benchmark.optimal(*which)[1] for column, which in held_columns(benchmark).items()}
+    return Yardstick("best cell of each column", benchmark, scores)
 
 
 def yardsticks(benchmark: Benchmark) -> tuple[Yardstick, ...]:
-    """The mean of all 15,625 cells (which is what a uniformly drawn cell scores on average), and the largest cell."""
-    columns = held_columns(benchmark)
-    every = range(NUM_CELLS)
-    return (
-        Yardstick("mean of all cells", {c: float(benchmark.accuracy(every, *of).mean()) for c, of in columns.items()}),
-        Yardstick("largest cell", {c: float(benchmark.accuracy([LARGEST], *of)[0]) for c, of in columns.items()}),
+    """The mean of all cells (which is what a uniformly drawn cell scores on average), and the largest cell."""
+    space = benchmark.space
+    largest = Cell(space.largest, space.name)
+    chosen: dict[str, Iterable[int | Cell]] = {"mean of all cells": range(space.num_cells), "largest cell": [largest]}
+    held = held_columns(benchmark).items()
+    return tuple(
+        Yardstick(name, benchmark, {column: float(benchmark.accuracy(cells, *of).mean()) for column, of in held})
+        for name, cells in chosen.items()
     )

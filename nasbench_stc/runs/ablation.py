@@ -9,14 +9,25 @@ those without any change above all, count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nasbench_stc.engine.protocol import PROTOCOLS, Protocol
-from nasbench_stc.errors import choose
+from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol
+from nasbench_stc.errors import BadCallError, choose
+from nasbench_stc.runs.environment import choose_device
 from nasbench_stc.runs.record import Record
 from nasbench_stc.space import DATASETS
+
+if TYPE_CHECKING:
+    from nasbench_stc.runs.launch import Plan
+
+ANOTHER = "another"
+"""In place of a data set: CIFAR-100 beside CIFAR-10, else CIFAR-10."""
+LONGER = 3
+"""Times the protocol's epochs that the ablation "epochs" runs: the paper's 150 instead of 50."""
+TUNING_SEEDS = (100, 101, 102, 103, 104)
+"""Of the study, by which settings are chosen; results are of other seeds."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +40,20 @@ class Arm:
     method: str = "stc"
     dataset: str = ""
     """What it searches on; empty: the ablation's data set."""
+    scaled: Callable[[Protocol], Mapping[str, Any]] = lambda own: {}
+    """More changes, that follow from the protocol's own settings."""
 
     @property
     def is_usual(self) -> bool:
         """Whether it is the search as it is, which the other arms are compared with."""
         return self.method == "stc" and not self.changes and not self.dataset
 
-
-Arms = tuple[Arm, ...]
-
-LONGER = 3
-"""Times the protocol's epochs that the ablation "epochs" runs: the paper's 150 instead of 50."""
+    def under(self, dataset: str, own: Protocol) -> Arm:
+        """What it is on that data set by a protocol of those settings: without changes to what these are anyway."""
+        asked = {**self.changes, **self.scaled(own)}
+        changes = {name: value for name, value in asked.items() if getattr(own, name, None) != value}
+        another = "cifar100" if dataset == "cifar10" else "cifar10"
+        return Arm(self.label, changes, self.method, another if self.dataset == ANOTHER else self.dataset)
 
 
 @dataclass(frozen=True)
@@ -49,49 +63,20 @@ class Ablation:
     stands_for: str
     """The table or figure of the paper, or of the study."""
     about: str
-    arms: Callable[[str, Protocol], Arms]
-    """From the data set and the protocol's own settings, in the paper's order."""
+    arms: tuple[Arm, ...]
+    """In the paper's order."""
     seeds: tuple[int, ...] = (0, 1, 2)
     dataset: str = "cifar10"
     """The paper's, and the default."""
     protocols: tuple[str, ...] = tuple(PROTOCOLS)
     """Under which its arms are what they say."""
 
-    def of(self, dataset: str, protocol: str) -> Arms:
+    def of(self, dataset: str, protocol: str) -> tuple[Arm, ...]:
         """Its arms on a data set under a protocol, by name; none under one that it is not of."""
         if protocol not in self.protocols:
             return ()
-        return tuple(_as_recorded(arm, protocol) for arm in self.arms(dataset, PROTOCOLS[protocol].settings))
-
-
-def _as_recorded(arm: Arm, protocol: str) -> Arm:
-    """The arm without changes to what the protocol has anyway."""
-    own = PROTOCOLS[protocol].settings
-    changes = {name: value for name, value in arm.changes.items() if getattr(own, name, None) != value}
-    return Arm(arm.label, changes, arm.method, arm.dataset)
-
-
-def _activation(dataset: str, own: Protocol) -> Arms:
-    return (
-        Arm("softmax", {"activation": "softmax"}),
-        Arm("sigmoid", {"activation": "sigmoid"}),
-        Arm("ReLU"),
-    )
-
-
-def _noise(dataset: str, own: Protocol) -> Arms:
-    return Arm("0", {"noise": 0.0}), Arm("0.1", {"noise": 0.1}), Arm("0.3"), Arm("0.5", {"noise": 0.5})
-
-
-def _lambda(dataset: str, own: Protocol) -> Arms:
-    return (
-        Arm("0", {"lambda_end": 0.0}),
-        Arm("1", {"lambda_start": 1.0, "lambda_end": 1.0}),
-        Arm("2", {"lambda_start": 2.0}),
-        Arm("0→1", {"lambda_end": 1.0}),
-        Arm("1→2", {"lambda_start": 1.0}),
-        Arm("0→2"),
-    )
+        arms = [arm for arm in self.arms if arm.dataset != ANOTHER or dataset in DATASETS]  # digits are another already
+        return tuple(arm.under(dataset, PROTOCOLS[protocol].settings) for arm in arms)
 
 
 def _smaller(own: Protocol) -> dict[str, Any]:
@@ -99,78 +84,86 @@ def _smaller(own: Protocol) -> dict[str, Any]:
     return {"cells_per_stage": max(1, 2 * own.cells_per_stage // 5), "channels": own.channels // 2}
 
 
-def _depth(dataset: str, own: Protocol) -> Arms:
-    return Arm("smaller network", _smaller(own)), Arm("protocol's network")
+def _longer(own: Protocol) -> dict[str, Any]:
+    return {"epochs": LONGER * own.epochs}
 
 
-def _consistency(dataset: str, own: Protocol) -> Arms:
-    arms = (
-        Arm("all four"),
-        Arm("not cell", {"runs": "super-cell"}),
-        Arm("not discretization", {"lambda_end": 0.0}),
-        Arm("not depth/width", _smaller(own)),
-    )
-    if dataset not in DATASETS:  # digits stand for another data set already
-        return arms
-    return *arms, Arm("not task dataset", dataset="cifar100" if dataset == "cifar10" else "cifar10")
-
-
-def _epochs(dataset: str, own: Protocol) -> Arms:
-    longer = {"epochs": LONGER * own.epochs}
-    return Arm("STC-NAS", longer), Arm("DARTS", longer, "darts")
-
-
-TUNING_SEEDS = (100, 101, 102, 103, 104)
-"""Of the study, by which settings are chosen; results are of other seeds."""
-
-
-def _study(dataset: str, own: Protocol) -> Arms:
-    softmax: dict[str, Any] = {"activation": "softmax", "idle_alpha": "moves"}
-    straight: dict[str, Any] = {"scale": "straight-through"}
-    return (
-        Arm("default"),
-        Arm("softmax", softmax),
-        Arm("softmax, straight through", softmax | straight),
-        Arm("straight through", straight),
-        Arm("no JS", {"lambda_end": 0.0}),
-        Arm("wide noise", {"noise": 1.0}),
-        Arm("wide noise, no JS", {"noise": 1.0, "lambda_end": 0.0}),
-        Arm("wide noise, slow", {"noise": 1.0, "alpha_lr": 1e-3}),
-        Arm("no uniform epochs", {"uniform": 0.0, "alpha_lr": 1e-3}),
-        Arm("long uniform phase", {"uniform": 0.9, "alpha_lr": 1e-2}),
-        Arm("DARTS", {}, "darts"),
-        Arm("DARTS on mixtures alone", {"uniform": 0.0, "alpha_lr": 1e-3}, "darts"),
-        Arm("DrNAS", {}, "drnas"),
-        Arm("duel of any two", {}, "duel"),
-        Arm("duel with the leader", {"pairs": "leader"}, "duel"),
-        Arm("duel without none", {"none": False}, "duel"),
-        Arm("duel with the leader, without none", {"pairs": "leader", "none": False}, "duel"),
-        Arm("twins", {}, "twins"),
-        Arm("twins, slow", {"alpha_lr": 3e-3}, "twins"),
-        Arm("twins, fast", {"alpha_lr": 3e-2}, "twins"),
-        Arm("twins, early", {"uniform": 0.25}, "twins"),
-        Arm("twins, late and fast", {"uniform": 0.8, "alpha_lr": 5e-2}, "twins"),
-    )
-
+_SOFTMAX: dict[str, Any] = {"activation": "softmax", "idle_alpha": "moves"}
+_STRAIGHT: dict[str, Any] = {"scale": "straight-through"}
 
 ABLATIONS = {
-    "activation": Ablation("Figure 6", "ReLU, softmax or sigmoid makes alpha an operation's weight", _activation),
-    "noise": Ablation("Figure 7", "the initial range of the sampling noise", _noise),
-    "lambda": Ablation("Table 7", "the coefficient of the JS loss, constant or rising", _lambda),
+    "activation": Ablation(
+        "Figure 6",
+        "ReLU, softmax or sigmoid makes alpha an operation's weight",
+        (Arm("softmax", {"activation": "softmax"}), Arm("sigmoid", {"activation": "sigmoid"}), Arm("ReLU")),
+    ),
+    "noise": Ablation(
+        "Figure 7",
+        "the initial range of the sampling noise",
+        (Arm("0", {"noise": 0.0}), Arm("0.1", {"noise": 0.1}), Arm("0.3"), Arm("0.5", {"noise": 0.5})),
+    ),
+    "lambda": Ablation(
+        "Table 7",
+        "the coefficient of the JS loss, constant or rising",
+        (
+            Arm("0", {"lambda_end": 0.0}),
+            Arm("1", {"lambda_start": 1.0, "lambda_end": 1.0}),
+            Arm("2", {"lambda_start": 2.0}),
+            Arm("0→1", {"lambda_end": 1.0}),
+            Arm("1→2", {"lambda_start": 1.0}),
+            Arm("0→2"),
+        ),
+    ),
     "consistency": Ablation(
         "Table 8",
         "without one of the four consistencies: cell, discretization, depth/width, data set",
-        _consistency,
+        (
+            Arm("all four"),
+            Arm("not cell", {"runs": "super-cell"}),
+            Arm("not discretization", {"lambda_end": 0.0}),
+            Arm("not depth/width", scaled=_smaller),
+            Arm("not task dataset", dataset=ANOTHER),
+        ),
         dataset="cifar100",
     ),
-    "epochs": Ablation("Figure 8", "three times the epochs, DARTS against STC-NAS", _epochs),
+    "epochs": Ablation(
+        "Figure 8",
+        "three times the epochs, DARTS against STC-NAS",
+        (Arm("STC-NAS", scaled=_longer), Arm("DARTS", method="darts", scaled=_longer)),
+    ),
     "depth": Ablation(
-        "Figure 5", "eight searches each in the protocol's network and in a smaller one", _depth, tuple(range(8))
+        "Figure 5",
+        "eight searches each in the protocol's network and in a smaller one",
+        (Arm("smaller network", scaled=_smaller), Arm("protocol's network")),
+        tuple(range(8)),
     ),
     "study": Ablation(
         "Table study",
         "why STC-NAS falls behind: the arms of docs/study.md, on tuning seeds",
-        _study,
+        (
+            Arm("default"),
+            Arm("softmax", _SOFTMAX),
+            Arm("softmax, straight through", _SOFTMAX | _STRAIGHT),
+            Arm("straight through", _STRAIGHT),
+            Arm("no JS", {"lambda_end": 0.0}),
+            Arm("wide noise", {"noise": 1.0}),
+            Arm("wide noise, no JS", {"noise": 1.0, "lambda_end": 0.0}),
+            Arm("wide noise, slow", {"noise": 1.0, "alpha_lr": 1e-3}),
+            Arm("no uniform epochs", {"uniform": 0.0, "alpha_lr": 1e-3}),
+            Arm("long uniform phase", {"uniform": 0.9, "alpha_lr": 1e-2}),
+            Arm("DARTS", {}, "darts"),
+            Arm("DARTS on mixtures alone", {"uniform": 0.0, "alpha_lr": 1e-3}, "darts"),
+            Arm("DrNAS", {}, "drnas"),
+            Arm("duel of any two", {}, "duel"),
+            Arm("duel with the leader", {"pairs": "leader"}, "duel"),
+            Arm("duel without none", {"none": False}, "duel"),
+            Arm("duel with the leader, without none", {"pairs": "leader", "none": False}, "duel"),
+            Arm("twins", {}, "twins"),
+            Arm("twins, slow", {"alpha_lr": 3e-3}, "twins"),
+            Arm("twins, fast", {"alpha_lr": 3e-2}, "twins"),
+            Arm("twins, early", {"uniform": 0.25}, "twins"),
+            Arm("twins, late and fast", {"uniform": 0.8, "alpha_lr": 5e-2}, "twins"),
+        ),
         TUNING_SEEDS,
         protocols=("cpu", "digits"),  # the others have no uniform epochs, and the usual rate of alpha
     ),
@@ -186,6 +179,40 @@ def find_ablation(name: str) -> Ablation:
     if name not in ABLATIONS:
         raise choose("ablation", name, ABLATIONS)
     return ABLATIONS[name]
+
+
+def plans(
+    name: str,
+    dataset: str = "",
+    seeds: Sequence[int] = (),
+    protocol: str = "auto",
+    device: str = "auto",
+    here: bool = True,
+) -> list[Plan]:
+    """The searches that an ablation compares, seed by seed.
+
+    Args:
+        name: one of `ABLATIONS`.
+        dataset, seeds: empty: the ablation's own.
+        protocol, device: by name; `auto` chooses.
+        here: whether the device has to be on this machine.
+
+    Raises:
+        BadCallError: something is unknown or out of range.
+    """
+    from nasbench_stc.runs import launch  # imports torch
+
+    ablation = find_ablation(name)
+    dataset = dataset or ablation.dataset
+    device = choose_device(device, here)
+    protocol = choose_protocol(protocol, dataset, device)
+    if protocol not in ablation.protocols:
+        raise BadCallError(f"ablation {name} is of the protocols {', '.join(ablation.protocols)}: give --protocol")
+    return [
+        launch.plan(arm.method, arm.dataset or dataset, seed, protocol, arm.changes, device, here)
+        for seed in seeds or ablation.seeds
+        for arm in ablation.of(dataset, protocol)
+    ]
 
 
 class Search(NamedTuple):

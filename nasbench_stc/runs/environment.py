@@ -7,13 +7,14 @@ import platform
 import resource
 import subprocess
 import sys
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from nasbench_stc.errors import BadCallError, choose
 from nasbench_stc.methods import Method
+from nasbench_stc.runs.record import Made, Memory
 
 PACKAGES = ("nasbench_stc", "torch", "numpy", "scipy")
 
@@ -44,6 +45,26 @@ def choose_device(name: str, here: bool = True) -> str:
     return name
 
 
+def made_by(method: Method | None = None, device: str = "") -> Made:
+    """What makes a record that is finished now.
+
+    Args:
+        method: that ran; its origin is among the versions, if it is not ours.
+        device: a torch device; empty where torch computed nothing: the processor.
+    """
+    return {
+        "versions": versions(method, device),
+        "device": device_name(device) if device else processor(),
+        "git_revision": git_revision(),
+        "finished": now(),
+    }
+
+
+def now() -> str:
+    """The time, UTC, as records have it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 def device_name(device: str) -> str:
     """The device's own name, like that of its processor."""
     import torch
@@ -51,7 +72,7 @@ def device_name(device: str) -> str:
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else f"CPU: {processor()}"
 
 
-def peak_memory(device: str) -> dict[str, Any]:
+def peak_memory(device: str) -> Memory:
     """The most memory in use so far, in MiB: the CUDA allocator's, or the resident memory of this process."""
     import torch
 

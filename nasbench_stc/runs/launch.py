@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 
-from nasbench_stc import files, settings
+from nasbench_stc import files, settings, stored
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.data import DATASETS
 from nasbench_stc.data.images import DeviceImages, Images
@@ -24,41 +21,32 @@ from nasbench_stc.engine.precision import kept_in
 from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol, named
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.methods import Method, find
-from nasbench_stc.methods.base import OneShotMethod
-from nasbench_stc.runs import environment, record, status
-from nasbench_stc.runs.folder import check, locked
+from nasbench_stc.runs import environment, planned, record
+from nasbench_stc.runs.folder import working
 from nasbench_stc.runs.lookup import identity, scores
-from nasbench_stc.runs.record import Record
-from nasbench_stc.runs.status import Teller
-from nasbench_stc.space import Cell, check_dataset
+from nasbench_stc.runs.record import Record, Supernet
+from nasbench_stc.space import TSS, Cell, check_dataset, find_space
 
 OnStep = Callable[[int, int, int, int], None]
 """Called after each step with (epoch, epochs, step, steps)."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One run, everything resolved: what its folder is named by and its record says."""
+class Plan(planned.Plan):
+    """One run, everything resolved."""
 
-    method: Method
-    """It stands first: in a worker its file is imported before its settings are unpickled."""
-    dataset: str
     seed: int
-    protocol: str
-    engine: Protocol
-    method_settings: Any
-    changes: dict[str, Any]
-    device: str
 
     @property
-    def settings(self) -> dict[str, dict[str, Any]]:
-        """Every setting, by part."""
-        return {"protocol": asdict(self.engine), "method": asdict(self.method_settings)}
+    def epochs(self) -> int:
+        """Of the search."""
+        return self.engine.epochs
 
-    def make_method(self, generator: torch.Generator) -> OneShotMethod:
-        """The method, which draws everything random from `generator`."""
-        made: OneShotMethod = self.method.cls(self.method_settings, generator)
-        return made
+    @property
+    def engine(self) -> Protocol:
+        """How the supernet is trained."""
+        found: Protocol = self.parts["protocol"]
+        return found
 
     @property
     def short_name(self) -> str:
@@ -69,11 +57,10 @@ class Plan:
     @property
     def folder_name(self) -> str:
         """The same for the same command, another for any other setting."""
-        names = [self.method.name, self.dataset, self.seed, self.protocol]
         settings = {**self.settings, "protocol": named(self.engine)}
-        everything = [*names, settings, *([self.method.origin] if self.method.origin else [])]
-        key = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:8]
-        return f"{self.method.name}-{self.dataset}-{self.protocol}-seed{self.seed}-{key}"
+        origin = [self.method.origin] if self.method.origin else []
+        key = stored.key(self.beginning, self.dataset, self.seed, self.protocol, settings, *origin)
+        return f"{self.beginning}-{self.dataset}-{self.protocol}-seed{self.seed}-{key}"
 
 
 def plan(
@@ -84,6 +71,7 @@ def plan(
     changes: Mapping[str, Any] | None = None,
     device: str = "auto",
     here: bool = True,
+    space: str = TSS.name,
 ) -> Plan:
     """Resolve names into a `Plan`.
 
@@ -93,6 +81,7 @@ def plan(
         here: whether the device has to be on this machine.
         seed: a whole number, not negative.
         changes: settings that differ from the protocol's and the method's, by name.
+        space: that is searched, by name.
 
     Raises:
         BadCallError: something is unknown or out of range.
@@ -104,13 +93,14 @@ def plan(
     device = environment.choose_device(device, here)
     protocol = choose_protocol(protocol, dataset, device)
     settings.check_seed(seed)
-    parts = {"protocol": PROTOCOLS[protocol].settings, "method": found.make_settings()}
+    of = find_space(space)
+    in_space = settings.changed(PROTOCOLS[protocol].settings, of.protocols.get(protocol, {}))
+    parts = {"protocol": in_space, "method": found.make_settings()}
     usual = settings.distributed(parts, found.cls.presets.get(protocol, {}))
     asked = settings.distributed(usual, changes or {})
     for values in (usual, asked):
-        values["protocol"] = values["protocol"].on(device)
-    differing = settings.differing(usual, asked)
-    return Plan(found, dataset, seed, protocol, asked["protocol"], asked["method"], differing, device)
+        values["protocol"] = values["protocol"].on(device, of)
+    return Plan(found, dataset, protocol, asked, settings.differing(usual, asked), device, space, seed)
 
 
 def is_done(todo: Plan, out: Path | None) -> bool:
@@ -136,75 +126,59 @@ def run(
         data_dir: where images are; see `files.data_dir`.
         resume: continue a run that was interrupted, and return one that is finished.
         on_step: called after each step.
-        side_by_side: how many searches share the machine's processor or card, for the record.
+        side_by_side: how many searches share the machine's processor or card, for the record; of a continued one the
+            most.
 
     Raises:
         BadCallError, DataError, RunError: with what happened and what to do.
     """
-    if out is None:
-        return _finish(todo, benchmark, *train(todo, None, data_dir, on_step, side_by_side))
-    folder = out / todo.folder_name
-    with locked(folder) as claim:
+    with working(out, todo.folder_name, todo.engine.epochs) as teller:
+        kept, saved = teller.folder / record.FILE_NAME, teller.folder / checkpoint.FILE_NAME
+        if resume and kept.exists():
+            return _looked_up(kept, benchmark)
+        if not resume:
+            saved.unlink(missing_ok=True)
+        images = read_halves(todo.dataset, todo.engine, todo.seed, data_dir)
+        search = _begin(todo, images)
+        if saved.exists():
+            state = checkpoint.load(saved)
+            search.load_state_dict(state)
+            side_by_side = max(side_by_side, state.get("side_by_side", 1))
+        before = sum(search.progress.seconds.values())
 
-        def on_step_of_ours(epoch: int, epochs: int, step: int, steps: int) -> None:
-            check(claim)
-            on_step(epoch, epochs, step, steps)
+        def tick(epoch: int, step: int) -> None:
+            at = (epoch, todo.engine.epochs, step, search.ticks)
+            teller.step(*at, search.progress.trajectory[-1]["train_loss"] if search.epoch else None, before)
+            on_step(*at)
 
-        return _run_in(folder, todo, benchmark, data_dir, resume, on_step_of_ours, side_by_side)
-
-
-def _run_in(
-    folder: Path,
-    todo: Plan,
-    benchmark: Benchmark,
-    data_dir: str | Path | None,
-    resume: bool,
-    on_step: OnStep,
-    side_by_side: int,
-) -> Record:
-    kept, saved = folder / record.FILE_NAME, folder / checkpoint.FILE_NAME
-    if resume and kept.exists():
-        done = record.read(kept)
-        (folder / status.FILE_NAME).unlink(missing_ok=True)  # of a job that was to do it again
-        if all(done.benchmark[key] == identity(benchmark)[key] for key in ("name", "sha256")):
-            return done
-        again = replace(done, scores=scores(Cell.parse(done.cell), benchmark), benchmark=identity(benchmark))
-        if again.scores.keys() >= done.scores.keys():  # else the record would lose columns: it stays as it is
-            again.write(folder)
-        return again
-    if not resume:
+        while not search.done:
+            search.run_epoch(tick)
+            checkpoint.save(saved, {**search.state_dict(), "side_by_side": side_by_side})
+        done = _record(todo, search, images.split, benchmark, side_by_side)
+        checkpoint.save(saved.with_name(checkpoint.SUPERNET_NAME), search.supernet.state_dict())  # for who ranks cells
+        done.write(teller.folder)
         saved.unlink(missing_ok=True)
-    with status.telling(folder, todo.engine.epochs) as teller:
-        search, split, side_by_side = train(todo, saved, data_dir, on_step, side_by_side, teller)
-        result = _finish(todo, benchmark, search, split, side_by_side)
-        checkpoint.save(folder / checkpoint.SUPERNET_NAME, search.supernet.state_dict())  # for who ranks cells with it
-        result.write(folder)
-        saved.unlink(missing_ok=True)
-    return result
+        return done
 
 
-def train(
-    todo: Plan,
-    saved: Path | None,
-    data_dir: str | Path | None,
-    on_step: OnStep,
-    side_by_side: int = 1,
-    teller: Teller | None = None,
-) -> tuple[Search, dict[str, Any], int]:
-    """All epochs, from the checkpoint `saved` on if there is one.
+def _looked_up(kept: Path, benchmark: Benchmark) -> Record:
+    """The record of a finished run, with what this benchmark says of its cell."""
+    done, own = record.read(kept), identity(benchmark)
+    if (done.benchmark["name"], done.benchmark["sha256"]) == (own["name"], own["sha256"]):
+        return done
+    again = replace(done, scores=scores(Cell.parse(done.cell, space=done.space), benchmark), benchmark=own)
+    if again.scores.keys() >= done.scores.keys():  # else the record would lose columns: it stays as it is
+        again.write(kept.parent)
+    return again
 
-    Returns:
-        The search; how its images were split; how many ran side by side, now or before the checkpoint, the most.
-    """
-    images = read_halves(todo.dataset, todo.engine, todo.seed, data_dir)
+
+def _begin(todo: Plan, images: Halves) -> Search:
     device = torch.device(todo.device)
-
-    batch = todo.engine.batch_size
-    fewest = min(len(images.for_weights), len(images.for_alpha))
+    batch, fewest = todo.engine.batch_size, min(len(images.for_weights), len(images.for_alpha))
     if batch > fewest:
         raise BadCallError(f"batch_size={batch} is more than the {fewest} images for weights or alpha")
     kept = kept_in(todo.engine.precision)
-    search = Search(
+    return Search(
         todo.make_method,
         todo.engine,
         DeviceImages(images.for_weights, device, kept),
@@ -213,24 +187,8 @@ def train(
         todo.seed,
         todo.method.name,
         todo.method.cls.on_device,
+        find_space(todo.space),
     )
-    if saved is not None and saved.exists():
-        state = checkpoint.load(saved)
-        search.load_state_dict(state)
-        side_by_side = max(side_by_side, state.get("side_by_side", 1))
-    before = sum(search.progress.seconds.values())
-
-    def tick(epoch: int, step: int) -> None:
-        on_step(epoch, todo.engine.epochs, step, search.ticks)
-        if teller is not None:
-            loss = search.progress.trajectory[-1]["train_loss"] if search.epoch else None
-            teller.step(epoch, todo.engine.epochs, step, search.ticks, loss, before)
-
-    while not search.done:
-        search.run_epoch(tick)
-        if saved is not None:
-            checkpoint.save(saved, {**search.state_dict(), "side_by_side": side_by_side})
-    return search, images.split, side_by_side
 
 
 class Halves(NamedTuple):
@@ -257,29 +215,20 @@ def read_halves(dataset: str, engine: Protocol, seed: int, data_dir: str | Path 
     return Halves(for_weights, for_alpha, {**split, "source": sets.source}, sets.classes)
 
 
-def _finish(todo: Plan, benchmark: Benchmark, search: Search, split: dict[str, Any], side_by_side: int) -> Record:
+def _record(todo: Plan, search: Search, split: dict[str, Any], benchmark: Benchmark, side_by_side: int) -> Record:
     cell, supernet = search.result()
     return Record(
-        method=todo.method.name,
-        search_dataset=todo.dataset,
+        **todo.said,
         seed=todo.seed,
-        protocol=todo.protocol,
-        settings=todo.settings,
-        changes=todo.changes,
         cell=str(cell),
         trajectory=search.progress.trajectory,
-        supernet=supernet,
+        supernet=cast(Supernet, supernet),
         scores=scores(cell, benchmark),
         benchmark=identity(benchmark),
         seconds=search.progress.seconds,
         peak_memory=environment.peak_memory(todo.device),
         split=split,
-        versions=environment.versions(todo.method, todo.device),
-        device=environment.device_name(todo.device),
         threads=torch.get_num_threads(),
-        git_revision=environment.git_revision(),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        title=todo.method.listing.title,
-        order=todo.method.listing.order,
         side_by_side=side_by_side,
+        **environment.made_by(todo.method, todo.device),
     )

@@ -11,13 +11,11 @@ jobs. What Slurm ends for its time or for others' it starts anew, and the run co
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import shlex
 import shutil
 import signal
-import statistics
 import sys
 import tempfile
 import threading
@@ -26,20 +24,23 @@ import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from nasbench_stc import claim
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import BadCallError, RunError, StcBenchError, describe
-from nasbench_stc.runs import record, status
+from nasbench_stc.runs import status
 from nasbench_stc.runs.record import Record
 
 if TYPE_CHECKING:
     from nasbench_stc.runs.launch import Plan
+
+P = TypeVar("P", bound="Planned")
+R = TypeVar("R")
 
 LAUNCHERS = ("local", "slurm")
 FOLDER = ".jobs"
@@ -103,6 +104,11 @@ class Task:
     """What `work` is called with in this process so that it tells `on_step` (as of `OnStep`) how far it is."""
 
 
+def by_step(on_step: Callable[[int, int, int, int], None]) -> dict[str, Any]:
+    """As `Task.hear`, of what takes an `on_step`."""
+    return {"on_step": on_step}
+
+
 def by_tick(on_step: Callable[[int, int, int, int], None]) -> dict[str, Any]:
     """As `Task.hear`, of what tells a `tick` how many cells are done, of how many."""
     return {"tick": lambda done, cells: on_step(0, 1, done - 1, cells)}
@@ -111,11 +117,8 @@ def by_tick(on_step: Callable[[int, int, int, int], None]) -> dict[str, Any]:
 class Watch:
     """Told of tasks, always in the caller's own thread. This one is not interested."""
 
-    def begin(self, task: Task) -> None:
-        """It was started, or what it left behind is looked at."""
-
-    def submitted(self, task: Task, job: str) -> None:
-        """Slurm has it, as that job."""
+    def begin(self, task: Task, job: str = "") -> None:
+        """It was started, or what it left behind is looked at; or Slurm has it, as that job."""
 
     def step(self, task: Task, epoch: int, epochs: int, step: int, steps: int) -> None:
         """A step of its run was done; of one in another process, once a second at most."""
@@ -167,13 +170,13 @@ def carry_out(
     try:
         outcomes: dict[Task, Any] = {}
         try:
-            place.submit(tasks, watch)
-            tidy = way.launcher == "local"  # jobs read it when they start
-            if way.leaves:
-                return []
+            waiting = deque(tasks)
             told = {task: status.read(task.folder) for task in tasks if task.folder}
             while len(outcomes) < len(tasks):
-                place.start(watch)
+                place.start(waiting, watch)
+                tidy = way.launcher == "local"  # jobs read it when they start
+                if way.leaves:
+                    return []
                 time.sleep(_LOOK)
                 for task, job in list(place.running.items()):
                     at = status.read(task.folder) if task.folder else None
@@ -220,21 +223,16 @@ class _Here:
         self._threads = None if torch is None else max(1, torch.get_num_threads() // way.jobs)
 
         self.running: dict[Task, Any] = {}
-        self._waiting: deque[Task] = deque()
         self._slots: dict[Task, int] = {}
         self._way, self._cards = way, _cards(device)
         self._own = claim.Owner.here()
         self._executor = submitit.LocalExecutor(folder)
         self._executor.update_parameters(timeout_min=_YEARS)
 
-    def submit(self, tasks: Sequence[Task], watch: Watch) -> None:
-        """They wait for their turn."""
-        self._waiting.extend(tasks)
-
-    def start(self, watch: Watch) -> None:
+    def start(self, waiting: deque[Task], watch: Watch) -> None:
         """As many as there is room for."""
-        while self._waiting and len(self.running) < self._way.jobs:
-            task = self._waiting.popleft()
+        while waiting and len(self.running) < self._way.jobs:
+            task = waiting.popleft()
             taken = {self._slots[other] for other in self.running}
             self._slots[task] = slot = min(set(range(self._way.jobs)) - taken)
             cards = self._cards(slot)
@@ -272,12 +270,14 @@ class _Cluster:
         self._asked = time.monotonic()
         self._queue: set[str] | None = None
 
-    def submit(self, tasks: Sequence[Task], watch: Watch) -> None:
+    def start(self, waiting: deque[Task], watch: Watch) -> None:
         """All at once.
 
         Raises:
             BadCallError: an option is unknown, or Slurm is not here or refuses it.
         """
+        if not waiting:
+            return
         import submitit
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
@@ -295,22 +295,20 @@ class _Cluster:
             known = [line.split()[1] for line in more if line.startswith("  - ")]
             raise BadCallError(f"--slurm: {said}" + f"; choose from {', '.join(known)}" * bool(known)) from None
         try:
-            with _handed(tasks[0].name):
-                jobs = executor.submit_array([_Job(task.work) for task in tasks])
+            with _handed(waiting[0].name):
+                jobs = executor.submit_array([_Job(task.work) for task in waiting])
         except (FailedJobError, FailedSubmissionError, OSError) as error:
             said = " ".join(str(error).split())
-            many = f". {len(tasks):,} may be more than the cluster's MaxArraySize: give fewer seeds or methods"
+            many = f". {len(waiting):,} may be more than the cluster's MaxArraySize: give fewer seeds or methods"
             raise BadCallError(
                 f"--launcher slurm: it refused the jobs ({said})" + many * ("array" in said.lower())
             ) from None
-        self.running = dict(zip(tasks, jobs, strict=True))
+        self.running = dict(zip(waiting, jobs, strict=True))
+        waiting.clear()
         for task, job in self.running.items():
             if task.folder is not None:
                 status.say_waiting(task.folder, job.job_id)
-            watch.submitted(task, job.job_id)
-
-    def start(self, watch: Watch) -> None:
-        """Slurm does."""
+            watch.begin(task, job.job_id)
 
     def ended(self, job: Any) -> bool:
         """Whether it has a result, or Slurm has it no more."""
@@ -464,6 +462,26 @@ def _signals_held() -> Iterator[None]:
             signal.raise_signal(held[0])
 
 
+class Planned(Protocol):
+    """A run, everything resolved."""
+
+    @property
+    def short_name(self) -> str:
+        """For messages."""
+
+    @property
+    def folder_name(self) -> str:
+        """Of its folder below `--out`."""
+
+    @property
+    def epochs(self) -> int:
+        """How many it has."""
+
+    @property
+    def device(self) -> str:
+        """On which it computes."""
+
+
 def run_many(
     plans: Sequence[Plan],
     benchmark: Benchmark,
@@ -473,71 +491,66 @@ def run_many(
     way: Way | None = None,
     watch: Watch | None = None,
 ) -> list[Record]:
-    """Carry out plans, one after another in this process, or several at a time in processes of their own.
+    """Carry out searches, one after another in this process, or several at a time in processes of their own.
 
     Args:
         plans, benchmark, out, data_dir, resume: as in `launch.run`.
         way, watch: as in `carry_out`; None: one after another, and nobody is told.
 
     Returns:
-        The records, in the order of the plans; of Slurm's jobs that are not waited for those that were there before.
+        The records, as of `run_all`.
 
     Raises:
         BadCallError, DataError, RunError: a run failed; which, where not all did. Records of the others are kept.
     """
     from nasbench_stc.runs import launch
 
+    work = partial(launch.run, benchmark=benchmark, data_dir=data_dir)
+    return run_all(plans, work, launch.is_done, out, resume, way, watch)
+
+
+def run_all(
+    plans: Sequence[P],
+    work: Callable[..., R],
+    is_done: Callable[[P, Path | None], bool],
+    out: Path | None,
+    resume: bool = True,
+    way: Way | None = None,
+    watch: Watch | None = None,
+) -> list[R]:
+    """Carry out plans of one kind, as `run_many`.
+
+    Args:
+        work: called with a plan and, by name, `out`, `resume`, `side_by_side` and in this process `on_step`, all as of
+            `launch.run`. It can be pickled.
+        is_done: whether the record of a plan is below `out`; then `work` returns it.
+
+    Returns:
+        The records, in the order of the plans; of Slurm's jobs that are not waited for those that were there before.
+    """
     way = way or Way()
     way = replace(way, jobs=min(way.jobs, len(plans)))
-    if out is None and way.launcher == "slurm":
-        raise BadCallError("jobs of a cluster write into a folder that all its machines see: give out")
-    with tempfile.TemporaryDirectory() if out is None and not way.is_here else nullcontext() as lent:
-        results = out.absolute() if out is not None else Path(lent) if lent else None
-        beside = way.jobs if way.launcher == "local" else 1
-        work = partial(launch.run, out=results, data_dir=data_dir, resume=resume, side_by_side=beside)
-        # Of a cluster's runs some may be at work since the last call of the same command.
-        busy = status.at_work(results / todo.folder_name for todo in plans) if results and way.leaves else {}
-        found: dict[int, Record] = {}
-        left: dict[int, Task] = {}
-        for number, todo in enumerate(plans):
-            if resume and launch.is_done(todo, out):
-                found[number] = work(todo, benchmark)
-            elif results is None or results / todo.folder_name not in busy:
-                folder = None if results is None else results / todo.folder_name
-                its = partial(work, todo, benchmark)
-                left[number] = Task(
-                    todo.short_name, its, folder, todo.engine.epochs, lambda on_step: {"on_step": on_step}
-                )
-        jobs = (results or Path()) / FOLDER
-        outcomes = carry_out(list(left.values()), way, jobs, watch, plans[0].device, len(found)) if left else []
+    if out is None:
+        if way.launcher == "slurm":
+            raise BadCallError("jobs of a cluster write into a folder that all its machines see: give out")
+        with tempfile.TemporaryDirectory() as lent:
+            return run_all(plans, work, is_done, Path(lent), resume, way, watch)
+    results = out.absolute()
+    own = partial(work, out=results, resume=resume, side_by_side=way.jobs if way.launcher == "local" else 1)
+    # Of a cluster's runs some may be at work since the last call of the same command.
+    busy = status.at_work(results / todo.folder_name for todo in plans) if way.leaves else {}
+    found: dict[int, R] = {}
+    left: dict[int, Task] = {}
+    for number, todo in enumerate(plans):
+        folder = results / todo.folder_name
+        if resume and is_done(todo, out):
+            found[number] = own(todo)
+        elif folder not in busy:
+            left[number] = Task(todo.short_name, partial(own, todo), folder, todo.epochs, by_step)
+    tasks = list(left.values())
+    outcomes = carry_out(tasks, way, results / FOLDER, watch, plans[0].device, len(found)) if left else []
     found |= dict(zip(left, outcomes, strict=False))
     return [found[number] for number in sorted(found)]
-
-
-def usual_seconds(plans: Sequence[Plan], out: Path) -> list[float | None]:
-    """About how long each of the plans takes: the median of the records below `out` that are like it.
-
-    Like it: of its method, data set, protocol and changes, on a CPU if it is to run on one. None where there is none.
-    """
-
-    def took(path: Path) -> tuple[str, float]:
-        one = record.read(path)
-        of = _kind(one.method, one.search_dataset, one.protocol, one.changes, one.device.startswith("CPU"))
-        return of, one.total_seconds
-
-    records, _ = record.read_below([out], record.FILE_NAME, took)  # which keeps no record: there may be many
-    seconds: dict[str, list[float]] = {}
-    for of, one in records.values():
-        seconds.setdefault(of, []).append(one)
-    usual = {of: statistics.median(some) for of, some in seconds.items()}
-    return [
-        usual.get(_kind(todo.method.name, todo.dataset, todo.protocol, todo.changes, todo.device == "cpu"))
-        for todo in plans
-    ]
-
-
-def _kind(*of: object) -> str:
-    return json.dumps(of, sort_keys=True)
 
 
 def _as_one(failed: Sequence[tuple[str, Exception]], runs: int) -> StcBenchError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nasbench_stc.benchmark import Benchmark, held_columns
 from nasbench_stc.benchmark.base import Cells, as_indices
+from nasbench_stc.runs.record import Looked
 from nasbench_stc.space import Cell
 
 
@@ -14,7 +15,7 @@ def scores(cell: Cell, benchmark: Benchmark) -> dict[str, float]:
 
 def scores_of(cells: Cells, benchmark: Benchmark) -> dict[str, dict[str, float]]:
     """The same of several cells: by column, and there by the cell's index as text, as JSON has it."""
-    index = as_indices(cells)
+    index = as_indices(cells, benchmark.space)
     names = [str(cell) for cell in index.tolist()]
     return {
         name: dict(zip(names, benchmark.accuracy(index, *which).tolist(), strict=True))
@@ -22,6 +23,6 @@ def scores_of(cells: Cells, benchmark: Benchmark) -> dict[str, dict[str, float]]
     }
 
 
-def identity(benchmark: Benchmark) -> dict[str, str]:
+def identity(benchmark: Benchmark) -> Looked:
     """Which one it is."""
     return {"name": benchmark.name, "about": benchmark.about, "file": benchmark.path.name, "sha256": benchmark.sha256}

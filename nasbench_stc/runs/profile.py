@@ -6,10 +6,9 @@ settings, so that the points can be compared; a sweep adds to it after each poin
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.runs.record import check_values, read_below
 from nasbench_stc.stored import Positive, Time
 
-SCHEMA = 1
 PATTERN = "profile-*.json"
 REPEATS = 32
 """Paths drawn a kind of step: enough that what paths cost (it varies by half) is known on average to a tenth."""
@@ -42,6 +40,14 @@ class Point:
     """How many of each a whole search takes; nothing of the subnet, which is no search."""
     git_revision: str
     measured: Time
+
+    def __str__(self) -> str:
+        return f"{self.method}, N={self.cells_per_stage}, batch size {self.batch_size}"
+
+    def is_like(self, other: Point) -> bool:
+        """Whether the same was measured, at whatever cost."""
+        own, its = (replace(point, costs={}, steps={}, git_revision="", measured="") for point in (self, other))
+        return own == its
 
     @property
     def cells(self) -> int:
@@ -81,29 +87,20 @@ class Profile:
     repeats: Positive
     """Measured steps of each kind, where they differ."""
     points: list[Point] = field(default_factory=list)
-    schema: int = SCHEMA
+    schema: int = 1
 
     @property
     def file_name(self) -> str:
         """The same for the same circumstances, another for any others."""
-        circumstances = [self.device, self.threads, self.versions, self.protocol, self.repeats]
-        return f"profile-{hashlib.sha256(json.dumps(circumstances, sort_keys=True).encode()).hexdigest()[:8]}.json"
+        key = stored.key(self.device, self.threads, self.versions, self.protocol, self.repeats)
+        return f"profile-{key}.json"
 
     def write(self, folder: Path) -> Path:
         """Write it into `folder`, whole or not at all."""
         return stored.write(folder / self.file_name, self)
 
 
-def read(path: Path) -> Profile:
-    """The profile in the file at `path`.
-
-    Raises:
-        DataError: it cannot be read, is damaged, or has another schema.
-    """
-    return stored.read(path, Profile, "profile", SCHEMA, "delete it and profile again", _check)
-
-
-def _check(found: Profile) -> None:
+def _checked(found: Profile) -> Profile:
     if not {"channels", "precision", "resolution"} <= found.protocol.keys():  # a report tells them
         raise ValueError("the protocol's settings are not whole")
     check_values(found.protocol, Protocol())
@@ -111,6 +108,11 @@ def _check(found: Profile) -> None:
         needed = {"weights", "alpha"} if point.method == SUBNET else {"weights"}
         if not needed | point.steps.keys() <= point.costs.keys():
             raise ValueError(f"{point.method}: not all kinds of steps have costs")
+    return found
+
+
+read = partial(stored.read, Profile, "profile", "delete it and profile again", check=_checked)
+"""The profile in the file at a path; raises as `stored.read`."""
 
 
 def read_all(folders: Iterable[Path]) -> tuple[list[Profile], list[str]]:

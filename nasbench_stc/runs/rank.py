@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -20,7 +19,7 @@ from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.models import Supernet
 from nasbench_stc.runs import environment, launch, ranking, record
 from nasbench_stc.runs.ranking import CellChoice, Ranking
-from nasbench_stc.space import Cell
+from nasbench_stc.space import Cell, Space, find_space
 
 IMAGES = 1024
 """Validation images that rate a cell where nothing else is asked for: two batches of the protocols."""
@@ -38,14 +37,8 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if not path.is_dir():
             raise BadCallError(f"{path} is no folder; give the folder of a finished run, or one of several")
-        if (path / record.FILE_NAME).exists():
-            runs = [path]
-        else:
-            runs = sorted(
-                file.parent
-                for file in path.rglob(checkpoint.SUPERNET_NAME)
-                if (file.parent / record.FILE_NAME).exists()
-            )
+        below = sorted(file.parent for file in path.rglob(checkpoint.SUPERNET_NAME))
+        runs = [run for run in (path, *below) if (run / record.FILE_NAME).exists()]
         if not runs:
             raise BadCallError(f"{path}: no finished run below it has a {checkpoint.SUPERNET_NAME}; {_AGAIN}")
         found |= {run.resolve(): run for run in runs}
@@ -84,7 +77,8 @@ def rank_cells(
         raise DataError(f"{folder}: the run left no {checkpoint.SUPERNET_NAME} to rank cells with; {_AGAIN}")
     if images < 0:
         raise BadCallError(f"images={images}: it has to be at least 1, or 0 for all")
-    chosen = ranking.choose_cells(cells).tolist()
+    space = find_space(run.space)
+    chosen = ranking.choose_cells(cells, space).tolist()
     available: int = run.split["valid_images"]
     n_images, sha256 = min(images or available, available), files.digest(supernet_path)
     kept = folder / ranking.file_name(chosen, n_images, sha256)
@@ -97,12 +91,12 @@ def rank_cells(
         raise DataError(
             f"{folder}: its validation images were others than {halves.split['source']} gives now; {_AGAIN}"
         )
-    supernet = _load(supernet_path, engine, halves.classes, torch.device(device))
+    supernet = _load(supernet_path, engine, halves.classes, torch.device(device), space)
     valid = DeviceImages(halves.for_alpha, torch.device(device), kept_in(engine.precision))
     begin = time.perf_counter()
     rating = rate(
         supernet,
-        [Cell.from_index(index) for index in chosen],
+        [Cell.from_index(index, run.space) for index in chosen],
         valid,
         engine.eval_batch,
         n_images,
@@ -115,17 +109,15 @@ def rank_cells(
         seed=run.seed,
         protocol=run.protocol,
         changes=run.changes,
+        space=run.space,
         supernet_sha256=sha256,
         cells=chosen,
         images=n_images,
         loss=rating.loss.round(6).tolist(),
         accuracy=rating.accuracy.round(4).tolist(),
         seconds=round(time.perf_counter() - begin, 3),
-        device=environment.device_name(device),
         threads=torch.get_num_threads(),
-        versions=environment.versions(device=device),
-        git_revision=environment.git_revision(),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        **environment.made_by(device=device),
     )
     try:
         found.write(folder)
@@ -134,8 +126,8 @@ def rank_cells(
     return found
 
 
-def _load(path: Path, engine: Protocol, classes: int, device: torch.device) -> Supernet:
-    supernet = build_supernet(engine, classes, device, seed=0)
+def _load(path: Path, engine: Protocol, classes: int, device: torch.device, space: Space) -> Supernet:
+    supernet = build_supernet(engine, classes, device, 0, space)
     state = checkpoint.load(path)
     try:
         supernet.load_state_dict(state)

@@ -6,10 +6,9 @@ benchmark: those are looked up when it is reported.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,9 @@ from numpy.typing import NDArray
 from nasbench_stc import stored
 from nasbench_stc.benchmark.base import as_indices
 from nasbench_stc.errors import BadCallError
-from nasbench_stc.space import NUM_CELLS, Cell, all_cells
-from nasbench_stc.stored import CellIndex, Count, NotNegative, Percent, Plain, Positive, Time
+from nasbench_stc.space import TSS, Cell, Space, all_cells, find_space
+from nasbench_stc.stored import Count, NotNegative, Percent, Plain, Positive, Time
 
-SCHEMA = 1
 CELLS_SEED = 201
 """Draws the cells of a sample: always the same ones, set aside for this."""
 
@@ -40,7 +38,7 @@ class Ranking:
     changes: dict[str, Plain | list[Plain]]
     """Settings of the run that differ from the protocol's and the method's own, by name."""
     supernet_sha256: str
-    cells: list[CellIndex]
+    cells: list[Count]
     """Official indices."""
     images: Positive
     """How many of the run's validation images: the first ones."""
@@ -55,7 +53,8 @@ class Ranking:
     versions: dict[str, str]
     git_revision: str
     finished: Time
-    schema: int = SCHEMA
+    space: str = TSS.name
+    schema: int = 1
 
     @property
     def file_name(self) -> str:
@@ -69,43 +68,42 @@ class Ranking:
 
 def file_name(cells: Sequence[int], images: int, supernet_sha256: str) -> str:
     """Of the ranking of those cells (official indices) on so many images by that supernet."""
-    everything = json.dumps([list(cells), images, supernet_sha256])
-    return f"ranking-{hashlib.sha256(everything.encode()).hexdigest()[:8]}.json"
+    return f"ranking-{stored.key(list(cells), images, supernet_sha256)}.json"
 
 
-def read(path: Path) -> Ranking:
-    """The ranking in the file at `path`.
-
-    Raises:
-        DataError: it cannot be read, is damaged, or has another schema.
-    """
-    return stored.read(path, Ranking, "ranking", SCHEMA, "rank again with --no-resume", _check)
-
-
-def _check(found: Ranking) -> None:
+def _checked(found: Ranking) -> Ranking:
     if not len(found.cells) == len(found.loss) == len(found.accuracy):
         raise ValueError("not one loss and one accuracy for each cell")
+    if any(cell >= find_space(found.space).num_cells for cell in found.cells):
+        raise ValueError("an index of no cell")
+    return found
 
 
-def choose_cells(which: CellChoice) -> NDArray[np.int64]:
+read = partial(stored.read, Ranking, "ranking", "rank again with --no-resume", check=_checked)
+"""The ranking in the file at a path; raises as `stored.read`."""
+
+
+def choose_cells(which: CellChoice, space: Space = TSS) -> NDArray[np.int64]:
     """Official indices, int64.
 
     Args:
         which: a number draws so many, always the same; `classes` takes of each isomorphism class the cell with the
             smallest index; `all` takes all; cells are taken as they are.
+        space: of the cells.
 
     Raises:
         BadCallError: it is none of these, or no cell at all.
     """
     if which == "all":
-        return np.arange(NUM_CELLS)
+        space.every()  # refuses a space that is too large
+        return np.arange(space.num_cells)
     if which == "classes":
         first: dict[str, int] = {}
-        for index, cell in enumerate(all_cells()):
+        for index, cell in enumerate(all_cells(space.name)):
             first.setdefault(cell.isomorphism_class, index)
         return np.array(list(first.values()))
     if not isinstance(which, (str, int)):
-        chosen = as_indices(which)
+        chosen = as_indices(which, space)
         if not chosen.size:
             raise BadCallError("no cells to rank were given")
         return chosen
@@ -113,6 +111,6 @@ def choose_cells(which: CellChoice) -> NDArray[np.int64]:
         count = int(which)
     except ValueError:
         count = 0
-    if not 1 <= count <= NUM_CELLS:
-        raise BadCallError(f"--cells {which}: give how many (1 to {NUM_CELLS}), classes, or all")
-    return np.sort(np.random.default_rng(CELLS_SEED).choice(NUM_CELLS, count, replace=False))
+    if not 1 <= count <= space.num_cells:
+        raise BadCallError(f"--cells {which}: give how many (1 to {space.num_cells}), classes, or all")
+    return np.sort(np.random.default_rng(CELLS_SEED).choice(space.num_cells, count, replace=False))

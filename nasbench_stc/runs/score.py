@@ -14,8 +14,6 @@ from nasbench_stc.data import DATASETS
 from nasbench_stc.data.images import Images
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.engine.scoring import Scorer, Scoring
-from nasbench_stc.errors import BadCallError, choose
-from nasbench_stc.models.scores import SCORES
 from nasbench_stc.runs import environment, launch
 from nasbench_stc.space import Cell, check_dataset
 
@@ -51,21 +49,6 @@ def make_scorer(
         return halves.for_weights, halves.classes
 
     return Scorer(chosen, read, dataset, seed, environment.choose_device(device))
-
-
-def score_names(text: str) -> list[str]:
-    """`"naswot,snip"` is those two, in that order; `"all"` is every score.
-
-    Raises:
-        BadCallError: an unknown name, none, or one twice.
-    """
-    names = list(SCORES) if text == "all" else [part.strip() for part in text.split(",") if part.strip()]
-    for name in names:
-        if name not in SCORES:
-            raise choose("score", name, ("all", *SCORES))
-    if not names or len(set(names)) < len(names):
-        raise BadCallError(f"--score {text!r}: give all, or names, each once (naswot,synflow)")
-    return names
 
 
 def score_cells(

@@ -10,6 +10,7 @@ from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.methods import find
 from nasbench_stc.runs import simulate
 from nasbench_stc.runs.record import Record
+from nasbench_stc.space import TSS
 
 
 def protocols(kind: str) -> dict[str, str]:
@@ -30,6 +31,7 @@ def search(
     data_dir: str | Path | None = None,
     device: str = "auto",
     resume: bool = True,
+    space: str = TSS.name,
     **changes: Any,
 ) -> Record:
     """Run one search and look the cell up.
@@ -44,18 +46,19 @@ def search(
         data_dir: where images and benchmarks are; see `files.data_dir`.
         device: a torch device, or `auto`.
         resume: continue a run that was interrupted, and return one that is finished.
+        space: that is searched: `tss` (NAS-Bench-201), `darts` or `sss`.
         changes: settings by name.
 
     Raises:
         BadCallError, DataError, RunError: with what happened and what to do.
     """
     found = find(method)
-    opened = open_benchmark(benchmark, data_dir) if isinstance(benchmark, (str, Path)) else benchmark
+    opened = open_benchmark(benchmark, data_dir, space) if isinstance(benchmark, (str, Path)) else benchmark
     folder = None if out is None else Path(out)
     if found.kind == "one-shot":
         from nasbench_stc.runs import launch  # imports torch
 
-        todo = launch.plan(found, dataset, seed, protocol, changes, device)
+        todo = launch.plan(found, dataset, seed, protocol, changes, device, space=space)
         return launch.run(todo, opened, folder, data_dir, resume)
     runs = simulate.plan(found, opened, dataset, protocol, changes, device)
     return simulate.run_many(runs, opened, [seed], folder, data_dir, resume).records([seed])[0]

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nasbench_stc import settings
+from nasbench_stc import settings, stored
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.data import DATASETS
-from nasbench_stc.engine.oracle import Epochs, Oracle
+from nasbench_stc.engine.oracle import Oracle
 from nasbench_stc.engine.simulation import SIMULATIONS, Run, Score, Simulation, simulate
 from nasbench_stc.errors import blamed, choose
 from nasbench_stc.methods import Method, find
-from nasbench_stc.methods.blackbox import BlackBoxMethod
-from nasbench_stc.runs import environment, simulated, status
-from nasbench_stc.runs.folder import check, locked
+from nasbench_stc.runs import environment, planned, simulated
+from nasbench_stc.runs.folder import working
 from nasbench_stc.runs.lookup import identity, scores_of
+from nasbench_stc.runs.record import Looked
 from nasbench_stc.runs.simulated import SimulatedRuns, with_runs
 from nasbench_stc.space import check_dataset
 
@@ -44,25 +40,12 @@ _EVERY = 10.0  # seconds between two writes of the record
 
 
 @dataclass(frozen=True)
-class SimulatedPlan:
-    """Runs of one method under the same settings, everything resolved: what their folder is named by."""
+class SimulatedPlan(planned.Plan):
+    """Runs of one method under the same settings, everything resolved."""
 
-    method: Method
-    dataset: str
-    protocol: str
-    parts: dict[str, Any]
-    """Settings: `protocol` (`Simulation`, where cells are trained), `scores` (`Scoring`, where they are), `method`."""
-    changes: dict[str, Any]
     oracle: Oracle | None
     """What answers; None for training-free methods."""
-    benchmark: dict[str, str]
-    device: str
-    """Of the networks that are scored; empty where none are."""
-
-    @property
-    def settings(self) -> dict[str, dict[str, Any]]:
-        """Every setting, by part."""
-        return {"protocol": {}, **{part: asdict(values) for part, values in self.parts.items()}}
+    benchmark: Looked
 
     @property
     def simulation(self) -> Simulation:
@@ -73,15 +56,9 @@ class SimulatedPlan:
     @property
     def folder_name(self) -> str:
         """The same for the same command, whatever its seeds; another for any other setting, benchmark or source."""
-        source = [self.benchmark["name"], self.benchmark["sha256"]]  # one file may hold several benchmarks
-        where = [self.method.name, self.method.origin, self.dataset, self.protocol, *source]
-        key = hashlib.sha256(json.dumps([*where, self.settings], sort_keys=True).encode()).hexdigest()[:8]
-        return f"{self.method.name}-{self.dataset}-{self.protocol}-{key}"
-
-    def make_method(self, generator: np.random.Generator, budgets: tuple[Epochs, ...]) -> BlackBoxMethod:
-        """The method, which draws everything random from `generator`."""
-        made: BlackBoxMethod = self.method.cls(self.parts["method"], generator, budgets)
-        return made
+        source = self.benchmark["name"], self.benchmark["sha256"]  # one file may hold several benchmarks
+        key = stored.key(self.beginning, self.method.origin, self.dataset, self.protocol, *source, self.settings)
+        return f"{self.beginning}-{self.dataset}-{self.protocol}-{key}"
 
 
 def plan(
@@ -126,7 +103,8 @@ def plan(
             values["protocol"] = values["protocol"].resolved(oracle, dataset)
     # Ours refuse settings that do not go with the benchmark: a bad call, not a mistake of the method.
     with nullcontext() if not found.origin else blamed(found.name, "before the first query"):
-        found.cls(asked["method"], np.random.default_rng(0), () if oracle is None else oracle.budgets)
+        budgets = () if oracle is None else oracle.budgets
+        found.make(benchmark.space, asked["method"], np.random.default_rng(0), budgets)
     return SimulatedPlan(
         method=found,
         dataset=dataset,
@@ -136,6 +114,7 @@ def plan(
         oracle=oracle,
         benchmark=identity(benchmark),
         device=environment.choose_device(device) if found.cls.scored else "",
+        space=benchmark.space.name,
     )
 
 
@@ -166,61 +145,41 @@ def run_many(
     """
     for seed in seeds:
         settings.check_seed(seed)
-    if out is None:
-        return _run_in(None, todo, benchmark, seeds, data_dir, resume, on_run)
-    folder = out / todo.folder_name
-    with locked(folder) as claim, status.telling(folder, len(seeds)) as teller:
+    with working(out, todo.folder_name, len(seeds)) as teller:
+        path = teller.folder / simulated.FILE_NAME
+        kept = simulated.read(path) if path.exists() else _nothing(todo)
+        left = [seed for seed in seeds if not (resume and seed in kept.seeds)]
+        done: dict[int, Run] = {}
 
-        def on_run_of_ours(done: int, runs: int, scores: int) -> None:
-            check(claim)
-            on_run(done, runs, scores)
-            if done < runs:
-                teller.step(done, runs, 0, 1)
+        def tell(scores: int) -> None:
+            if len(done) < len(left):
+                teller.step(len(done), len(left), 0, 1)
+            on_run(len(done), len(left), scores)
 
-        return _run_in(folder, todo, benchmark, seeds, data_dir, resume, on_run_of_ours)
+        def keep() -> SimulatedRuns:
+            if not done:
+                return kept
+            cells = sorted({run.incumbents[-1].cell for run in done.values()})
+            made = environment.made_by(todo.method, todo.device)
+            whole = with_runs(kept, done, scores_of(cells, benchmark), made)
+            whole.write(teller.folder)
+            return whole
 
-
-def _run_in(
-    folder: Path | None,
-    todo: SimulatedPlan,
-    benchmark: Benchmark,
-    seeds: Sequence[int],
-    data_dir: str | Path | None,
-    resume: bool,
-    on_run: OnRun,
-) -> SimulatedRuns:
-    path = None if folder is None else folder / simulated.FILE_NAME
-    kept = simulated.read(path) if path is not None and path.exists() else _nothing(todo)
-    left = [seed for seed in seeds if not (resume and seed in kept.seeds)]
-    done: dict[int, Run] = {}
-
-    def keep() -> SimulatedRuns:
-        cells = sorted({run.incumbents[-1].cell for run in done.values()})
-        whole = with_runs(kept, done, scores_of(cells, benchmark), _session(todo)) if done else kept
-        if folder is not None and done:
-            whole.write(folder)
+        written = time.monotonic()
+        try:
+            for seed in left:
+                tell(0)
+                score = _score(todo, seed, data_dir)
+                done[seed] = simulate(
+                    todo.method.name, todo.make_method, todo.oracle, todo.simulation, seed, score, tell
+                )
+                if time.monotonic() - written > _EVERY:
+                    keep()
+                    written = time.monotonic()
+            tell(0)
+        finally:  # of an error or Ctrl-C, too
+            whole = keep()
         return whole
-
-    written = time.monotonic()
-    try:
-        for number, seed in enumerate(left):
-            on_run(number, len(left), 0)
-            done[seed] = simulate(
-                todo.method.name,
-                todo.make_method,
-                todo.oracle,
-                todo.simulation,
-                seed,
-                _score(todo, seed, data_dir),
-                partial(on_run, number, len(left)),
-            )
-            if time.monotonic() - written > _EVERY:
-                keep()
-                written = time.monotonic()
-        on_run(len(left), len(left), 0)
-    finally:  # of an error or Ctrl-C, too
-        whole = keep()
-    return whole
 
 
 def _score(todo: SimulatedPlan, seed: int, data_dir: str | Path | None) -> Score | None:
@@ -235,12 +194,8 @@ def _nothing(todo: SimulatedPlan) -> SimulatedRuns:
     """The record before the first run."""
     untimed = todo.oracle is not None and not todo.oracle.timed
     return SimulatedRuns(
-        method=todo.method.name,
+        **todo.said,
         origin=todo.method.origin,
-        search_dataset=todo.dataset,
-        protocol=todo.protocol,
-        settings=todo.settings,
-        changes=todo.changes,
         benchmark=todo.benchmark,
         told="scores of untrained networks" if todo.oracle is None else todo.oracle.about,
         clock="evaluations" if untimed else "seconds",
@@ -251,16 +206,4 @@ def _nothing(todo: SimulatedPlan) -> SimulatedRuns:
         scores={},
         queries=simulated.NO_QUERIES,
         sessions=[],
-        title=todo.method.listing.title,
-        order=todo.method.listing.order,
     )
-
-
-def _session(todo: SimulatedPlan) -> dict[str, Any]:
-    device = environment.device_name(todo.device) if todo.device else environment.processor()
-    return {
-        "versions": environment.versions(todo.method),
-        "device": device,
-        "git_revision": environment.git_revision(),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }

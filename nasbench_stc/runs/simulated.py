@@ -12,23 +12,20 @@ import binascii
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict, cast
+from typing import Annotated, Any, Literal, TypedDict
 
-import msgspec
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
 from nasbench_stc import stored
 from nasbench_stc.engine.simulation import Incumbent, Run, Simulation
-from nasbench_stc.runs import record
-from nasbench_stc.runs.record import Record
-from nasbench_stc.space import NUM_CELLS, Cell
-from nasbench_stc.stored import CellIndex, Count, NotNegative, Percent, Plain, Positive, Time
+from nasbench_stc.runs.record import Looked, Made, Record, Settings, check_columns, check_settings
+from nasbench_stc.space import TSS, Cell, Space, find_space
+from nasbench_stc.stored import Count, NotNegative, Percent, Positive
 
-SCHEMA = 1
 FILE_NAME = "runs.json"
 
 
@@ -45,6 +42,11 @@ class SimulatedRun(Record):
     """What the method was told of a cell."""
     evaluations: int = 0
     """How many answers it got."""
+
+    @property
+    def of(self) -> Space:
+        """The space that was searched."""
+        return find_space(self.space)
 
     @property
     def trained(self) -> bool:
@@ -65,20 +67,10 @@ class Queries(TypedDict):
     seeds: str
 
 
-class Session(TypedDict):
+class Session(Made):
     """What made some of the runs."""
 
     seeds: list[Count]
-    versions: dict[str, str]
-    device: str
-    git_revision: str
-    finished: Time
-
-
-class Answered(record.Looked):
-    """`SimulatedRuns.benchmark`: what has to be there."""
-
-    about: str
 
 
 @dataclass(frozen=True)
@@ -90,12 +82,12 @@ class SimulatedRuns:
     """Of a method that is not ours: its package and version, or its file and checksum; else empty."""
     search_dataset: str
     protocol: str
-    settings: dict[str, dict[str, Plain | list[Plain]]]
+    settings: dict[str, Settings]
     """Every setting by part: `protocol`, `method`, and for methods that ask for them `scores`."""
-    changes: dict[str, Plain | list[Plain]]
-    """Those of them that differ from the protocol's and the method's own, by name."""
-    benchmark: dict[str, str]
-    """`name`, `about`, `file` and `sha256` of what answered and gave the scores."""
+    changes: Settings
+    """Those of them that differ from the protocol's and the method's own."""
+    benchmark: Looked
+    """It answered, too."""
     told: str
     """What the method was told of a cell."""
     clock: Literal["seconds", "evaluations"]
@@ -106,7 +98,7 @@ class SimulatedRuns:
     """Simulated."""
     scoring: list[NotNegative]
     """Seconds that training-free scores took, measured on the session's device."""
-    incumbents: list[Annotated[list[tuple[Positive, NotNegative, CellIndex]], Meta(min_length=1)]]
+    incumbents: list[Annotated[list[tuple[Positive, NotNegative, Count]], Meta(min_length=1)]]
     """Each time that the best cell changed: [of which answer, simulated seconds, cell]. The last cell is the result."""
     scores: dict[str, dict[str, Percent]]
     """Percent by column and by cell, of the cells that result."""
@@ -116,7 +108,8 @@ class SimulatedRuns:
     title: str = ""
     """As in `Record`; so is `order`."""
     order: int | None = None
-    schema: int = SCHEMA
+    space: str = TSS.name
+    schema: int = 1
 
     def write(self, folder: Path) -> Path:
         """Write `runs.json` into `folder`, whole or not at all, a line a field."""
@@ -124,30 +117,31 @@ class SimulatedRuns:
 
     def runs(self) -> dict[int, Run]:
         """All runs by seed, with every query."""
-        whole = _unpacked(self.queries)
-        found, start = {}, 0
-        ends = np.cumsum(self.queries["lengths"]).tolist()
-        for place, (seed, end) in enumerate(zip(self.seeds, ends, strict=True)):
-            part = slice(start, end)
-            found[seed] = Run(
-                whole.cells[part],
-                whole.asked[part],
-                whole.seeds[part],
-                self._incumbents(place),
+        kinds, training_seeds = self.queries["kinds"], self.queries["training_seeds"]
+        ends = np.cumsum(self.queries["lengths"], dtype=np.int64)[:-1]
+        cells, asked, seeds = (np.split(codes, ends) for codes in _codes(self.queries, self.of))
+        return {
+            seed: Run(
+                cells[place].tolist(),
+                [kinds[code] for code in asked[place].tolist()],
+                [training_seeds[code] for code in seeds[place].tolist()],
+                [Incumbent(*entry) for entry in self.incumbents[place]],
                 self.seconds[place],
                 self.scoring[place],
             )
-            start = end
-        return found
+            for place, seed in enumerate(self.seeds)
+        }
 
     def records(self, seeds: Iterable[int] | None = None) -> list[SimulatedRun]:
         """The runs as records, in the order of `seeds` (None: all)."""
         places = {seed: place for place, seed in enumerate(self.seeds)}
         sessions = {seed: session for session in self.sessions for seed in session["seeds"]}
-        return [
-            self._record(places[seed], sessions[seed], self.timed_by)
-            for seed in (self.seeds if seeds is None else seeds)
-        ]
+        return [self._record(places[seed], sessions[seed]) for seed in (self.seeds if seeds is None else seeds)]
+
+    @property
+    def of(self) -> Space:
+        """The space that was searched."""
+        return find_space(self.space)
 
     @property
     def trained(self) -> bool:
@@ -159,55 +153,52 @@ class SimulatedRuns:
         """The clock that stands for a device; empty where nothing was simulated."""
         return f"the clock of {self.benchmark['name']}" if any(self.seconds) or self.clock == "evaluations" else ""
 
-    def _incumbents(self, place: int) -> list[Incumbent]:
-        return [Incumbent(*entry) for entry in self.incumbents[place]]
-
-    def _record(self, place: int, session: Mapping[str, Any], clock: str) -> SimulatedRun:
-        incumbents = self._incumbents(place)
-        cell = incumbents[-1].cell
+    def _record(self, place: int, session: Session) -> SimulatedRun:
+        incumbents = self.incumbents[place]
+        cell = incumbents[-1][2]
         return SimulatedRun(
-            method=self.method,
-            search_dataset=self.search_dataset,
+            **{name: getattr(self, name) for name in _OF_ALL},
             seed=self.seeds[place],
-            protocol=self.protocol,
-            settings=self.settings,
-            changes=self.changes,
-            cell=_name(cell),
-            trajectory=[{"evaluation": n, "seconds": seconds, "cell": _name(c)} for n, seconds, c in incumbents],
+            cell=_name(cell, self.space),
+            trajectory=[
+                {"evaluation": n, "seconds": seconds, "cell": _name(c, self.space)} for n, seconds, c in incumbents
+            ],
             supernet={},
             scores={column: values[str(cell)] for column, values in self.scores.items()},
-            benchmark=self.benchmark,
             seconds={"simulated": self.seconds[place], "scores": self.scoring[place]},
             peak_memory={},
             split={},
             versions=session["versions"],
-            device=clock or session["device"],
+            device=self.timed_by or session["device"],
             threads=1,
             git_revision=session["git_revision"],
             finished=session["finished"],
-            title=self.title,
-            order=self.order,
-            clock=self.clock,
-            told=self.told,
             evaluations=self.queries["lengths"][place],
         )
 
 
+_OF_ALL = (
+    *("method", "title", "order", "search_dataset", "protocol", "settings", "changes"),
+    *("benchmark", "told", "clock", "space"),
+)
+"""Fields that a run's record takes over from that of all of them."""
+
+
 @cache
-def _name(cell: int) -> str:
+def _name(cell: int, space: str) -> str:
     """The official string of the cell at that index."""
-    return str(Cell.from_index(cell))
+    return str(Cell.from_index(cell, space))
 
 
 def with_runs(
-    kept: SimulatedRuns, runs: Mapping[int, Run], scores: dict[str, dict[str, float]], session: dict[str, Any]
+    kept: SimulatedRuns, runs: Mapping[int, Run], scores: dict[str, dict[str, float]], made: Made
 ) -> SimulatedRuns:
     """`kept` and the runs of a session; of a seed that it has already the new one takes the place.
 
     Args:
         runs: by seed.
         scores: percent by column and cell, of their results.
-        session: what made them, without `seeds`.
+        made: what made them.
     """
     everything = {**kept.runs(), **runs}
     seeds = sorted(everything)
@@ -228,44 +219,34 @@ def with_runs(
             }
             for column, values in scores.items()
         },
-        queries=_packed(ordered),
-        sessions=[*(old for old in sessions if old["seeds"]), cast(Session, {**session, "seeds": sorted(runs)})],
+        queries=_packed(ordered, kept.of),
+        sessions=[*(old for old in sessions if old["seeds"]), {**made, "seeds": sorted(runs)}],
     )
 
 
-def read(path: Path) -> SimulatedRuns:
-    """The runs in the file at `path`.
-
-    Raises:
-        DataError: it cannot be read, is damaged, or has another schema.
-    """
-    remedy = "remove it, and run the search again"
-    return stored.read(path, SimulatedRuns, "record of simulated runs", SCHEMA, remedy, _check)
-
-
-def _check(found: SimulatedRuns) -> None:
-    """What the annotations cannot say.
-
-    Raises:
-        ValueError, BadCallError, msgspec.ValidationError: it is not so.
-    """
-    msgspec.convert(found.benchmark, Answered)
-    record.check_columns(found.scores)
-    record.check_settings(found.settings, Simulation())
-    if any(
-        len(values) != len(found.seeds)
-        for values in (found.seconds, found.scoring, found.incumbents, found.queries["lengths"])
-    ):
+def _checked(found: SimulatedRuns) -> SimulatedRuns:
+    check_columns(found.scores)
+    check_settings(found.settings, Simulation())
+    lists: tuple[list[Any], ...] = (found.seconds, found.scoring, found.incumbents, found.queries["lengths"])
+    if any(len(values) != len(found.seeds) for values in lists):
         raise ValueError("its lists have not one entry a run")
     if sorted(seed for session in found.sessions for seed in session["seeds"]) != found.seeds:
         raise ValueError("its sessions are not those of its seeds")
     results = {str(run[-1][2]) for run in found.incumbents}
     if not all(results <= values.keys() for values in found.scores.values()):
         raise ValueError("cells lack scores")
-    _codes(found.queries)
+    if any(cell >= found.of.num_cells for run in found.incumbents for _, _, cell in run):
+        raise ValueError(f"a cell above {found.of.num_cells - 1}")
+    _codes(found.queries, found.of)
+    return found
 
 
-def _packed(runs: Sequence[Run]) -> Queries:
+_ANEW = "remove it, and run the search again"
+read = partial(stored.read, SimulatedRuns, "record of simulated runs", _ANEW, check=_checked)
+"""The runs in the file at a path; raises as `stored.read`."""
+
+
+def _packed(runs: Sequence[Run], space: Space) -> Queries:
     """The queries of all runs, one after the other: `asked` and `seeds` by their place among the values that occur."""
     cells = [cell for run in runs for cell in run.cells]
     asked = [what for run in runs for what in run.asked]
@@ -275,20 +256,18 @@ def _packed(runs: Sequence[Run]) -> Queries:
         "lengths": [len(run.cells) for run in runs],
         "kinds": kinds,
         "training_seeds": training_seeds,
-        "cells": _pack(cells, "<u2"),
+        "cells": _pack(cells, _kind(space)),
         "asked": _pack([kinds.index(what) for what in asked], "u1"),
         "seeds": _pack([training_seeds.index(seed) for seed in seeds], "u1"),
     }
 
 
-def _unpacked(queries: Queries) -> Run:
-    """All of them as if of one run."""
-    cells, asked, seeds = (codes.tolist() for codes in _codes(queries))
-    kinds, training_seeds = queries["kinds"], queries["training_seeds"]
-    return Run(cells, [kinds[code] for code in asked], [training_seeds[code] for code in seeds])
+def _kind(space: Space) -> str:
+    """Of numbers of cells."""
+    return "<u2" if space.num_cells <= 2**16 else "<u8"
 
 
-def _codes(queries: Queries) -> list[NDArray[np.integer[Any]]]:
+def _codes(queries: Queries, space: Space) -> list[NDArray[np.integer[Any]]]:
     """Of all queries the cell, what was asked for and the training seed, by their places among those that occur.
 
     Raises:
@@ -296,7 +275,7 @@ def _codes(queries: Queries) -> list[NDArray[np.integer[Any]]]:
     """
     found = []
     for name, kind, among in (
-        ("cells", "<u2", NUM_CELLS),
+        ("cells", _kind(space), space.num_cells),
         ("asked", "u1", len(queries["kinds"])),
         ("seeds", "u1", len(queries["training_seeds"])),
     ):
@@ -316,5 +295,5 @@ def _pack(numbers: Sequence[int], kind: str) -> str:
     return base64.b64encode(zlib.compress(np.array(numbers, dtype=kind).tobytes(), 9)).decode()
 
 
-NO_QUERIES = _packed([])
+NO_QUERIES = _packed([], TSS)
 """Of a record without runs."""

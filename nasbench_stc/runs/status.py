@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,17 +20,16 @@ import msgspec
 
 from nasbench_stc import claim, files, stored
 from nasbench_stc.errors import DataError, describe
-from nasbench_stc.runs import record, simulated
+from nasbench_stc.runs import record, simulated, training
 from nasbench_stc.stored import Count, NotNegative, Time
 
 FILE_NAME = "status.json"
-SCHEMA = 1
 STATES = ("running", "waiting", "failed", "lost", "stopped", "done")
 """`waiting`: a cluster is to start it; `stopped`: in order, by who started it; `lost`: it ended without a word. The
 same command continues those two, and a failed one."""
 
 _EVERY = 1.0  # seconds between two writes
-_DONE = {record.FILE_NAME, simulated.FILE_NAME}
+_DONE = {record.FILE_NAME, simulated.FILE_NAME, training.FILE_NAME}
 _BEGUN = {FILE_NAME, "checkpoint.pt"}
 
 
@@ -57,7 +56,7 @@ class Status:
     written: Time = "1970-01-01T00:00:00+00:00"
     error: str = ""
     """Why it failed: the last line."""
-    schema: int = SCHEMA
+    schema: int = 1
 
     def write(self, folder: Path) -> None:
         """Write it into `folder`, whole or not at all. Where that fails the run goes on."""
@@ -73,9 +72,9 @@ def _told(when: datetime) -> str:
 class Teller:
     """Tells in a folder how far the run is that this process carries out there, once a second at most."""
 
-    def __init__(self, folder: Path, epochs: int) -> None:
+    def __init__(self, folder: Path, epochs: int, check: Callable[[], None] = lambda: None) -> None:
         self.status = Status("running", os.uname().nodename, os.getpid(), claim.slurm_job(), epochs=epochs)
-        self._folder, self._begun, self._before = folder, time.monotonic(), 0.0
+        self.folder, self._check, self._begun, self._before = folder, check, time.monotonic(), 0.0
         self._steps, self._written = 0, -_EVERY
         self._at: dict[str, Any] = {}
         self.status.write(folder)
@@ -90,6 +89,7 @@ class Teller:
             loss: of the last whole epoch.
             before: seconds that the run took in other processes.
         """
+        self._check()
         now = time.monotonic()
         if not self._steps:
             self._begun, self._before = now, before  # the first step sets up
@@ -98,30 +98,26 @@ class Teller:
         left = (epochs - epoch) * steps - step - 1
         if now - self._written >= _EVERY or not left:
             self._written = now
-            self.status = replace(self.status, seconds=self._seconds(now), expected_end=None, **self._at)
-            if self._steps > 1:
-                seconds = (now - self._begun) / (self._steps - 1) * left
-                self.status = replace(self.status, expected_end=_told(datetime.now(UTC) + timedelta(seconds=seconds)))
-            self.status.write(self._folder)
+            seconds = (now - self._begun) / (self._steps - 1) * left if self._steps > 1 else None
+            end = None if seconds is None else _told(datetime.now(UTC) + timedelta(seconds=seconds))
+            self._tell(now, expected_end=end)
 
-    def _seconds(self, now: float) -> float:
-        return round(self._before + now - self._begun, 1)
+    def _tell(self, now: float, **more: Any) -> None:
+        seconds = round(self._before + now - self._begun, 1)
+        replace(self.status, seconds=seconds, **self._at, **more).write(self.folder)
 
     def end(self, state: Literal["waiting", "failed", "stopped"], error: str = "") -> None:
         """It ended before it was done; nothing is told of one that left nothing, and whose end its caller sees."""
-        if not self.status.job and all(file.startswith(".") or file == FILE_NAME for file in os.listdir(self._folder)):
-            (self._folder / FILE_NAME).unlink(missing_ok=True)
+        if not self.status.job and all(file.startswith(".") or file == FILE_NAME for file in os.listdir(self.folder)):
+            (self.folder / FILE_NAME).unlink(missing_ok=True)
             return
-        seconds = self._seconds(time.monotonic())
-        replace(self.status, state=state, seconds=seconds, expected_end=None, error=error, **self._at).write(
-            self._folder
-        )
+        self._tell(time.monotonic(), state=state, error=error)
 
 
 @contextmanager
-def telling(folder: Path, epochs: int) -> Iterator[Teller]:
-    """The status of what the block does in the folder, which has to be claimed."""
-    teller = Teller(folder, epochs)
+def telling(folder: Path, epochs: int, check: Callable[[], None] = lambda: None) -> Iterator[Teller]:
+    """The status of what the block does in the folder, which has to be claimed; `check` raises where it is no more."""
+    teller = Teller(folder, epochs, check)
     try:
         yield teller
     except Exception as error:
@@ -137,7 +133,7 @@ def telling(folder: Path, epochs: int) -> Iterator[Teller]:
 def read(folder: Path) -> Status | None:
     """What the run in the folder told last; None where it told nothing, or nothing any more."""
     try:
-        return stored.read(folder / FILE_NAME, Status, "status of a run", SCHEMA, "remove it")
+        return stored.read(Status, "status of a run", "remove it", folder / FILE_NAME)
     except DataError:
         return None
 
@@ -176,21 +172,19 @@ def look(folder: Path, names: Iterable[str] | None = None) -> Seen | None:
         names: of the files in it, where they are known.
     """
     present = set(os.listdir(folder) if names is None else names)
-    done = present & _DONE
-    claimed = any(map(claim.is_claim, present))
-    if not done and not claimed and not present & _BEGUN:
-        return None
-    if done and not claimed and FILE_NAME not in present:
-        return Seen(folder, "done", Status("running"))
-    told = read(folder)
-    held = claim.holder(folder)
+    told = read(folder) if FILE_NAME in present else None
+    held = claim.holder(folder) if any(map(claim.is_claim, present)) else None
     if held is not None and held[1]:
         owner = held[0]
-        known = told or Status("running", *((owner.host, owner.pid, owner.job) if owner else ()))
-        return Seen(folder, "running", known)
-    if told is None:
-        return Seen(folder, "done" if done else "lost", Status("running"))
-    return Seen(folder, "lost" if told.state == "running" else told.state, told)
+        return Seen(
+            folder, "running", told or Status("running", *((owner.host, owner.pid, owner.job) if owner else ()))
+        )
+    if told is not None:
+        return Seen(folder, "lost" if told.state == "running" else told.state, told)
+    if present & _DONE:
+        return Seen(folder, "done", Status("running"))
+    begun = present & _BEGUN or any(map(claim.is_claim, present))
+    return Seen(folder, "lost", Status("running")) if begun else None
 
 
 def find(folders: Iterable[Path]) -> list[Seen]:

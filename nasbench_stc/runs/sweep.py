@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
-from nasbench_stc import claim
 from nasbench_stc.engine.profile import Measured, measure_method, measure_subnet, subnet_cells
 from nasbench_stc.engine.protocol import named
-from nasbench_stc.errors import BadCallError, MethodError, RunError
+from nasbench_stc.errors import MethodError, RunError
 from nasbench_stc.runs import environment, profile
+from nasbench_stc.runs.folder import claimed
 from nasbench_stc.runs.launch import Plan, plan
 from nasbench_stc.runs.profile import REPEATS, SUBNET, Point, Profile
 
@@ -25,47 +23,6 @@ OWN = ("cells_per_stage", "batch_size")
 
 OnPoint = Callable[[str, int, int], None]
 """Called before each point with (what it is, how many are done, how many there are)."""
-
-
-class _Todo(NamedTuple):
-    """One point to measure: `method` under `plan`; of the subnet the protocol of the plan alone."""
-
-    method: str
-    plan: Plan
-
-    def __str__(self) -> str:
-        engine = self.plan.engine
-        return f"{self.method}, N={engine.cells_per_stage}, batch size {engine.batch_size}"
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        if self.method == SUBNET:
-            return {"cells": [str(cell) for cell in subnet_cells()]}
-        return asdict(self.plan.method_settings)
-
-    def is_in(self, done: Profile) -> bool:
-        engine = self.plan.engine
-        wanted = (self.method, engine.cells_per_stage, engine.batch_size, self.settings)
-        return any(wanted == (p.method, p.cells_per_stage, p.batch_size, p.settings) for p in done.points)
-
-    def measure(self, repeats: int) -> Point:
-        engine, device = self.plan.engine, torch.device(self.plan.device)
-
-        measured: Measured = (
-            measure_subnet(engine, device, repeats)
-            if self.method == SUBNET
-            else measure_method(self.plan.make_method, engine, device, repeats, self.plan.method.cls.on_device)
-        )
-        return Point(
-            method=self.method,
-            cells_per_stage=engine.cells_per_stage,
-            batch_size=engine.batch_size,
-            settings=self.settings,
-            costs=measured.costs,
-            steps=measured.steps,
-            git_revision=environment.git_revision(),
-            measured=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
 
 
 def sweep(
@@ -95,40 +52,36 @@ def sweep(
         DataError: the file that it would continue is damaged.
         RunError: points could not be measured; the others are kept.
     """
-    todo = []
+    todo: list[tuple[Point, Plan]] = []
     for depth in depths:
         for batch_size in batch_sizes:
             sizes = {**(changes or {}), "cells_per_stage": depth, "batch_size": batch_size}
             plans = [plan(method, protocol=PROTOCOL, changes=sizes, device=device) for method in methods]
-            todo += [_Todo(SUBNET, plans[0]), *(_Todo(each.method.name, each) for each in plans)]
-    first = todo[0].plan
+            todo += [(_point(SUBNET, plans[0]), plans[0]), *((_point(each.method.name, each), each) for each in plans)]
+    first = todo[0][1]
     shared = {name: value for name, value in named(first.engine).items() if name not in OWN}
     versions = environment.versions(device=first.device)
     where = environment.device_name(first.device), torch.get_num_threads(), versions
     found = Profile(*where, shared, repeats)
     path = out / found.file_name
     failed = []
-    with _locked(path):
+    with claimed(out, f"{path}: another process adds to this profile", f".{path.stem}.claim"):
         if path.exists():
             found = profile.read(path)
-        for number, point in enumerate(todo):
+        for number, (point, how) in enumerate(todo):
             on_point(str(point), number, len(todo))
-            if point.is_in(found):
+            if any(point.is_like(other) for other in found.points):
                 continue
             try:
-                measured = point.measure(repeats)
+                measured = _measure(point.method, how, repeats)
             except (RuntimeError, MemoryError, MethodError) as error:  # as when there is no more memory
                 failed.append(f"{point}: {(str(error) or type(error).__name__).splitlines()[0]}")
                 if first.device.startswith("cuda"):
                     torch.cuda.empty_cache()
                 continue
-            found = replace(found, points=[*found.points, measured])
-            try:
-                found.write(out)
-            except OSError as error:
-                raise RunError(
-                    f"{path}: cannot be written ({error.strerror or error}); what was in it is kept"
-                ) from None
+            point = replace(point, costs=measured.costs, steps=measured.steps, measured=environment.now())
+            found = replace(found, points=[*found.points, point])
+            found.write(out)
         on_point("done", len(todo), len(todo))
     if failed:
         raise RunError(
@@ -138,16 +91,15 @@ def sweep(
     return found, path
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Nobody else adds to the profile at `path` within the block."""
-    try:
-        own = claim.take(path.parent, f".{path.stem}.claim")
-    except claim.Taken:
-        raise RunError(f"{path}: another process adds to this profile; wait for it, or use another --out") from None
-    except OSError as error:
-        raise BadCallError(f"--out {path.parent}: cannot be written ({error.strerror or error})") from None
-    try:
-        yield
-    finally:
-        own.release()
+def _point(method: str, how: Plan) -> Point:
+    """What is to be measured, without costs; of the subnet the protocol of the plan alone counts."""
+    settings = {"cells": [str(cell) for cell in subnet_cells()]} if method == SUBNET else asdict(how.parts["method"])
+    size = how.engine.cells_per_stage, how.engine.batch_size
+    return Point(method, *size, settings, {}, {}, environment.git_revision(), "")
+
+
+def _measure(method: str, how: Plan, repeats: int) -> Measured:
+    device = torch.device(how.device)
+    if method == SUBNET:
+        return measure_subnet(how.engine, device, repeats)
+    return measure_method(how.make_method, how.engine, device, repeats, how.method.cls.on_device)

@@ -10,9 +10,11 @@ A new space is one subclass of `Space` in a file of this folder, and one module 
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,6 +58,8 @@ class Space:
     """The number of the operation that puts out zeros, if there is one."""
     skip: int | None = None
     """The number of the skip connection, if there is one."""
+    largest: Ops = ()
+    """The cell of most parameters, where one has more than all others."""
     inputs: tuple[tuple[int, ...], ...] = ()
     """The edges that lead into each node but the first ones; empty of what is no graph."""
     networks: str = ""
@@ -66,6 +70,10 @@ class Space:
     """Settings of a search that differ here, by protocol."""
     example: str = ""
     """A cell, as `parse` reads it."""
+
+    def module(self) -> ModuleType | None:
+        """The module that `networks` names, imported; None where there is none."""
+        return importlib.import_module(self.networks) if self.networks else None
 
     @property
     def shape(self) -> tuple[int, int]:

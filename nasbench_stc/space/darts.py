@@ -4,16 +4,16 @@ Source: Liu, Simonyan & Yang, "DARTS: Differentiable architecture search", ICLR 
 `cnn/genotypes.py`, `cnn/model_search.py`). Nodes 0 and 1 are what the last but one and the last cell put out, nodes
 2 to 5 are chosen, and the cell puts out these four, concatenated. All 14 edges of the normal cell come first, then
 those of the reduction cell. An edge that is not kept has `none`, which is no choice: each node has two inputs, each
-with one of seven operations, and that makes about 1.08e18 cells.
+with one of seven operations, and that makes about 1.08e18 cells. Their index is ours: there is no official one.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import chain, combinations, permutations, product
+from itertools import combinations, permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,10 @@ class DartsSpace(Space):
             return self.check(_of_genotype(genotype[1]))
         raise self.no_cell(text)
 
+    def listed(self, ops: Iterable[object]) -> Ops:
+        """28 operations by number, or a `Genotype` as DARTS's code has it."""
+        return self.parse(str(ops)) if hasattr(ops, "normal_concat") else super().listed(ops)
+
     def no_cell(self, text: object) -> BadCallError:
         """The error for what is no cell."""
         return BadCallError(
@@ -108,7 +112,7 @@ class DartsSpace(Space):
         A node may change places with another as long as inputs come before it. The convolution after the cell has
         weights for every channel, so that the order in which nodes are concatenated says nothing.
         """
-        return self.text(tuple(chain(*(_first(ops[: len(EDGES)]), _first(ops[len(EDGES) :])))))
+        return self.text((*_first(ops[: len(EDGES)]), *_first(ops[len(EDGES) :])))
 
     def strongest(self, scores: NDArray[np.floating]) -> Ops:
         """DARTS's rule: of each node the two inputs with the highest score of an operation, each with that operation.
@@ -194,16 +198,13 @@ def _moved(ops: Ops, node: Sequence[int], edge: int) -> Iterator[Ops]:
 
 
 def _of_genotype(text: str) -> Iterator[int]:
-    fields = [name for kind in KINDS for name in (kind, f"{kind}_concat")]
+    fields = sorted(name for kind in KINDS for name in (kind, f"{kind}_concat"))
     try:
-        call = ast.parse(text, mode="eval").body
-        if (
-            not isinstance(call, ast.Call)
-            or call.args
-            or sorted(str(one.arg) for one in call.keywords) != sorted(fields)
-        ):
-            raise ValueError
-        values = {str(one.arg): _value(one.value) for one in call.keywords}
+        match ast.parse(text, mode="eval").body:
+            case ast.Call(ast.Name("Genotype"), [], given) if sorted(str(one.arg) for one in given) == fields:
+                values = {str(one.arg): _value(one.value) for one in given}
+            case _:
+                raise ValueError
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         raise BadCallError(f"{text!r} is no genotype: it has to be written like {_NOTATION}") from None
     for kind in KINDS:
@@ -214,9 +215,11 @@ def _of_genotype(text: str) -> Iterator[int]:
 
 
 def _value(written: ast.expr) -> object:
-    if isinstance(written, ast.Call) and ast.unparse(written.func) == "range" and not written.keywords:
-        return range(*map(ast.literal_eval, written.args))
-    return ast.literal_eval(written)
+    match written:
+        case ast.Call(ast.Name("range"), numbers, []):
+            return range(*map(ast.literal_eval, numbers))
+        case _:
+            return ast.literal_eval(written)
 
 
 def _of_cell(pairs: object, kind: str) -> Iterator[int]:

@@ -27,6 +27,8 @@ def find_space(name: str) -> Space:
     """
     module = f"{folder.__name__}.{name}"
     try:
+        if not name.isidentifier():
+            raise AttributeError(name)
         space: Space = importlib.import_module(module).SPACE
     except (ModuleNotFoundError, AttributeError) as error:
         if isinstance(error, ModuleNotFoundError) and error.name != module:

@@ -32,6 +32,7 @@ class SizeSpace(Space):
     title = "NATS-Bench's size space"
     edges = tuple(f"layer {layer}" for layer in range(1, 6))
     ops = tuple(map(str, COUNTS))
+    largest = (len(COUNTS) - 1,) * 5
     example = "8:24:40:16:64"
 
     def text(self, ops: Ops) -> str:

@@ -42,6 +42,7 @@ class TopologySpace(Space):
     ops = OPS
     none, skip = NONE, SKIP
     inputs = _INPUTS
+    largest = (OPS.index("nor_conv_3x3"),) * len(EDGES)
     networks = "nasbench_stc.models.network"
     has_static_form = True
     example = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasbench_stc.benchmark import column
+from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.figures import incumbents
+from nasbench_stc.report.figures import incumbents, timeline
 from nasbench_stc.report.figures.incumbents import Series
 from nasbench_stc.report.figures.timeline import Picture
 from nasbench_stc.report.groups import Group, grouped, labels
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.space import NUM_CELLS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -39,15 +39,17 @@ def build(inputs: Inputs) -> Chart:
     benchmark = inputs.benchmark
     shown, clock, left_out = _chosen(inputs)
     if shown.empty:
-        what = f"runs of {benchmark.name} and {inputs.dataset}{_counted(left_out, ' (', ')')}"
-        raise MissingRecords(Missing(what, _command(inputs)))
+        told = f" ({_counted(left_out)})" * bool(left_out.total())
+        raise MissingRecords(Missing(f"runs of {benchmark.name} and {inputs.dataset}{told}", _command(inputs)))
     best = benchmark.optimal(inputs.dataset, inputs.split) if inputs.regret or benchmark.in_memory else None
     kept = incumbents.longest(shown)
     groups = grouped(kept)
     left_out["the beginnings of longer runs that are shown"] = len(shown) - len(kept)
     left_out["older than another one of the same seed"] = len(kept) - sum(len(group.runs) for group in groups)
-    series = _series(inputs, groups, clock, best[1] if best else 0.0)
-    picture = Picture(series, best[1] if best else None, inputs.regret)
+    top = best[1] if best else None
+    series = _series(inputs, groups, clock, top or 0.0)
+    curves, points = ([one for one in series if one.is_curve is is_curve] for is_curve in (True, False))
+    picture = Picture(curves, points, clock, top, inputs.regret)
     details = {
         "quantity": "regret" if inputs.regret else "accuracy",
         "clock": clock,
@@ -57,8 +59,9 @@ def build(inputs: Inputs) -> Chart:
         "best": None if best is None else {"cell": str(best[0]), "accuracy": round(best[1], 4)},
         "series": [one.described() for one in series],
     }
-    caption = " ".join(_caption(inputs, picture, clock, left_out))
-    return Chart(caption, tuple(_rows(series, clock)), details, partial(picture.draw, *_axes(inputs, picture, clock)))
+    caption = " ".join(_caption(inputs, picture, left_out))
+    paint = partial(picture.paint, _labels(inputs, picture))
+    return Chart(caption, tuple(_rows(series, clock)), details, paint, timeline.HEIGHT, style.PAGE_WIDTH)
 
 
 def _chosen(inputs: Inputs) -> tuple[DataFrame, str, Counter[str]]:
@@ -87,7 +90,7 @@ def _series(inputs: Inputs, groups: Sequence[Group], clock: str, best: float) ->
     changes = inputs.incumbents[inputs.incumbents["path"].isin(timed)]
     cells = np.unique(np.concatenate([changes["cell_index"], *(group.runs["cell_index"] for group in groups)]))
     accuracy = inputs.benchmark.accuracy(cells, inputs.dataset, inputs.split)
-    worth = np.full(NUM_CELLS, np.nan)
+    worth = np.full(inputs.benchmark.space.num_cells, np.nan)
     worth[cells] = best - accuracy if inputs.regret else accuracy
     named = zip(labels(groups), groups, strict=True)
     made = [incumbents.series(label, group, changes, clock, worth) for label, group in named]
@@ -111,23 +114,27 @@ def _rows(series: Iterable[Series], clock: str) -> Iterator[dict[str, Any]]:
             yield {**common, "x": float(f"{x:.9g}"), "mean": round(mean, 6), "low": low, "high": high}
 
 
-def _axes(inputs: Inputs, picture: Picture, clock: str) -> tuple[str, str, str]:
-    """Title and the axes' labels."""
+def _labels(inputs: Inputs, picture: Picture) -> dict[str, str]:
+    """Title and labels of the axes."""
     curves, points = picture.curves, picture.points
     shown = [f"{what} n={_range(group)}" for what, group in (("lines", curves), ("points", points)) if group]
-    whose = ": lines simulated, points measured" if curves and points else ", simulated" if curves else ", measured"
-    return (
-        f"{inputs.benchmark.name}, {', '.join(shown)}",
-        "evaluations" if clock == "evaluations" else f"search seconds{whose}",
-        f"{inputs.dataset} {inputs.split} {'regret [points]' if inputs.regret else 'accuracy [%]'}",
-    )
+    told = "; bands and bars: 95 % intervals of the mean" if any(one.n > 1 for one in picture.series) else ""
+    return {
+        "title": f"{inputs.benchmark.name}, {', '.join(shown)}{told}",
+        "xlabel": "evaluations"
+        if picture.clock == "evaluations"
+        else "search seconds: lines simulated, points measured",
+        "ylabel": f"{inputs.dataset} {inputs.split} {'regret [points]' if inputs.regret else 'accuracy [%]'}",
+    }
 
 
-def _caption(inputs: Inputs, picture: Picture, clock: str, left_out: Counter[str]) -> Iterator[str]:
+def _caption(inputs: Inputs, picture: Picture, left_out: Counter[str]) -> Iterator[str]:
     name, what = inputs.benchmark.name, column(inputs.dataset, inputs.split)
-    curves, points, regret = picture.curves, picture.points, inputs.regret
+    curves, points, counted = picture.curves, picture.points, picture.clock == "evaluations"
+    quantity = (
+        f"regret, percentage points below the best cell's {picture.best:.2f} %," if picture.regret else "accuracy"
+    )
     looked_up = f"looked up in {name} ({inputs.benchmark.about}; sha256 {inputs.benchmark.sha256[:12]})"
-    quantity = f"regret, percentage points below the best cell's {picture.best:.2f} %," if regret else "accuracy"
     yield f"{what} {quantity} of the cells that runs found, {looked_up}."
     if curves:
         told = "; ".join(dict.fromkeys(one.group["told"] for one in curves))
@@ -137,7 +144,7 @@ def _caption(inputs: Inputs, picture: Picture, clock: str, left_out: Counter[str
         )
         yield (
             f"{name} has no training times: evaluations are counted."
-            if clock == "evaluations"
+            if counted
             else f"Seconds of lines are simulated, by the clock of {name}."
         )
     if points:
@@ -147,33 +154,30 @@ def _caption(inputs: Inputs, picture: Picture, clock: str, left_out: Counter[str
             f"seconds, measured on {devices}" + (", not by that clock." if curves else ".")
         )
     if any(one.n > 1 for one in picture.series):
-        cut = "" if picture.best is None else ", cut at the best cell"
-        carets = ", a caret where a bar goes on" if picture.cut else ""
-        yield f"Bands and bars: 95 % t-interval of the mean (ddof=1){cut}{carets}; not how far single runs lie apart."
+        yield (
+            "Bands and bars: 95 % t-interval of the mean (ddof=1), a caret where a bar goes on beyond the axis; not "
+            "how far single runs lie apart."
+        )
     if not curves:
         yield f"No black-box run is here: `{_command(inputs)}` adds lines."
     yield from _unseen(picture)
-    scored = [one for one in curves if "scores" in one.group.settings]
-    if scored:
-        counted = "count as evaluations, too" if clock == "evaluations" else "are not on the clock"
-        yield f"Scores of untrained networks {counted}: {', '.join(one.label for one in scored)}."
+    if scored := [one.label for one in curves if "scores" in one.group.settings]:
+        how = "count as evaluations, too" if counted else "are not on the clock"
+        yield f"Scores of untrained networks {how}: {', '.join(scored)}."
     if left_out.total():
         yield f"Records not shown: {_counted(left_out)}."
 
 
 def _unseen(picture: Picture) -> Iterator[str]:
-    """What has no place on the axes."""
-    bottom, top = picture.y_limits
-    means = [float(value) for one in picture.curves for value in one.mean]
-    if picture.regret and max(means, default=0) > top:
-        yield f"Above the axis, early: up to {max(means):.2f}."
-    if not picture.regret and min(means, default=bottom) < bottom:
-        yield f"Below the axis, early: down to {min(means):.2f} %."
-    if picture.regret and (zeros := [one.label for one in picture.series if (one.mean <= 0).any()]):
-        yield f"A mean of 0, the best cell in every run, is below the axis: {', '.join(zeros)}."
-    if picture.cheaper:
-        cheaper = ", ".join(f"{one.label} ({float(one.x[0]):.2g} s)" for one in picture.cheaper)
-        yield f"Left of the dotted line: {cheaper}."
+    """What has no place on the axes, or none on their logarithmic part."""
+    means, (bottom, top) = [value for one in picture.curves for value in one.mean.tolist()], picture.y_limits
+    if outside := [value for value in means if not bottom <= value <= top]:
+        yield f"Beyond the axis, early: {min(outside):.2f} to {max(outside):.2f}."
+    if picture.regret and bottom == 0:
+        yield f"Regret below {timeline.LINEAR_REGRET:g} is on a linear scale."
+    linear = timeline.LINEAR[picture.clock]
+    if cheap := [f"{one.label} ({one.x[0]:.2g} s)" for one in picture.points if one.x[0] < linear]:
+        yield f"Time below {linear:g} s is on a linear scale: {', '.join(cheap)}."
 
 
 def _range(group: Sequence[Series]) -> str:
@@ -187,9 +191,8 @@ def _runs(group: Sequence[Series]) -> str:
     return f"n={usual} (but {', '.join(others)})" if others else f"n={usual}"
 
 
-def _counted(left_out: Counter[str], before: str = "", after: str = "") -> str:
-    told = "; ".join(f"{number:,} {reason}" for reason, number in left_out.items() if number)
-    return f"{before}{told}{after}" if told else ""
+def _counted(left_out: Counter[str]) -> str:
+    return "; ".join(f"{number:,} {reason}" for reason, number in left_out.items() if number)
 
 
 def _command(inputs: Inputs) -> str:

@@ -35,7 +35,6 @@ _PLACES = ((0.0, 0.0), (1.6, 0.75), (1.6, -0.45), (3.2, 0.0))  # of the nodes: n
 _BENDS = {(0, 3): 0.6}  # of the edge that passes below; the others are straight
 _VIEW = (-0.2, 3.4), (-1.05, 0.97)  # x and y limits
 _NODE = 11  # points across
-_HEAD = 0.33  # from the middle of a node to the blunt end of the arrows that enter it
 _WAYS = ({(0, 3)}, {(0, 1), (1, 3)}, {(0, 2), (2, 3)}, {(0, 1), (1, 2), (2, 3)})  # from a cell's input to its output
 # The eye-catching look for the operation that costs most.
 _LOOKS = {
@@ -79,7 +78,8 @@ def build(inputs: Inputs, method: str) -> Chart:
     if any(panel[SCORE].notna().any() for panel in panels):
         name, sha256 = shown.group.benchmark
         caption += f" Percent: {SCORE} accuracy in {name} (sha256 {sha256[:12]}); nothing is chosen by it."
-    return Chart(caption + shown.left_out, rows, details, partial(_draw, drawn))
+    height = _ROW * math.ceil(len(drawn) / _COLUMNS) + style.LEGEND_ROW
+    return Chart(caption + shown.left_out, rows, details, partial(_paint, drawn), height)
 
 
 def live(cell: Cell) -> list[tuple[int, int]]:
@@ -104,37 +104,25 @@ def _title(panel: DataFrame) -> str:
     return f"{title}: {'–'.join(dict.fromkeys(scores))} %" if scores else title
 
 
-def _draw(panels: Mapping[str, Cell]) -> Figure:
+def _paint(panels: Mapping[str, Cell], figure: Figure) -> None:
     """By their titles."""
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     columns = min(_COLUMNS, len(panels))
-    rows = math.ceil(len(panels) / columns)
-    with style.context():
-        figure = Figure(layout="constrained")
-        grid = list(figure.subplots(rows, columns, squeeze=False).flat)
-        for axes in grid:
-            axes.set_axis_off()
-        for axes, (title, cell) in zip(grid, panels.items(), strict=False):
-            axes.set_title(title, fontsize=7)
-            _draw_cell(axes, cell)
-        lines = [
-            Line2D([], [], linestyle=pattern, color=colour, label=style.OP_LABELS[OPS[op]])
-            for op, (pattern, colour) in _LOOKS.items()
-        ]
-        legend = style.legend_below(figure, lines, ())
-        figure.set_size_inches(style.COLUMN_WIDTH, _ROW * rows + style.LEGEND_ROW * legend)
-    return figure
+    bare: Any = {"frame_on": False, "xticks": (), "yticks": (), "xlim": _VIEW[0], "ylim": _VIEW[1], "aspect": "equal"}
+    grid = figure.subplots(math.ceil(len(panels) / columns), columns, squeeze=False, subplot_kw=bare)
+    for axes, (title, cell) in zip(grid.flat, panels.items(), strict=False):
+        axes.set_title(title, fontsize=7)
+        _paint_cell(axes, cell)
+    lines = [Line2D([], [], **look, label=style.OP_LABELS[OPS[op]]) for op, look in _LOOKS.items()]
+    figure.legend(handles=lines, loc=style.BELOW, ncols=len(lines))
 
 
-def _draw_cell(axes: Axes, cell: Cell) -> None:
-    axes.set(xlim=_VIEW[0], ylim=_VIEW[1], aspect="equal")
+def _paint_cell(axes: Axes, cell: Cell) -> None:
     used = live(cell)
     for edge, op in zip(EDGES, cell.ops, strict=True):
         if op != NONE:
-            pattern, colour = _LOOKS[op]
-            _draw_edge(axes, edge, pattern, colour if edge in used else style.GREY)
+            _paint_edge(axes, edge, _LOOKS[op] if edge in used else {**_LOOKS[op], "color": style.GREY})
     busy = {0, NUM_NODES - 1, *(node for edge in used for node in edge)}
     for node, place in enumerate(_PLACES):
         colour = style.BLACK if node in busy else style.GREY
@@ -142,27 +130,23 @@ def _draw_cell(axes: Axes, cell: Cell) -> None:
         axes.text(*place, str(node), color=colour, fontsize=6.5, ha="center", va="center_baseline")
 
 
-def _draw_edge(axes: Axes, edge: tuple[int, int], pattern: Any, colour: str) -> None:
-    """A line in the pattern, and an arrow's head of its own: drawn in the pattern it would be ragged."""
+def _paint_edge(axes: Axes, edge: tuple[int, int], look: Mapping[str, Any]) -> None:
+    """A line in its pattern, and over its end an arrow's head alone: drawn in the pattern it would be ragged."""
     from matplotlib.patches import FancyArrowPatch
 
-    (x, y), (to_x, to_y) = (_PLACES[node] for node in edge)
-    bend = _BENDS.get(edge, 0.0)
+    ends = [_PLACES[node] for node in edge]
     line = {
         "arrowstyle": "-",
-        "connectionstyle": f"arc3,rad={bend}",
-        "linestyle": pattern,
+        "linewidth": 1.2,
         "capstyle": "butt",  # round ones, the default of arrows, fill the gaps of a pattern
         "shrinkB": _NODE / 2 + 3,
         "label": f"{edge[0]}-{edge[1]}",
+        **look,
     }
-    # It arrives from where the curve has its control point.
-    across, up = (x - to_x) / 2 + bend * (to_y - y), (y - to_y) / 2 - bend * (to_x - x)
-    part = _HEAD / math.hypot(across, up)
-    blunt = (to_x + part * across, to_y + part * up)
-    head = {"arrowstyle": "-|>", "mutation_scale": 6, "shrinkB": _NODE / 2}
-    for start, shrink, look in (((x, y), _NODE / 2, line), (blunt, 0, head)):
-        axes.add_patch(FancyArrowPatch(start, (to_x, to_y), shrinkA=shrink, linewidth=1.2, color=colour, **look))
+    head = {"arrowstyle": "-|>", "linewidth": 0, "mutation_scale": 9, "shrinkB": _NODE / 2, "color": look["color"]}
+    for part in (line, head):
+        way = f"arc3,rad={_BENDS.get(edge, 0.0)}"
+        axes.add_patch(FancyArrowPatch(*ends, connectionstyle=way, shrinkA=_NODE / 2, **part))
 
 
 FIGURES = {

@@ -46,8 +46,8 @@ def build(inputs: Inputs) -> Chart:
     shown = ["network", "seed", "cell", "search_rank", "evaluation_rank", "search_accuracy", score]
     rows = [row for panel in panels for row in panel[shown].to_dict("records")]
     details = {"study": study.title, "benchmark_sha256": study.setting.sha256, "panels": agreements}
-    draw = partial(_draw, panels, agreements, score)
-    return Chart(caption, tuple(rows), details, draw, missing(inputs, "depth", found))
+    paint = partial(_paint, panels, agreements, score)
+    return Chart(caption, tuple(rows), details, paint, height=2.3, missing=missing(inputs, "depth", found))
 
 
 def _ranked(runs: DataFrame, score: str) -> DataFrame:
@@ -88,25 +88,19 @@ def _as_printed() -> str:
     return f"In the paper, by its printed ranks of eight runs in another space: {'; '.join(told)}."
 
 
-def _draw(panels: Sequence[DataFrame], agreements: Sequence[Mapping[str, Any]], score: str) -> Figure:
+def _paint(panels: Sequence[DataFrame], agreements: Sequence[Mapping[str, Any]], score: str, figure: Figure) -> None:
     """A panel a network, on one scale of the benchmark's accuracy."""
-    from matplotlib.figure import Figure
-
-    with style.context():
-        figure = Figure(figsize=(style.COLUMN_WIDTH, 2.3), layout="constrained")
-        (row,) = figure.subplots(1, len(panels), sharey=True, squeeze=False)
-        for number, (axes, panel, found) in enumerate(zip(row, panels, agreements, strict=True)):
-            marker, colour = style.look(number)
-            axes.plot(panel["search_accuracy"], panel[score], marker, color=colour, markeredgecolor="white")
-            lines = [f"{found['network']}, n={found['n']}"]
-            if found["tau"] is not None:
-                lines.append(f"tau-b = {found['tau']:.2f}, p = {found['p']:.2g}")
-                lines.append(f"95 %: {found['low']:.2f} to {found['high']:.2f}")
-            axes.set_title("\n".join(lines))
-            axes.margins(0.12)
-        row[0].set_ylabel(f"{score.replace('-', ' ')} [%]")
-        figure.supxlabel("search: supernet validation accuracy [%]", fontsize=8)
-    return figure
+    (row,) = figure.subplots(1, len(panels), sharey=True, squeeze=False)
+    for axes, panel, found in zip(row, panels, agreements, strict=True):
+        axes.plot(panel["search_accuracy"], panel[score], "o", color=style.COLOURS[1], markeredgecolor="white")
+        lines = [f"{found['network']}, n={found['n']}"]
+        if found["tau"] is not None:
+            lines.append(f"tau-b = {found['tau']:.2f}, p = {found['p']:.2g}")
+            lines.append(f"95 %: {found['low']:.2f} to {found['high']:.2f}")
+        axes.set_title("\n".join(lines))
+        axes.margins(0.12)
+    row[0].set_ylabel(f"{score.replace('-', ' ')} [%]")
+    figure.supxlabel("search: supernet validation accuracy [%]", fontsize=8)
 
 
 FIGURES = {"5": Maker("the search's ranking of its runs against the benchmark's", build)}

@@ -6,9 +6,9 @@ an edge stands out, for the cell keeps nothing of the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,11 @@ from nasbench_stc import seeds
 from nasbench_stc.errors import DataError
 from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.frames import ALPHA
+from nasbench_stc.report.frames import alpha_columns
 from nasbench_stc.report.groups import chosen
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.space import EDGES, OPS, Cell
+from nasbench_stc.space import Space
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,27 +36,12 @@ _DARK = 0.56  # share of the scale below which its colours are darker than white
 _BARE, _PANEL = 0.35, 1.05  # inches: of a figure without panels, and of a panel
 
 
-def softmax(alpha: Floats) -> Floats:
-    """Along the last axis."""
-    powers = np.exp(alpha - alpha.max(axis=-1, keepdims=True))
-    weights: Floats = powers / powers.sum(axis=-1, keepdims=True)
-    return weights
-
-
-ACTIVATIONS: Mapping[str, tuple[str, Callable[[Floats], Floats], str]] = {
-    "softmax": ("softmax(α)", softmax, "those of an edge sum to 1"),
-    "relu": ("ReLU(α)", lambda alpha: np.maximum(alpha, 0), "each from 0 to 1"),
-    "sigmoid": ("sigmoid(α)", lambda alpha: 1 / (1 + np.exp(-alpha)), "each from 0 to 1"),
+ACTIVATIONS = {
+    "softmax": ("softmax(α)", "those of an edge sum to 1"),
+    "relu": ("ReLU(α)", "each from 0 to 1"),
+    "sigmoid": ("sigmoid(α)", "each from 0 to 1"),
 }
-"""By the setting `activation` of STC-NAS what makes alpha weights: its name, itself, and the scale of the weights."""
-
-
-class Panel(NamedTuple):
-    seed: int
-    margin: float
-    weights: Floats
-    """Rows in the order of `EDGES`, columns in that of `OPS`; so has `in_cell`."""
-    in_cell: NDArray[np.bool_]
+"""By the setting `activation` of STC-NAS what makes alpha weights: its name, and the scale of the weights."""
 
 
 def build(inputs: Inputs, method: str) -> Chart:
@@ -66,25 +51,27 @@ def build(inputs: Inputs, method: str) -> Chart:
         MissingRecords: there is no run of it.
         DataError: what makes alpha weights in these runs is not known here.
     """
-    ends = inputs.trajectories.groupby(["path", "seed"], observed=True).tail(1)[["path", "seed", *ALPHA]]
+    space = inputs.space
+    names = alpha_columns(space)
+    ends = inputs.trajectories.groupby(["path", "seed"], observed=True).tail(1)[["path", "seed", *names]]
     shown = chosen(inputs, inputs.runs.merge(ends.dropna(), on=["path", "seed"]), method)
     runs = shown.runs
     usual, equation = _OWN[method]
     own = str(shown.group.settings["method"].get("activation", usual))
     if own not in ACTIVATIONS:
         raise DataError(f"runs of {method} whose activation is {own!r}: this version knows {', '.join(ACTIVATIONS)}")
-    weight, activation, scale = ACTIVATIONS[own]
-    alpha = runs[list(ALPHA)].to_numpy().reshape(-1, len(EDGES), len(OPS))
-    weights = activation(alpha)
-    in_cell = np.array([np.equal.outer(Cell.parse(cell).ops, range(len(OPS))) for cell in runs["cell"]])
+    weight, scale = ACTIVATIONS[own]
+    alpha = runs[names].to_numpy().reshape(-1, *space.shape)
+    weights = _weights(own, alpha)
+    in_cell = np.array([np.equal.outer(space.parse(cell), range(len(space.ops))) for cell in runs["cell"]])
     *_, second, first = np.moveaxis(np.sort(weights, axis=2), 2, 0)
     margins = (first - second).mean(axis=1)
     outweighed = int((np.where(in_cell, weights, 0).sum(axis=2) < first).sum())
     rows = tuple(
         {
             "seed": int(runs["seed"].iloc[run]),
-            "edge": "{}-{}".format(*EDGES[edge]),
-            "operation": OPS[op],
+            "edge": space.edges[edge].replace("→", "-"),
+            "operation": space.ops[op],
             "alpha": float(value),
             "weight": round(float(weights[run, edge, op]), 6),
             "in_cell": bool(in_cell[run, edge, op]),
@@ -100,38 +87,48 @@ def build(inputs: Inputs, method: str) -> Chart:
         caption += f" (mean of n={len(runs)}; {margins.min():.3f} to {margins.max():.3f})"
     caption += ". Framed: the operation in the resulting cell."
     if outweighed:
-        caption += f" It does not have the largest weight on {outweighed} of {len(runs) * len(EDGES)} edges."
+        caption += f" It does not have the largest weight on {outweighed} of {len(runs) * len(space.edges)} edges."
     told = {str(seed): round(float(margin), 6) for seed, margin in zip(runs["seed"], margins, strict=True)}
     details = {**shown.described(), "weight": weight, "margins": told}
-    panels = list(map(Panel, runs["seed"], margins, weights, in_cell))[:PANELS]
-    return Chart(caption + shown.left_out, rows, details, partial(_draw, panels, weight))
+    titles = [f"seed {seed}, margin {margin:.2f}" for seed, margin in zip(runs["seed"], margins, strict=True)][:PANELS]
+    paint = partial(_paint, space, weight, titles, weights[:PANELS], in_cell[:PANELS])
+    return Chart(caption + shown.left_out, rows, details, paint, _BARE + _PANEL * len(titles))
 
 
-def _draw(panels: Sequence[Panel], weight: str) -> Figure:
-    from matplotlib.figure import Figure
+def _weights(activation: str, alpha: Floats) -> Floats:
+    """By one of `ACTIVATIONS`, along the last axis."""
+    from scipy import special  # costs a quarter of a second, which other figures do without
+
+    found: Floats
+    if activation == "softmax":
+        found = special.softmax(alpha, axis=-1)
+    else:
+        found = special.expit(alpha) if activation == "sigmoid" else np.maximum(alpha, 0)
+    return found
+
+
+def _paint(
+    space: Space, weight: str, titles: Sequence[str], weights: Floats, in_cell: NDArray[np.bool_], figure: Figure
+) -> None:
+    """A panel a run; `weights` and `in_cell` of shape (runs, edges, operations)."""
     from matplotlib.patches import Rectangle
 
-    # From 0 to 1 in both figures, so that one colour is one weight in both.
-    top = max(1.0, *(float(panel.weights.max()) for panel in panels))
-    with style.context():
-        figure = Figure(figsize=(style.COLUMN_WIDTH, _BARE + _PANEL * len(panels)), layout="constrained")
-        columns = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
-        for axes, panel in zip(columns, panels, strict=True):
-            axes.set_title(f"seed {panel.seed}, margin {panel.margin:.2f}")
-            image = axes.imshow(panel.weights, cmap="cividis", vmin=0, vmax=top, aspect="auto")
-            axes.set_yticks(range(len(EDGES)), [f"{source}→{target}" for source, target in EDGES])
-            axes.tick_params(length=0)
-            axes.spines[:].set_visible(False)
-            for (edge, op), value in np.ndenumerate(panel.weights):
-                colour = "white" if value < _DARK * top else style.BLACK
-                axes.text(op, edge, f"{value:.2f}", color=colour, fontsize=6.5, ha="center", va="center_baseline")
-                if panel.in_cell[edge, op]:
-                    frame = Rectangle((op - 0.45, edge - 0.42), 0.9, 0.84, fill=False, edgecolor=colour, linewidth=1)
-                    axes.add_patch(frame)
-        columns[-1].set_xticks(range(len(OPS)), [style.OP_LABELS[name] for name in OPS], fontsize=6.5)
-        bar = figure.colorbar(image, ax=list(columns), label=weight, aspect=15 * len(panels), pad=0.02)
-        bar.outline.set_visible(False)
-    return figure
+    top = max(1.0, float(weights.max()))  # from 0 to 1 in both figures, so that one colour is one weight in both
+    columns = figure.subplots(len(titles), sharex=True, squeeze=False)[:, 0]
+    for axes, title, own, framed in zip(columns, titles, weights, in_cell, strict=True):
+        axes.set_title(title)
+        image = axes.imshow(own, cmap="cividis", vmin=0, vmax=top, aspect="auto")
+        axes.set_yticks(range(len(space.edges)), space.edges)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        for (edge, op), value in np.ndenumerate(own):
+            colour = "white" if value < _DARK * top else style.BLACK
+            axes.text(op, edge, f"{value:.2f}", color=colour, fontsize=6.5, ha="center", va="center_baseline")
+            if framed[edge, op]:
+                axes.add_patch(Rectangle((op - 0.45, edge - 0.42), 0.9, 0.84, fill=False, edgecolor=colour))
+    columns[-1].set_xticks(range(len(space.ops)), [style.OP_LABELS.get(name, name) for name in space.ops], fontsize=6.5)
+    bar = figure.colorbar(image, ax=list(columns), label=weight, aspect=15 * len(titles), pad=0.02)
+    bar.outline.set_visible(False)
 
 
 FIGURES = {

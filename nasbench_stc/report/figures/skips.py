@@ -22,7 +22,7 @@ from nasbench_stc.report.groups import Chosen, Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords, like
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.runs.ablation import LONGER, Search, changed_arm
-from nasbench_stc.space import DATASETS, EDGES, SKIP
+from nasbench_stc.space import DATASETS, EDGES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 METHODS = ("darts", "stc")
 SPLIT = "test"
 _SKIPS = "skip_connects"  # column: of the epoch's cell, how many edges
-_HEIGHT = 2.9  # inches, without the legend
 
 
 def build(inputs: Inputs) -> Chart:
@@ -56,7 +55,7 @@ def build(inputs: Inputs) -> Chart:
     dataset = first["search_dataset"] if own else DATASETS[0]
     name = column(dataset, SPLIT)
     epochs = inputs.trajectories.set_index("path").loc[[path for one in shown for path in one.runs["path"]]]
-    epochs[_SKIPS] = epochs["digits"].astype(str).str.count(str(SKIP))
+    epochs[_SKIPS] = epochs["digits"].astype(str).str.count(str(inputs.space.skip))
     epochs[name] = benchmark.accuracy(epochs["cell_index"].to_numpy(), dataset, SPLIT)
     learning = epochs[epochs["valid_loss"].notna()].groupby("method", observed=True)["epoch"].min()
     begins = learning.reindex([one.group["method"] for one in shown], fill_value=1)
@@ -68,8 +67,9 @@ def build(inputs: Inputs) -> Chart:
     missing = _missing(inputs, shown)
     caption = " ".join(_caption(shown, epochs, begins, accuracy, missing))
     rows = epochs[["method", "seed", "epoch", "cell", _SKIPS, name]].round({name: 4}).to_dict("records")
-    draw = partial(_draw, shown, epochs, begins, (dataset, SPLIT))
-    return Chart(caption, tuple(rows), {"dataset": dataset, "split": SPLIT, "series": series}, draw, missing)
+    details = {"dataset": dataset, "split": SPLIT, "series": series}
+    paint = partial(_paint, shown, epochs, begins, (dataset, SPLIT))
+    return Chart(caption, tuple(rows), details, paint, height=3.1, missing=missing)
 
 
 def _chosen(inputs: Inputs) -> list[Chosen]:
@@ -137,36 +137,28 @@ def _names(methods: Sequence[str]) -> str:
     return " and ".join(title_of(method) for method in methods)
 
 
-def _draw(shown: Sequence[Chosen], epochs: DataFrame, begins: Series, of: tuple[str, str]) -> Figure:
-    from matplotlib.figure import Figure
-
-    with style.context():
-        figure = Figure(layout="constrained")
-        above, below = figure.subplots(2, sharex=True)
-        above.set(ylabel="skip connections", ylim=(-0.2, len(EDGES) + 0.2), yticks=range(0, len(EDGES) + 1, 2))
-        below.set(ylabel=f"{' '.join(of)}\naccuracy [%]", xlabel="epoch", xlim=(0, epochs["epoch"].max() + 1))
-        below.xaxis.get_major_locator().set_params(integer=True)
-        for axes, name in ((above, _SKIPS), (below, column(*of))):
-            lines = [_line(axes, one.group, epochs, name) for one in shown]
-            for epoch in begins[begins > 1].unique():
-                axes.axvline(epoch - 0.5, color=style.BLACK, linewidth=0.6, linestyle=":", zorder=1)
-        rows = style.legend_below(figure, lines, ())
-        figure.set_size_inches(style.COLUMN_WIDTH, _HEIGHT + style.LEGEND_ROW * rows)
-    return figure
+def _paint(shown: Sequence[Chosen], epochs: DataFrame, begins: Series, of: tuple[str, str], figure: Figure) -> None:
+    above, below = figure.subplots(2, sharex=True)
+    above.set(ylabel="skip connections", ylim=(-0.2, len(EDGES) + 0.2), yticks=range(0, len(EDGES) + 1, 2))
+    below.set(ylabel=f"{' '.join(of)}\naccuracy [%]", xlabel="epoch", xlim=(0, epochs["epoch"].max() + 1))
+    below.xaxis.get_major_locator().set_params(integer=True)
+    for axes, name in ((above, _SKIPS), (below, column(*of))):
+        lines = [_line(axes, one.group, epochs, name) for one in shown]
+        for epoch in begins[begins > 1].unique():
+            axes.axvline(epoch - 0.5, color=style.BLACK, linewidth=0.6, linestyle=":", zorder=1)
+    figure.legend(handles=lines, loc=style.BELOW, ncols=len(lines))
 
 
 def _line(axes: Axes, group: Group, epochs: DataFrame, name: str) -> Any:
     """Steps, each as wide as its epoch."""
-    pattern, colour = style.line_look(METHODS.index(group["method"]))
+    look = style.line_look(METHODS.index(group["method"]))
     values = epochs[epochs["method"] == group["method"]].pivot(index="epoch", columns="seed", values=name).to_numpy()
     steps = np.append(values, values[-1:], axis=0)
     x = np.arange(len(steps)) + 0.5
     if group.n != 1:
         thin = min(0.4, 1.2 / steps.shape[1])  # where many runs agree, their lines add up
-        axes.plot(x, steps, drawstyle="steps-post", color=colour, alpha=thin, linewidth=0.5, zorder=1.5)
-    label = f"{group.name} (n={group.n})"
-    (line,) = axes.plot(x, steps.mean(axis=1), drawstyle="steps-post", color=colour, linestyle=pattern, label=label)
-    return line
+        axes.plot(x, steps, drawstyle="steps-post", color=look["color"], alpha=thin, linewidth=0.5, zorder=1.5)
+    return axes.plot(x, steps.mean(axis=1), drawstyle="steps-post", label=f"{group.name} (n={group.n})", **look)[0]
 
 
 FIGURES = {"8": Maker("skip connections and accuracy over the epochs", build)}

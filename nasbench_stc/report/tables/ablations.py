@@ -6,7 +6,6 @@ ours, only what a change does to them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -42,7 +41,11 @@ def build(inputs: Inputs, number: int) -> Table:
         Column("distinct_cells", "distinct\ncells", drop=2),
     )
     printed = _printed(published)
-    rows = [row for study in found for row in _rows(study, printed)] or printed.values()
+    rows = [] if found else list(printed.values())
+    for study in found:  # and what is printed of an arm that there cannot be on its data set
+        ours = {arm.label: _row(study, arm, runs, printed[arm.label]) for arm, runs in study.arms}
+        others = [row for label, row in printed.items() if label not in ours]
+        rows += [replace(row, section=f"{study.title}: {study.score}") for row in (*ours.values(), *others)]
     caption = [f"Paper: {published.about}. Not to be compared with ours, but for what a change does."]
     more = [
         f"Paper: as printed in {published.reference}; mean ± standard deviation, and the difference from the best row."
@@ -67,34 +70,16 @@ def _printed(published: PublishedRows) -> dict[str, Row]:
     return rows
 
 
-def _rows(study: Study, printed: Mapping[str, Row]) -> list[Row]:
-    """A row for each arm, and for what is printed of an arm that there cannot be on this data set."""
-    rows = {arm.label: _row(study, arm, runs, printed[arm.label]) for arm, runs in study.arms}
-    others = [row for label, row in printed.items() if label not in rows]
-    return [replace(row, section=f"{study.title}: {study.score}") for row in (*rows.values(), *others)]
-
-
 def _row(study: Study, arm: Arm, runs: DataFrame, printed: Row) -> Row:
     scores = study.scores(runs)
     values: dict[str, Value] = {**printed.values, "n": len(scores) or len(runs)}
     if len(scores):
-        values["accuracy"] = Spread.over(scores.tolist())
+        values["accuracy"] = Spread.over(scores)
         values["distinct_cells"] = runs["isomorphism_class"].nunique()
     if (change := change_of(study, arm, runs)) is not None:
         values["change"] = change
-    details = {
-        "changes": dict(arm.changes),
-        "searched_on": arm.dataset or study.setting.dataset,
-        "protocol": study.setting.protocol,
-        "compared_by": study.score,
-        "benchmark": study.setting.benchmark,
-        "benchmark_sha256": study.setting.sha256,
-        "device": study.setting.device,
-        "seeds": runs["seed"].tolist(),
-        "cells": runs["cell"].tolist(),
-        "git_revisions": sorted(set(runs["git_revision"])),
-    }
-    return replace(printed, values=values, details={**printed.details, **details})
+    details = {**printed.details, **study.details(arm, runs), "compared_by": study.score}
+    return replace(printed, values=values, details=details)
 
 
 def change_of(study: Study, arm: Arm, runs: DataFrame) -> Spread | None:
@@ -107,8 +92,7 @@ def difference(own: Series, usual: Series) -> Spread | None:
     """The mean difference over common seeds, of numbers by seed; None where no seed is common."""
     if not own.index.isin(usual.index).any():
         return None
-    found = statistics.paired_difference(own.to_dict(), usual.to_dict())
-    return Spread(found.mean, None, statistics.known(found.half_width), signed=True)
+    return replace(Spread.of(statistics.paired_difference(own.to_dict(), usual.to_dict())), std=None)
 
 
 TABLES = {str(number): Maker(what, partial(build, number=number)) for number, (_, what) in _OF.items()}

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from nasbench_stc.benchmark import COLUMNS, column
 from nasbench_stc.methods import title_of
 from nasbench_stc.report import statistics
-from nasbench_stc.report.groups import MANY, Group, by_section, grouped
-from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
+from nasbench_stc.report.groups import MANY, Group, by_section, grouped, span
+from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.published import EACH
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.table import COLUMN_GROUPS, INDISTINCT, Column, Estimate, Row, Spread, Table, Value
@@ -84,20 +84,26 @@ def build(inputs: Inputs) -> Table:
     """
     groups = grouped(inputs.searches)
     references = [group for group in groups if group["method"] == inputs.against]
-    if not references:
-        raise MissingRecords(_missing(inputs, inputs.against))
     found = [(group, _reference(group, references)) for group in groups]
     pairs = [_Pair(group, reference) for group, reference in found if reference and reference is not group]
     if not pairs:
-        raise MissingRecords(_missing(inputs, "rs" if inputs.against != "rs" else "rea"))
+        lacking = inputs.against if not references else "rs" if inputs.against != "rs" else "rea"
+        raise MissingRecords(inputs.lacking(f"runs of {title_of(lacking)}", f"search --method {lacking} --seeds 3"))
     rows = [_row(pair, label) for pair, label in by_section(pairs, lambda pair: pair.group)]
     name = references[0].name
+    columns = [Column("method", "method"), Column("n", "n")]
     shown = [dataset for dataset in DATASETS if any(dataset in pair.runs for pair in pairs)]
+    for dataset in shown:
+        key, group = column(dataset, _SPLIT), COLUMN_GROUPS[dataset]
+        columns += [Column(key, "diff.", group), Column(f"{key}_better", _BETTER, group, drop=2)]
+    if len(shown) > 1:
+        columns.append(Column("better", f"over\ndata sets\n{_BETTER}", drop=1))
+    columns.append(Column("common", "common\nseeds", drop=3))
     alone = [group for group, reference in found if reference is None]
     return Table(
         None,
         f"Methods against {name}: differences of test accuracy, in points",
-        _columns(shown),
+        tuple(columns),
         (*rows, *_without_search(groups, inputs)),
         _caption(name, pairs),
         more=tuple(_more(name, pairs, alone)),
@@ -121,10 +127,6 @@ def _without_search(groups: Sequence[Group], inputs: Inputs) -> Iterator[Row]:
                 yield Row(section, {"method": label, "n": group.n, **values}, (), details)
 
 
-def _missing(inputs: Inputs, method: str) -> Missing:
-    return Missing(f"runs of {title_of(method)}", inputs.command(f"search --method {method} --seeds 3"))
-
-
 def _reference(group: Group, references: Sequence[Group]) -> Group | None:
     """What a group is compared with, in the benchmark that it was looked up in.
 
@@ -138,77 +140,41 @@ def _reference(group: Group, references: Sequence[Group]) -> Group | None:
     return max(at_hand, key=lambda one: (one["search_dataset"] in DATASETS, len(one.runs)), default=None)
 
 
-def _columns(datasets: Sequence[str]) -> tuple[Column, ...]:
-    of_each = [
-        one
-        for dataset in datasets
-        for key, group in [(column(dataset, _SPLIT), COLUMN_GROUPS[dataset])]
-        for one in (Column(key, "diff.", group), Column(f"{key}_better", _BETTER, group, drop=2))
-    ]
-    over_all = [Column("better", f"over\ndata sets\n{_BETTER}", drop=1)] if len(datasets) > 1 else []
-    return Column("method", "method"), Column("n", "n"), *of_each, *over_all, Column("common", "common\nseeds", drop=3)
-
-
 def _row(pair: _Pair, label: str) -> Row:
     group, reference = pair.group, pair.reference
     return Row(
         pair.section,
-        {"method": label, "n": group.n, "common": _common(pair) if pair.paired else None, **_values(pair)},
+        {"method": label, "n": group.n, "common": span(pair.common.values()) if pair.paired else None, **_values(pair)},
         (f"{group.searched}; on {group['device']}.",),
         {
-            "searched_on": group.searched_on,
-            "protocol": group["protocol"],
+            **group.details,
             "paired": pair.paired,
             "against": reference["method"],
             "against_n": reference.n,
             "against_searched_on": reference.searched_on,
             "against_protocol": reference["protocol"],
             "against_settings": reference.settings,
-            "settings": group.settings,
-            "device": group["device"],
-            "benchmark": group["benchmark"],
-            "benchmark_sha256": group.benchmark[1],
         },
     )
 
 
 def _values(pair: _Pair) -> dict[str, Value]:
+    """On each data set the difference and how probably a run of the group is better, and the mean of the latter."""
     if not pair.runs:
         return {}
-    found: dict[str, Value] = {}
-    *each, over_all = _better(pair)
-    for (dataset, (ours, theirs)), better in zip(pair.runs.items(), each, strict=True):
-        key = column(dataset, _SPLIT)
-        found[key] = _difference(ours, theirs, pair.paired, dataset)
-        found[f"{key}_better"] = better
-    if len(each) > 1:
-        found["better"] = over_all
-    return found
-
-
-def _difference(ours: Series, theirs: Series, paired: bool, dataset: str) -> Spread:
-    if paired:
-        found = statistics.paired_difference(ours.to_dict(), theirs.to_dict())
-    else:
-        found = statistics.welch_difference(ours, theirs)
-    return marked(Spread(found.mean, statistics.known(found.std), statistics.known(found.half_width)), dataset)
-
-
-def _better(pair: _Pair) -> list[Estimate]:
-    """How probably a run of the group is better than one of the reference: on each data set, and the mean over them."""
-    ours, theirs = ([both[side].to_numpy() for both in pair.runs.values()] for side in (0, 1))
-    values = [statistics.improvement(x, y) for x, y in zip(ours, theirs, strict=True)]
+    ours, theirs = zip(*pair.runs.values(), strict=True)
     one_search = [len(group.parts) == 1 for group in (pair.group, pair.reference)]
-    each, over_all = statistics.improvement_intervals(ours, theirs, *one_search)
-    return [
-        Estimate(value, *map(statistics.known, interval))
-        for value, interval in zip([*values, statistics.mean(values)], [*each, over_all], strict=True)
-    ]
-
-
-def _common(pair: _Pair) -> int | str:
-    numbers = sorted(set(pair.common.values()))
-    return numbers[0] if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
+    better = list(map(statistics.improvement, ours, theirs))
+    intervals, of_mean = statistics.improvement_intervals(ours, theirs, *one_search)
+    found: dict[str, Value] = {}
+    for dataset, x, y, value, interval in zip(pair.runs, ours, theirs, better, intervals, strict=True):
+        paired = statistics.paired_difference(x.to_dict(), y.to_dict()) if pair.paired else None
+        key = column(dataset, _SPLIT)
+        found[key] = marked(Spread.of(paired or statistics.welch_difference(x, y)), dataset)
+        found[f"{key}_better"] = Estimate(value, *map(statistics.known, interval))
+    if len(better) > 1:
+        found["better"] = Estimate(statistics.mean(better), *map(statistics.known, of_mean))
+    return found
 
 
 def _caption(name: str, pairs: Sequence[_Pair]) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ def compared_with(dataset: str, benchmark: Benchmark) -> list[str]:
 
 
 def _section(ranking: Ranking, name: str, benchmark: Benchmark) -> list[Row]:
-    cells = [Cell.from_index(index) for index in ranking.cells]
+    cells = [Cell.from_index(index, ranking.space) for index in ranking.cells]
     changed = "".join(f", {key}={value}" for key, value in ranking.changes.items())
     whose = f"{title_of(ranking.method)} on {ranking.search_dataset}, {ranking.protocol}{changed}, seed {ranking.seed}"
     scores = {

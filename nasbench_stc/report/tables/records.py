@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from nasbench_stc import seeds
 from nasbench_stc.report.groups import Group, grouped
-from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
+from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.table import Column, Row, Table
 
@@ -34,7 +34,7 @@ def build(inputs: Inputs) -> Table:
     """
     groups = grouped(inputs.runs)
     if not groups:
-        raise MissingRecords(Missing("records of searches", inputs.command("search --dataset cifar10 --seeds 3")))
+        raise MissingRecords(inputs.lacking("records of searches", "search --dataset cifar10 --seeds 3"))
     total = sum(len(group.runs) for group in groups)
     caption = (
         *dict.fromkeys(
@@ -65,7 +65,7 @@ def _row(group: Group) -> Row:
             "revisions": _all(runs["git_revision"].str[:7]),
             "finished": f"{group.newest:%Y-%m-%d}",
         },
-        details={"git_revisions": sorted(set(runs["git_revision"]))},
+        details=group.details,
     )
 
 

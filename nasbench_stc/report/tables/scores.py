@@ -51,8 +51,8 @@ class Scores:
         return what, how
 
 
-def build_values(scores: Scores) -> Table:
-    """A row for each cell."""
+def make_score_table(scores: Scores) -> Table:
+    """Training-free scores, a row for each cell."""
     columns = (
         Column("cell", "cell"),
         Column("digits", "digits", drop=1),
@@ -70,8 +70,8 @@ def build_values(scores: Scores) -> Table:
     return Table(None, "Training-free scores", columns, tuple(rows), caption)
 
 
-def build_agreement(scores: Scores, benchmark: Benchmark) -> Table:
-    """How well each score ranks the cells: tau-b with the benchmark's validation accuracy, else with that of the test.
+def make_agreement_table(scores: Scores, benchmark: Benchmark) -> Table:
+    """How well each training-free score ranks the cells: tau-b with the benchmark's accuracy, validation before test.
 
     Raises:
         DataError: the benchmark holds no accuracy of the data set, nor of CIFAR-10, or lacks cells.

@@ -53,7 +53,7 @@ def _rows(study: Study, inputs: Inputs) -> list[Row]:
         )
     rated = []
     for arm, runs in study.arms:
-        tuned = runs[runs["seed"].isin(TUNING_SEEDS)].set_index("seed")
+        tuned = runs[runs["seed"].isin(TUNING_SEEDS)].set_index("seed", drop=False)
         accuracy = benchmark.accuracy(tuned["cell_index"].to_numpy(), "cifar10", "valid", epochs=12)
         rated.append((arm, tuned.assign(criterion=accuracy)))
     usual = next(runs["criterion"] for arm, runs in rated if arm.is_usual)
@@ -64,20 +64,14 @@ def _row(study: Study, arm: Arm, runs: DataFrame, usual: Series, trajectories: D
     """Of an arm's runs, indexed by seed, with their `criterion`."""
     values: dict[str, Value] = {
         "arm": arm.label,
-        "criterion": Spread.over(runs["criterion"].tolist()),
+        "criterion": Spread.over(runs["criterion"]),
         "change": None if arm.is_usual else difference(runs["criterion"], usual),
         "n": len(runs),
         "decided": _decided(runs, trajectories),
         "cells": ", ".join(runs["digits"]),
         "seconds": float(runs["seconds"].mean()),
     }
-    details = {
-        "method": arm.method,
-        "changes": dict(arm.changes),
-        "seeds": runs.index.tolist(),
-        "git_revisions": sorted(set(runs["git_revision"])),
-    }
-    return Row(study.title, values, details=details)
+    return Row(study.title, values, details=study.details(arm, runs))
 
 
 def _decided(runs: DataFrame, trajectories: DataFrame) -> float | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from nasbench_stc.benchmark import column
 from nasbench_stc.report.groups import Group, by_section, grouped, leading
-from nasbench_stc.report.inputs import Inputs, Missing
+from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.published import load
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.report.table import COLUMN_GROUPS, Column, Row, Spread, Table
+from nasbench_stc.report.table import Column, Row, Spread, Table, accuracy_column
 from nasbench_stc.report.yardsticks import best_cells, yardsticks
 from nasbench_stc.space import DATASETS
 
@@ -15,7 +14,7 @@ _COLUMNS = (
     Column("method", "method"),
     Column("n", "n"),
     # CIFAR-100 orders methods much as CIFAR-10 does.
-    *(Column(column(name, "test"), "test", COLUMN_GROUPS[name], drop=int(name == "cifar100")) for name in DATASETS),
+    *(accuracy_column(name, "test", int(name == "cifar100")) for name in DATASETS),
     Column("cost", "a search takes", drop=2),
 )
 
@@ -25,12 +24,12 @@ def build(inputs: Inputs) -> Table:
     groups = leading(grouped(inputs.searches))
     rows = [_row(group, label) for group, label in by_section(groups)]
     for benchmark in inputs.benchmarks:
-        for one in (*yardsticks(benchmark), best_cells(benchmark)):
-            rows.append(Row(f"Without a search: {benchmark.name}", {"method": one.name, **one.spreads}))
-    (printed,) = [row for row in load(6).rows if row.method == "STC-NAS"]
-    scores = {key: Spread(score.mean, score.std, source=score.source) for key, score in printed.scores.items()}
-    paper = {"method": "STC-NAS", "n": printed.runs, "cost": f"{printed.seconds:,.0f} s"}
-    rows.append(Row("As printed in the paper: the target network, 50 epochs, a GPU", {**paper, **scores}))
+        rows += [one.row for one in (*yardsticks(benchmark), best_cells(benchmark))]
+    for printed in load().rows if load().space == inputs.space.name else ():
+        if printed.method == "STC-NAS":
+            scores = {key: Spread(score.mean, score.std, source=score.source) for key, score in printed.scores.items()}
+            paper = {"method": "STC-NAS", "n": printed.runs, "cost": f"{printed.seconds:,.0f} s"}
+            rows.append(Row("As printed in the paper: the target network, 50 epochs, a GPU", {**paper, **scores}))
     caption = (
         "Mean ± standard deviation (ddof=0) over n searches; in parentheses half the width of the mean's 95 % "
         "t-interval (ddof=1). Largest cell: 3x3 convolutions on all edges; who ends there has found capacity.",
@@ -40,14 +39,8 @@ def build(inputs: Inputs) -> Table:
         "Of each method its own settings, by the protocol that is nearest to the paper's; `stc-bench report --table 6` "
         "has every row, `--all` every table and figure.",
     )
-    call = "search --dataset cifar10 --seeds 3"
-    missing = () if groups else (Missing("records of searches", inputs.command(call)),)
+    missing = () if groups else (inputs.lacking("records of searches", "search --dataset cifar10 --seeds 3"),)
     return Table(None, "What was found: test accuracy in percent", _COLUMNS, tuple(rows), caption, missing, more)
-
-
-def _section(group: Group) -> str:
-    section = group.section.removeprefix("Ours, ")
-    return section[0].upper() + section[1:]  # names in it keep their letters
 
 
 def _row(group: Group, label: str) -> Row:
@@ -58,12 +51,10 @@ def _row(group: Group, label: str) -> Row:
         else f"{runs['seconds'].mean():,.0f} s{group.side_by_side}"
     )
     scores = {key: Spread.over(values) for key, values in group.scores().items() if key.endswith("-test")}
-    details = {
-        "device": group["device"],
-        "seeds": runs["seed"].tolist(),
-        "digits": runs["digits"].unique().tolist()[:30],
-    }
-    return Row(_section(group), {"method": label, "n": group.n, **scores, "cost": cost}, details=details)
+    details = {**group.details, "digits": runs["digits"].unique().tolist()[:30]}
+    section = group.section.removeprefix("Ours, ")
+    section = section[0].upper() + section[1:]  # names in it keep their letters
+    return Row(section, {"method": label, "n": group.n, **scores, "cost": cost}, details=details)
 
 
 TABLES = {"summary": Maker("what was found", build)}

@@ -6,9 +6,7 @@ with the resulting cell, under the same weights. Both on all images of alpha's h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -35,12 +33,16 @@ def build(inputs: Inputs) -> Table:
     """The printed row, and a row for each group of searches that has both accuracies."""
     published, searches = load_rows("table1"), inputs.searches
     groups = [group for group in grouped(searches) if group.runs["super_cell_accuracy"].notna().all()]
-    rows = [*map(_printed, published.rows), *map(_row, groups)]
+    rows = []
+    for row in published.rows:
+        values = _values(row["method"], np.array([row["before"]]), np.array([row["after"]]))
+        rows.append(Row("STC-NAS paper", values, (row["note"],), {"source": row["source"]}))
+    rows += map(_row, groups)
     missing: tuple[Missing, ...] = ()
     if not any(group["method"] == "darts" for group in groups):
         older = bool((searches["method"] == "darts").any())  # of a version that did not look
         call = f"search --method darts,stc{inputs.like_ours} --seeds 3{' --no-resume' * older}"
-        missing = (Missing("searches of DARTS that say what their super-cell scored", inputs.command(call)),)
+        missing = (inputs.lacking("searches of DARTS that say what their super-cell scored", call),)
     caption = [f"Paper: {published.about}; not to be compared with ours."]
     more = [f"Paper: as printed in {published.reference}."]
     if groups:
@@ -55,30 +57,17 @@ def build(inputs: Inputs) -> Table:
     return Table(1, _TITLE, _COLUMNS, tuple(rows), tuple(caption), missing, tuple(more))
 
 
-def _printed(row: Mapping[str, Any]) -> Row:
-    values = _values(row["method"], np.array([row["before"]]), np.array([row["after"]]))
-    return Row("STC-NAS paper", values, (row["note"],), {"source": row["source"]})
-
-
 def _row(group: Group) -> Row:
-    runs = group.runs
-    values = _values(group.name, runs["super_cell_accuracy"].to_numpy(), runs["supernet_accuracy"].to_numpy())
+    both = (group.runs[f"{of}_accuracy"].to_numpy() for of in ("super_cell", "supernet"))
     own = {"n": group.n, "search_dataset": group.searched_on, "protocol": group["protocol"]}
-    details = {
-        "source": f"{len(runs)} record(s)",
-        "seeds": runs["seed"].tolist(),
-        "changes": group.changes,
-        "device": group["device"],
-        "git_revisions": sorted(set(runs["git_revision"])),
-    }
-    return Row("Ours", {**values, **own}, details=details)
+    details = {**group.details, "source": f"{len(group.runs)} record(s)"}  # nothing of it was looked up
+    return Row("Ours", {**_values(group.name, *both), **own}, details=details)
 
 
 def _values(method: str, before: Numbers, after: Numbers) -> dict[str, Value]:
     """Of one number a run."""
-    spreads = {"before": Spread.over(before.tolist()), "after": Spread.over(after.tolist())}
-    change = replace(Spread.over((after - before).tolist()), std=None, signed=True)
-    return {"method": method, **spreads, "change": change}
+    change = replace(Spread.over(after - before), std=None, signed=True)
+    return {"method": method, "before": Spread.over(before), "after": Spread.over(after), "change": change}
 
 
 TABLES = {"1": Maker("what discretization costs", build)}

@@ -42,7 +42,7 @@ _MIXED = len(OPS) - 1  # operations on an edge that cost anything: all but `none
 
 def build(inputs: Inputs) -> Table:
     """The rows that the paper printed, and those of the points of the profiles."""
-    published = load_costs(3)
+    published = load_costs()
     claims = {row.method: (row.memory_complexity, row.time_complexity) for row in published.rows}
     points = [
         (point, profile)
@@ -64,7 +64,7 @@ def build(inputs: Inputs) -> Table:
         )
         more += _notes({point.cells_per_stage for point, _ in points})
     else:
-        missing = (Missing("a profile of ours, measured with nothing else running", inputs.command(_CALL)),)
+        missing = (inputs.lacking("a profile of ours, measured with nothing else running", _CALL),)
     return Table(3, _TITLE, _COLUMNS, tuple(rows), tuple(caption), missing, tuple(more))
 
 

@@ -12,27 +12,28 @@ from collections.abc import Iterator, Sequence
 from nasbench_stc import seeds
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.engine.protocol import PROTOCOLS
-from nasbench_stc.report.groups import KINDS, MANY, Group, by_section, grouped
-from nasbench_stc.report.inputs import Inputs, Missing
-from nasbench_stc.report.published import EACH, Published, PublishedRow, load, load_since, load_without_supernet
+from nasbench_stc.report.groups import KINDS, Group, by_section, grouped
+from nasbench_stc.report.inputs import Inputs
+from nasbench_stc.report.published import EACH, Published, PublishedRow, load
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.report.table import COLUMN_GROUPS, Column, Row, Spread, Table
+from nasbench_stc.report.table import Column, Row, Spread, Table, Value, accuracy_column
 from nasbench_stc.report.yardsticks import yardsticks
 from nasbench_stc.runs import simulate
-from nasbench_stc.space import EDGES, SKIP
+from nasbench_stc.space import Space
 
-_COLUMNS = (
-    Column("method", "method"),
-    Column("n", "n"),
-    *(
-        Column(key, split, group=COLUMN_GROUPS[dataset], drop=0 if split == "test" else 2)
-        for key, (dataset, split) in COLUMNS.items()
-    ),
-    Column("seconds", "search s", drop=1, form=",.0f"),
-    Column("skips", f"skips\nof {len(EDGES)}", drop=3, form=".1f"),
-    Column("distinct_cells", "distinct\ncells", drop=4),
-)
-_TITLE = "Accuracy of the cells found on NAS-Bench-201, in percent"
+
+def _columns(space: Space) -> tuple[Column, ...]:
+    skips = Column("skips", f"skips\nof {len(space.edges)}", drop=3, form=".1f")
+    return (
+        Column("method", "method"),
+        Column("n", "n"),
+        *(accuracy_column(*which, drop=0 if which[1] == "test" else 2) for which in COLUMNS.values()),
+        Column("seconds", "search s", drop=1, form=",.0f"),
+        *[skips] * (space.skip is not None),
+        Column("distinct_cells", "distinct\ncells", drop=4),
+    )
+
+
 _AS_PRINTED = {
     "": "As printed",
     "STC-NAS": "As printed, STC-NAS paper",
@@ -52,23 +53,20 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
     Of benchmarks at hand it has what they say of cells that nobody searched for.
     """
     groups = grouped(inputs.searches)
-    printed = (published or load(6), load_without_supernet(), load_since())
+    space = inputs.space
+    everything = (published or load(), load("without_supernet"), load("since"), load("size_space"))
+    printed = [table for table in everything if table.space == space.name]
     rows = [_published_row(row, table) for table in printed for row in table.rows]
-    rows += [_own_row(group, label) for group, label in by_section(groups)]
-    for benchmark in inputs.benchmarks:
-        source = {"source": f"looked up in {benchmark.name}"}
-        rows += [
-            Row(f"Without a search: {benchmark.name}", {"method": one.name, **one.spreads}, details=source)
-            for one in yardsticks(benchmark)
-        ]
+    rows += [_own_row(group, label, space) for group, label in by_section(groups)]
+    rows += [one.row for benchmark in inputs.benchmarks for one in yardsticks(benchmark)]
     return Table(
         6,
-        _TITLE,
-        _COLUMNS,
+        f"Accuracy of the cells found in {space.title}, in percent",
+        _columns(space),
         tuple(rows),
         tuple(_caption(groups)),
-        () if groups else tuple(Missing(what, inputs.command(call)) for what, call in _CALLS.items()),
-        (*_where_printed(*printed), *_more(groups, inputs)),
+        () if groups else tuple(inputs.lacking(*of) for of in _CALLS.items()),
+        (*_where_printed(printed), *_more(groups, inputs)),
         frozenset({_AGAIN, *(_section(table.rows[0]) for table in printed[1:])}),
     )
 
@@ -91,37 +89,18 @@ def _published_row(row: PublishedRow, published: Published) -> Row:
     )
 
 
-def _own_row(group: Group, label: str) -> Row:
-    runs = group.runs
-    each = group.searched_on == EACH
-    source = f"{len(runs)} record(s), looked up in {group['benchmark']} (sha256 {group.benchmark[1][:12]})"
-    return Row(
-        group.section,
-        {
-            "method": label,
-            "n": group.n,
-            "seconds": None if each else float(runs["seconds"].mean()) or None,
-            "distinct_cells": group.distinct_cells,
-            "skips": float(runs["digits"].astype(str).str.count(str(SKIP)).mean()),
-            **{key: Spread.over(values, source) for key, values in group.scores().items()},
-        },
-        (_note(group),),
-        {
-            "searched_on": group.searched_on,
-            "source": source,
-            "protocol": group["protocol"],
-            "changes": group.changes,
-            "device": group["device"],
-            "benchmark": group["benchmark"],
-            "benchmark_file": group["benchmark_file"],
-            "benchmark_sha256": group.benchmark[1],
-            "seeds": runs["seed"].tolist(),
-            # Of many runs the indices of those that occur, for a field can get too long.
-            "cells": runs["cell"].tolist() if len(runs) < MANY else sorted(runs["cell_index"].unique().tolist()),
-            "git_revisions": sorted(runs["git_revision"].unique()),
-            "settings": group.settings,
-        },
-    )
+def _own_row(group: Group, label: str, space: Space) -> Row:
+    runs, details = group.runs, group.details
+    values: dict[str, Value] = {
+        "method": label,
+        "n": group.n,
+        "seconds": None if group.searched_on == EACH else float(runs["seconds"].mean()) or None,
+        "distinct_cells": group.distinct_cells,
+        **{key: Spread.over(scores, details["source"]) for key, scores in group.scores().items()},
+    }
+    if space.skip is not None:
+        values["skips"] = float(runs["digits"].astype(str).str.count(str(space.skip)).mean())
+    return Row(group.section, values, (_note(group),), details)
 
 
 def _note(group: Group) -> str:
@@ -153,7 +132,12 @@ def _caption(groups: Sequence[Group]) -> Iterator[str]:
     yield from dict.fromkeys(group.benchmark_line for group in groups)
 
 
-def _where_printed(published: Published, without_supernet: Published, since: Published) -> Iterator[str]:
+def _where_printed(printed: Sequence[Published]) -> Iterator[str]:
+    if len(printed) == 1:
+        yield f"As printed: {printed[0].reference}."
+    if len(printed) != 3:
+        return
+    published, without_supernet, since = printed
     yield (
         f"Optimal: the best of all cells, column by column. It and the rows down to {_section(published.rows[-1])} are "
         f"as printed in: {published.reference}; n={published.runs}. {_section(without_supernet.rows[0])} is not in "
