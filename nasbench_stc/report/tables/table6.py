@@ -61,7 +61,7 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
     rows += [one.row for benchmark in inputs.benchmarks for one in yardsticks(benchmark)]
     return Table(
         6,
-        f"Accuracy of the cells found in {space.title}, in percent",
+        f"Accuracy of the cells found on {space.title}, in percent",
         _columns(space),
         tuple(rows),
         tuple(_caption(groups)),
