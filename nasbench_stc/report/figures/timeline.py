@@ -75,10 +75,10 @@ class Picture:
     def paint(self, labels: Mapping[str, str], figure: Figure) -> None:
         """All on one pair of axes; `labels` are their title and labels."""
         axes = figure.add_subplot(**labels, xlim=self.x_limits, ylim=self.y_limits)
-        style.symlog(axes, "x", LINEAR[self.clock])
+        _logarithmic(axes, "x", LINEAR[self.clock])
         ends: list[tuple[str, float, float, dict[str, Any]]] = []
         if self.regret:
-            style.symlog(axes, "y", LINEAR_REGRET)
+            _logarithmic(axes, "y", LINEAR_REGRET)
         elif self.best is not None:
             axes.axhline(self.best, linewidth=0.8, zorder=1, color=style.GREY)
             ends.append(("best cell", self.x_limits[1], self.best, {"color": style.GREY}))
@@ -97,15 +97,28 @@ class Picture:
         style.legend_by_kind(figure, handles)
 
 
+def _logarithmic(axes: Axes, which: str, linear: float) -> None:
+    """Make the x or y axis logarithmic from `linear` on, and linear from there to zero, which has a place, too."""
+    from matplotlib.ticker import SymmetricalLogLocator
+
+    getattr(axes, f"set_{which}scale")("symlog", linthresh=linear, linscale=0.3, subs=range(2, 10))
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    low, high = axis.get_view_interval()
+    span = high / max(low, linear)
+    steps = (1, 2, 3, 4, 6, 8) if span < 10 else (1, 2, 5) if span < 3000 else (1,)
+    axis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear, subs=steps))
+    axis.set_major_formatter("{x:,g}")
+
+
 def _name(axes: Axes, ends: Sequence[tuple[str, float, float, dict[str, Any]]]) -> None:
     """Write names right of the axes, each with a leader like its line: of each name, last x and y, and the look."""
     if not ends:
         return
     heights = (axes.transScale + axes.transLimits).transform([end[1:3] for end in ends])[:, 1]
-    place: Any = {"textcoords": "axes fraction", "va": "center", "size": 6.5, "annotation_clip": False}
     for (name, x, y, look), height in zip(ends, spread(heights, min(_GAP, 1 / len(ends))), strict=True):
         leader = {"arrowstyle": "-", "linewidth": 0.8, "capstyle": "butt", "relpos": (0, 0.5), "shrinkB": 0, **look}
-        axes.annotate(name, (x, y), (1.06, height), arrowprops=leader, **place)
+        place: Any = {"textcoords": "axes fraction", "annotation_clip": False, "arrowprops": leader}
+        axes.annotate(name, (x, y), (1.06, height), va="center", size=6.5, **place)
 
 
 def spread(heights: Floats, gap: float) -> Floats:
