@@ -28,8 +28,10 @@ PAGE_WIDTH = 7.0
 BLACK, GREY = "#000000", "#bbbbbb"
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe & Ito, "Color universal design" (2008), the darker ones first, without their yellow, too light for a line."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+"""For readers without colours. Seven, where there are six colours: the seventh series is unlike the first."""
 PATTERNS: tuple[Any, ...] = ("-", (0, (4, 1)), (0, (1, 0.8)), (0, (5, 1, 1, 1)), (0, (8, 1.5)))
-"""Of lines. Five, where there are six colours: the seventh line is unlike the first."""
+"""Of lines, likewise."""
 
 OP_LABELS = {
     "none": "none",
@@ -104,12 +106,17 @@ def context() -> AbstractContextManager[None]:
     return matplotlib.rc_context(_SETTINGS)
 
 
-def line_look(number: int, colours: Sequence[str] = COLOURS) -> dict[str, Any]:
-    """What `plot` is told of the line of that number, from 0; neighbours differ in both, and the first 30 somehow.
+def look(number: int) -> tuple[str, str]:
+    """Marker and colour of the series of that number, from 0; the first 42 differ."""
+    return MARKERS[number % len(MARKERS)], COLOURS[number % len(COLOURS)]
+
+
+def line_look(number: int, colours: Sequence[str] = (*COLOURS, BLACK)) -> tuple[Any, str]:
+    """Pattern and colour of the line of that number, from 0; the first 35 differ, and neighbours in both.
 
     In the three colours of a kind the first 15 differ.
     """
-    return {"linestyle": PATTERNS[number % len(PATTERNS)], "color": colours[number % len(colours)]}
+    return PATTERNS[number % len(PATTERNS)], colours[number % len(colours)]
 
 
 def looks(kinds: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -83,17 +83,18 @@ class Picture:
             axes.axhline(self.best, linewidth=0.8, zorder=1, color=style.GREY)
             ends.append(("best cell", self.x_limits[1], self.best, {"color": style.GREY}))
         for number, one in enumerate(self.curves):
-            look = style.line_look(number, style.KIND_COLOURS["black-box"])
+            pattern, colour = style.line_look(number, style.KIND_COLOURS["black-box"])
+            look: dict[str, Any] = {"linestyle": pattern, "color": colour}
             low, high = one.mean - one.half, one.mean + one.half
-            axes.fill_between(one.x, low, high, step="post", color=look["color"], alpha=0.15, linewidth=0)
+            axes.fill_between(one.x, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
             axes.plot(one.x, one.mean, drawstyle="steps-post", linewidth=1, **look)
             ends.append((one.label, float(one.x[-1]), float(one.mean[-1]), look))
         _name(axes, ends)
         handles: dict[str, list[Any]] = {kind: [] for kind in KINDS}
-        for one, look in zip(self.points, style.looks(one.group.kind for one in self.points), strict=True):
+        for one, mark in zip(self.points, style.looks(one.group.kind for one in self.points), strict=True):
             at, mean, half = float(one.x[0]), float(one.mean[0]), statistics.known(one.half[0])
-            style.bar(axes, at, mean, half, color=look["color"], linewidth=0.8, alpha=0.7, zorder=2.5)
-            handles[one.group.kind] += axes.plot(at, mean, zorder=3, label=one.label, **look)
+            style.bar(axes, at, mean, half, color=mark["color"], linewidth=0.8, alpha=0.7, zorder=2.5)
+            handles[one.group.kind] += axes.plot(at, mean, zorder=3, label=one.label, **mark)
         style.legend_by_kind(figure, handles)
 
 
