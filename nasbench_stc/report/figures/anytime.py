@@ -61,7 +61,7 @@ def build(inputs: Inputs) -> Chart:
     }
     caption = " ".join(_caption(inputs, picture, left_out))
     paint = partial(picture.paint, _labels(inputs, picture))
-    return Chart(caption, tuple(_rows(picture)), details, paint, timeline.HEIGHT, style.PAGE_WIDTH)
+    return Chart(caption, tuple(_rows(picture)), details, paint, picture.height, style.PAGE_WIDTH)
 
 
 def _chosen(inputs: Inputs) -> tuple[DataFrame, str, Counter[str]]:

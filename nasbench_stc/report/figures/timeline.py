@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-HEIGHT = 3.2
-"""Of the figure without its legend, inches."""
 LINEAR = {"seconds": 10.0, "evaluations": 1.0}
 """By the clock: where its axis begins to be logarithmic. What costs less is near zero."""
 LINEAR_REGRET = 0.01
 """Likewise of regret, percentage points."""
+_HEIGHT, _NAME = 3.2, 1 / 8  # inches: of the figure without its legend, at least, and of a name beside it
 _EARLY = 0.05  # of a curve's length: what it was before may lie outside the axis, which it would flatten
 _GAP = 0.05  # heights of the axes from one name beside them to the next, at least, where there is room
 
@@ -50,6 +49,11 @@ class Picture:
         """All."""
         return (*self.curves, *self.points)
 
+    @property
+    def height(self) -> float:
+        """Of the figure without its legend, inches."""
+        return max(_HEIGHT, _NAME * len(self.curves))
+
     @cached_property
     def y_limits(self) -> tuple[float, float]:
         """All points, and the curves but for their first seconds; of regret from zero if something is near it."""
@@ -67,7 +71,7 @@ class Picture:
         """From where the first curve comes into view, or the first point; from zero if that is near it."""
         bottom, top = self.y_limits
         begins = [one.x[(one.mean >= bottom) & (one.mean <= top) & (one.x > 0)] for one in self.curves]
-        first = min(float(x[0]) for x in (*begins, *(one.x for one in self.points)) if x.size)
+        first = min((float(x[0]) for x in (*begins, *(one.x for one in self.points)) if x.size), default=0.0)
         linear = LINEAR[self.clock]
         left = first / 1.15 if first > linear else -0.3 * linear
         return left, 1.15 * max(linear, *(float(one.x[-1]) for one in self.series))
