@@ -5,6 +5,7 @@ import io
 import json
 import math
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def test_an_epoch_is_one_pass(size, sizes):
     one = begun(recipe=replace(SMOKE, steps=0, batch_size=size))
     batches = list(one._batches())
     assert [len(batch) for batch in batches] == sizes
-    assert one.steps == len(sizes)
+    assert one.ticks == len(sizes)
     assert len(torch.cat(batches).unique()) == sum(sizes)
     assert not torch.equal(torch.cat(batches), torch.cat(list(one._batches())))
 
@@ -449,6 +450,25 @@ def test_augmented_images_do_not_depend_on_the_number_of_threads(imagenet):
     assert torch.cat([labels for _, labels in first]).tolist() == listed.labels.tolist()
     assert all(torch.equal(one, same) for (one, _), (same, _) in zip(first, second, strict=True))
     assert not any(torch.equal(one, another) for (one, _), (another, _) in zip(first, other, strict=True))
+
+
+def test_who_stops_does_not_wait_for_what_was_read_ahead(imagenet, monkeypatch):
+    listed, _ = folders.list_imagenet(imagenet)
+    begun, read, go_on = [], folders._read, threading.Event()
+
+    def held(path, made):
+        begun.append(path)
+        assert len(begun) <= 2 or go_on.wait(60)
+        return read(path, made)
+
+    monkeypatch.setattr(folders, "_read", held)
+    images = folders.FolderImages(listed, 16, CPU, workers=1)
+    batches = images.stream(torch.arange(14).split(2), torch.Generator())
+    assert len(next(batches)[1]) == 2
+    batches.close()
+    go_on.set()
+    images._pool.shutdown()
+    assert len(begun) <= 3  # the one that was being read ends; two batches were ahead
 
 
 def test_a_random_part_is_within_the_image():
