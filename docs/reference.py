@@ -33,8 +33,9 @@ _ARRAY = re.compile(r"numpy\.ndarray\[tuple\[typing\.Any, \.\.\.\], numpy\.dtype
 def build(out: Path, below: Iterable[str] = ()) -> None:
     """Write the pages of the package, or of the modules `below` and what is below these, into the folder `out`."""
     modules = list(_modules())
-    for name in nasbench_stc.__all__:  # `__getattr__` imports some of them late
-        setattr(nasbench_stc, name, getattr(nasbench_stc, name))
+    for package in modules:
+        for name in getattr(package, "__all__", ()):  # `__getattr__` imports some of them late
+            setattr(package, name, getattr(package, name))
     for module in modules:
         for cls in vars(module).values():
             if inspect.isclass(cls) and cls.__module__ == module.__name__:

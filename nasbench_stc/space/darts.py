@@ -50,6 +50,14 @@ PUBLISHED = {
 """Genotypes by the names that their authors gave them, as digits; from the files `genotypes.py` of quark0/darts, of
 chenxin061/pdarts (Chen et al., ICCV 2019) and of yuhuixu1993/PC-DARTS (Xu et al., ICLR 2020)."""
 
+PROTOCOLS = {
+    "paper": {"cells_per_stage": 2},
+    "cpu": {"channels": 8, "batch_size": 32, "steps": 100},
+    "digits": {"epochs": 20},
+}
+"""The paper searches with 8 cells; with depth consistency with the 20 of C=36 of the target network, for which set
+`cells_per_stage=6 channels=36`."""
+
 
 class DartsSpace(Space):
     """See the module."""
@@ -65,11 +73,7 @@ class DartsSpace(Space):
         for node in NODES
     )
     networks = "nasbench_stc.models.darts"
-    protocols = {
-        "paper": {"cells_per_stage": 2},  # 8 cells; for the 20 of the target network: 6, and channels=36
-        "cpu": {"channels": 8, "batch_size": 32, "steps": 100},
-        "digits": {"epochs": 20},
-    }
+    protocols = PROTOCOLS
     example = "DARTS_V2"
 
     @cached_property

@@ -114,7 +114,10 @@ def _paint(panels: Mapping[str, Cell], figure: Figure) -> None:
     for axes, (title, cell) in zip(grid.flat, panels.items(), strict=False):
         axes.set_title(title, fontsize=7)
         _paint_cell(axes, cell)
-    lines = [Line2D([], [], **look, label=style.OP_LABELS[OPS[op]]) for op, look in _LOOKS.items()]
+    lines = [
+        Line2D([], [], linestyle=pattern, color=colour, label=style.OP_LABELS[OPS[op]])
+        for op, (pattern, colour) in _LOOKS.items()
+    ]
     figure.legend(handles=lines, loc=style.BELOW, ncols=len(lines))
 
 
@@ -122,7 +125,8 @@ def _paint_cell(axes: Axes, cell: Cell) -> None:
     used = live(cell)
     for edge, op in zip(EDGES, cell.ops, strict=True):
         if op != NONE:
-            _paint_edge(axes, edge, _LOOKS[op] if edge in used else {**_LOOKS[op], "color": style.GREY})
+            pattern, colour = _LOOKS[op]
+            _paint_edge(axes, edge, pattern, colour if edge in used else style.GREY)
     busy = {0, NUM_NODES - 1, *(node for edge in used for node in edge)}
     for node, place in enumerate(_PLACES):
         colour = style.BLACK if node in busy else style.GREY
@@ -130,7 +134,7 @@ def _paint_cell(axes: Axes, cell: Cell) -> None:
         axes.text(*place, str(node), color=colour, fontsize=6.5, ha="center", va="center_baseline")
 
 
-def _paint_edge(axes: Axes, edge: tuple[int, int], look: Mapping[str, Any]) -> None:
+def _paint_edge(axes: Axes, edge: tuple[int, int], pattern: Any, colour: str) -> None:
     """A line in its pattern, and over its end an arrow's head alone: drawn in the pattern it would be ragged."""
     from matplotlib.patches import FancyArrowPatch
 
@@ -141,12 +145,12 @@ def _paint_edge(axes: Axes, edge: tuple[int, int], look: Mapping[str, Any]) -> N
         "capstyle": "butt",  # round ones, the default of arrows, fill the gaps of a pattern
         "shrinkB": _NODE / 2 + 3,
         "label": f"{edge[0]}-{edge[1]}",
-        **look,
+        "linestyle": pattern,
     }
-    head = {"arrowstyle": "-|>", "linewidth": 0, "mutation_scale": 9, "shrinkB": _NODE / 2, "color": look["color"]}
+    head = {"arrowstyle": "-|>", "linewidth": 0, "mutation_scale": 9, "shrinkB": _NODE / 2}
     for part in (line, head):
         way = f"arc3,rad={_BENDS.get(edge, 0.0)}"
-        axes.add_patch(FancyArrowPatch(*ends, connectionstyle=way, shrinkA=_NODE / 2, **part))
+        axes.add_patch(FancyArrowPatch(*ends, connectionstyle=way, shrinkA=_NODE / 2, color=colour, **part))
 
 
 FIGURES = {

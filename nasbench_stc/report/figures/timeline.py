@@ -75,26 +75,40 @@ class Picture:
     def paint(self, labels: Mapping[str, str], figure: Figure) -> None:
         """All on one pair of axes; `labels` are their title and labels."""
         axes = figure.add_subplot(**labels, xlim=self.x_limits, ylim=self.y_limits)
-        style.symlog(axes, "x", LINEAR[self.clock])
+        _logarithmic(axes, "x", LINEAR[self.clock])
         ends: list[tuple[str, float, float, dict[str, Any]]] = []
         if self.regret:
-            style.symlog(axes, "y", LINEAR_REGRET)
+            _logarithmic(axes, "y", LINEAR_REGRET)
         elif self.best is not None:
             axes.axhline(self.best, linewidth=0.8, zorder=1, color=style.GREY)
             ends.append(("best cell", self.x_limits[1], self.best, {"color": style.GREY}))
         for number, one in enumerate(self.curves):
-            look = style.line_look(number, style.KIND_COLOURS["black-box"])
+            pattern, colour = style.line_look(number, style.KIND_COLOURS["black-box"])
+            look: dict[str, Any] = {"linestyle": pattern, "color": colour}
             low, high = one.mean - one.half, one.mean + one.half
-            axes.fill_between(one.x, low, high, step="post", color=look["color"], alpha=0.15, linewidth=0)
+            axes.fill_between(one.x, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
             axes.plot(one.x, one.mean, drawstyle="steps-post", linewidth=1, **look)
             ends.append((one.label, float(one.x[-1]), float(one.mean[-1]), look))
         _name(axes, ends)
         handles: dict[str, list[Any]] = {kind: [] for kind in KINDS}
-        for one, look in zip(self.points, style.looks(one.group.kind for one in self.points), strict=True):
+        for one, mark in zip(self.points, style.looks(one.group.kind for one in self.points), strict=True):
             at, mean, half = float(one.x[0]), float(one.mean[0]), statistics.known(one.half[0])
-            style.bar(axes, at, mean, half, color=look["color"], linewidth=0.8, alpha=0.7, zorder=2.5)
-            handles[one.group.kind] += axes.plot(at, mean, zorder=3, label=one.label, **look)
+            style.bar(axes, at, mean, half, color=mark["color"], linewidth=0.8, alpha=0.7, zorder=2.5)
+            handles[one.group.kind] += axes.plot(at, mean, zorder=3, label=one.label, **mark)
         style.legend_by_kind(figure, handles)
+
+
+def _logarithmic(axes: Axes, which: str, linear: float) -> None:
+    """Make the x or y axis logarithmic from `linear` on, and linear from there to zero, which has a place, too."""
+    from matplotlib.ticker import SymmetricalLogLocator
+
+    getattr(axes, f"set_{which}scale")("symlog", linthresh=linear, linscale=0.3, subs=range(2, 10))
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    low, high = axis.get_view_interval()
+    span = high / max(low, linear)
+    steps = (1, 2, 3, 4, 6, 8) if span < 10 else (1, 2, 5) if span < 3000 else (1,)
+    axis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear, subs=steps))
+    axis.set_major_formatter("{x:,g}")
 
 
 def _name(axes: Axes, ends: Sequence[tuple[str, float, float, dict[str, Any]]]) -> None:
@@ -102,10 +116,10 @@ def _name(axes: Axes, ends: Sequence[tuple[str, float, float, dict[str, Any]]]) 
     if not ends:
         return
     heights = (axes.transScale + axes.transLimits).transform([end[1:3] for end in ends])[:, 1]
-    place: Any = {"textcoords": "axes fraction", "va": "center", "size": 6.5, "annotation_clip": False}
     for (name, x, y, look), height in zip(ends, spread(heights, min(_GAP, 1 / len(ends))), strict=True):
         leader = {"arrowstyle": "-", "linewidth": 0.8, "capstyle": "butt", "relpos": (0, 0.5), "shrinkB": 0, **look}
-        axes.annotate(name, (x, y), (1.06, height), arrowprops=leader, **place)
+        place: Any = {"textcoords": "axes fraction", "annotation_clip": False, "arrowprops": leader}
+        axes.annotate(name, (x, y), (1.06, height), va="center", size=6.5, **place)
 
 
 def spread(heights: Floats, gap: float) -> Floats:
