@@ -369,7 +369,10 @@ def test_the_settings_are_listed_with_their_reasons(stc_bench):
         (["nonsense"], "'nonsense' is no cell: give an official string"),
         (["nonsense", "--space", "darts"], "'nonsense' is no cell of DARTS"),
         (["Genotype(normal=[])"], "is no genotype: it has to be written like"),
-        (["8:8:8:8:8", "--space", "sss"], "cells of NATS-Bench's size space are not trained here"),
+        (
+            ["8:8:8:8:8", "--space", "sss", "--set", "auxiliary=0.4"],
+            "networks of NATS-Bench's size space have no auxil",
+        ),
         (["333133", "--space", "nds"], "unknown space 'nds'"),
         (["333133", "--protocol", "paper"], "networks of NAS-Bench-201 have no auxiliary head: --set auxiliary=0"),
         (["333133", "--set", "stem=imagenet"], "networks of NAS-Bench-201 have no stem for ImageNet"),
@@ -395,6 +398,19 @@ def test_a_bad_call_ends_in_one_line(stc_bench, tmp_path, arguments, message):
 def test_a_folder_without_a_search_is_said_to_be_one(tmp_path):
     with pytest.raises(DataError, match=r"no record\.json there; give the folder of a search"):
         find_cell(str(tmp_path))
+
+
+def test_networks_of_the_size_space_are_trained_too():
+    cell = Cell.parse("8:24:40:16:64", space="sss")
+    done = train(cell, "digits", 0, "smoke", device="cpu")
+    assert done.params == params([cell], "cifar10")[0]
+    assert measure_size(cell, SMOKE, 10, 32).mflops == pytest.approx(flops([cell], "cifar10")[0], abs=2e-4)
+
+
+def test_a_space_without_networks_is_told(monkeypatch):
+    monkeypatch.setattr(type(TSS.of), "networks", "")
+    with pytest.raises(BadCallError, match="cells of NAS-Bench-201 are not trained here"):
+        plan(TSS, "digits", 0, "smoke", device="cpu")
 
 
 def test_every_protocol_is_a_recipe_of_its_own():

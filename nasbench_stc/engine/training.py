@@ -6,7 +6,6 @@ the one that was never killed, bit for bit on the CPU at the same number of thre
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -247,10 +246,9 @@ def build_network(cell: Cell, recipe: Recipe, classes: int) -> nn.Module:
     Raises:
         BadCallError: its space has no networks, or none with what the recipe asks for.
     """
-    title, module = cell.of.title, cell.of.networks
-    if not module:
-        raise BadCallError(f"cells of {title} are not trained here: the space has no networks")
-    make = importlib.import_module(module).CellNetwork
+    title, make = cell.of.title, getattr(cell.of.module(), "CellNetwork", None)
+    if make is None:
+        raise BadCallError(f"cells of {title} are not trained here: the space has no networks of them")
     taken = inspect.signature(make).parameters
     if recipe.stem == "imagenet" and "imagenet" not in taken:
         raise BadCallError(f"networks of {title} have no stem for ImageNet: another data set, or --set stem=plain")

@@ -63,7 +63,7 @@ class Space:
     inputs: tuple[tuple[int, ...], ...] = ()
     """The edges that lead into each node but the first ones; empty of what is no graph."""
     networks: str = ""
-    """The module with `Supernet` and `CellNetwork`; empty: nothing is trained here."""
+    """The module with `Supernet`, if there is one, and `CellNetwork`; empty: nothing is trained here."""
     has_static_form: bool = False
     """Whether that module's supernet can be asked by tensors alone (`models/static.py`), for CUDA graphs."""
     protocols: Mapping[str, Mapping[str, Any]] = {}
