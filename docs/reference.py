@@ -17,9 +17,10 @@ import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_type_hints
 
 import pdoc.doc
 from pdoc import doc_ast, render
@@ -60,6 +61,10 @@ def _modules() -> Iterator[ModuleType]:
 
 def _prepare(cls: Any) -> None:
     if dataclasses.is_dataclass(cls):
+        with suppress(NameError):  # of what is imported for type checkers alone
+            hints = get_type_hints(cls, include_extras=True)  # each in the module of the class that says it
+            own = cls.__init__.__annotations__
+            own |= {name: hints[name] for name in own.keys() & hints.keys()}
         for field in dataclasses.fields(cls):
             if "why" in field.metadata:  # a setting's reason, see `nasbench_stc.settings.setting`
                 doc_ast.walk_tree(cls).var_docstrings.setdefault(field.name, field.metadata["why"])
