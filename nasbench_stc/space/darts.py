@@ -105,7 +105,7 @@ class DartsSpace(Space):
         raise self.no_cell(text)
 
     def listed(self, ops: Iterable[object]) -> Ops:
-        """28 operations by number, or a `Genotype` as DARTS's code has it."""
+        """28 operations by number, or a Genotype as DARTS's code has it."""
         return self.parse(str(ops)) if hasattr(ops, "normal_concat") else super().listed(ops)
 
     def no_cell(self, text: object) -> BadCallError:
