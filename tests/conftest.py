@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import itertools
 import os
@@ -32,6 +33,12 @@ from nasbench_stc.space import DATASETS, NUM_CELLS
 torch.set_num_threads(1)
 
 SHARED = Path(__file__).parents[2] / "shared/data"
+
+
+def pytest_collection_finish() -> None:
+    """What was imported by now stays: it need not be looked through whenever garbage is collected."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
