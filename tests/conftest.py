@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from nasbench_stc import cli
 from nasbench_stc.benchmark import Benchmark, analog, importing, official, open_benchmark, table
@@ -31,6 +32,8 @@ from nasbench_stc.errors import OfficialPickleWarning
 from nasbench_stc.space import DATASETS, NUM_CELLS
 
 torch.set_num_threads(1)
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # how long an example takes says how busy the machine is
 
 SHARED = Path(__file__).parents[2] / "shared/data"
 
