@@ -26,7 +26,7 @@ from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.errors import DamagedFileWarning
 from nasbench_stc.report import Inputs, cache, frames
 from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, read_sources, record, simulate, simulated
-from nasbench_stc.space import NUM_CELLS, Cell
+from nasbench_stc.space import NUM_CELLS, TSS, Cell
 
 RESULTS = Path(__file__).parents[1] / "results"
 TRAINED, SIMULATED = "darts-cifar10-cpu-seed0-754db3ad", "bohb-cifar10-nats-bench-c5f2019a"
