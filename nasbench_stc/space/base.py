@@ -70,6 +70,8 @@ class Space:
     """Settings of a search that differ here, by protocol."""
     example: str = ""
     """A cell, as `parse` reads it."""
+    published: Mapping[str, str] = {}
+    """Cells that have a name in the literature, as digits."""
 
     def module(self) -> ModuleType | None:
         """The module that `networks` names, imported; None where there is none."""

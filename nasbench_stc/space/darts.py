@@ -66,6 +66,7 @@ class DartsSpace(Space):
     )
     networks = "nasbench_stc.models.darts"
     example = "DARTS_V2"
+    published = PUBLISHED
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:

@@ -53,7 +53,8 @@ def build(inputs: Inputs, method: str) -> Chart:
     """
     space = inputs.space
     names = alpha_columns(space)
-    ends = inputs.trajectories.groupby(["path", "seed"], observed=True).tail(1)[["path", "seed", *names]]
+    ends = inputs.trajectories.groupby(["path", "seed"], observed=True).tail(1)
+    ends = ends.reindex(columns=["path", "seed", *names])
     shown = chosen(inputs, inputs.runs.merge(ends.dropna(), on=["path", "seed"]), method)
     runs = shown.runs
     usual, equation = _OWN[method]
