@@ -92,6 +92,8 @@ class Inputs:
         """
         if self.asked is None:
             raise DataError("no benchmark is at hand: `stc-bench data status` says how to get one")
+        if not self.asked.holds():
+            raise DataError(self.asked.about)
         return self.asked
 
     @cached_property
@@ -123,6 +125,11 @@ class Inputs:
         """The benchmark of that name and checksum, if it is at hand."""
         known = [opened for opened in (*self.benchmarks, self.asked) if opened is not None]
         return next((opened for opened in known if (opened.name, opened.sha256) == (name, sha256)), None)
+
+    @property
+    def a_search(self) -> str:
+        """The call of a first search in this space."""
+        return "search --dataset cifar10 --seeds 3" if self.space.networks else "search --method black-box --seeds 500"
 
     @property
     def like_ours(self) -> str:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from nasbench_stc.errors import BadCallError, choose
-from nasbench_stc.space import TSS, Space, names
+from nasbench_stc.space import TSS, Space, find_space, names
 
 if TYPE_CHECKING:
     from nasbench_stc.report.chart import Chart
@@ -26,6 +26,8 @@ class Maker(NamedTuple, Generic[T]):
     build: Callable[[Inputs], T]
     space: str = ""
     """Whose records alone it is of, by name; empty: of any space's."""
+    trains: bool = False
+    """Whether it is of networks that were trained: of a space without networks there is none."""
 
 
 @cache
@@ -39,6 +41,8 @@ def makers(folder: str, space: str = TSS.name) -> dict[str, Maker[Any]]:
     package = importlib.import_module(f"{__package__}.{folder}")
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         for name, maker in getattr(importlib.import_module(module.name), folder.upper(), {}).items():
+            if maker.trains and not find_space(space).networks:
+                continue
             if maker.space == space or (not maker.space and name not in found):
                 found[name] = maker
     return dict(sorted(found.items(), key=lambda item: (not item[0].isdigit(), item[0].zfill(3))))

@@ -39,6 +39,17 @@ class Decision(NamedTuple):
     """What they may have, a row each, of shape (options, edges)."""
 
 
+class Graph(NamedTuple):
+    """A cell, or a part of it, as it is drawn."""
+
+    name: str
+    """Which part; empty: all of it."""
+    nodes: tuple[str, ...]
+    """Names, in an order in which edges lead forward."""
+    edges: tuple[tuple[int, int, int | None], ...]
+    """Source and target, as positions in `nodes`, and the edge of the space between them; None: of every cell."""
+
+
 class Space:
     """A search space; to be subclassed. A subclass says the names; it may say more where a space has its own way.
 
@@ -62,6 +73,8 @@ class Space:
     """The cell of most parameters, where one has more than all others."""
     inputs: tuple[tuple[int, ...], ...] = ()
     """The edges that lead into each node but the first ones; empty of what is no graph."""
+    graphs: tuple[Graph, ...] = ()
+    """What a cell is drawn as; empty: it is not."""
     networks: str = ""
     """The module with `Supernet` and `CellNetwork`; empty: nothing is trained here."""
     has_static_form: bool = False

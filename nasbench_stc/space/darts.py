@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.space import darts_cost
-from nasbench_stc.space.base import Decision, Ops, Space
+from nasbench_stc.space.base import Decision, Graph, Ops, Space
 
 OPS = (
     "none",
@@ -63,6 +63,17 @@ class DartsSpace(Space):
         tuple(number * len(EDGES) + edge for edge, (_, target) in enumerate(EDGES) if target == node)
         for number in range(len(KINDS))
         for node in NODES
+    )
+    graphs = tuple(
+        Graph(
+            name,
+            ("c_{k-2}", "c_{k-1}", "0", "1", "2", "3", "c_{k}"),
+            (
+                *((*ends, number * len(EDGES) + edge) for edge, ends in enumerate(EDGES)),
+                *((node, NODES[-1] + 1, None) for node in NODES),
+            ),
+        )
+        for number, name in enumerate(("normal cell", "reduction cell"))
     )
     networks = "nasbench_stc.models.darts"
     example = "DARTS_V2"

@@ -1,7 +1,7 @@
-"""Figures 2 and 10 of the paper: the cells that a method found, as graphs.
+"""Figures 2 and 10 of the paper for NAS-Bench-201's space: the cells that a method found, as graphs.
 
-The paper draws cells of DARTS' space, two kinds with more nodes; a cell here has four nodes and six edges, and each
-node sums what its edges bring.
+The paper draws cells of DARTS' space, two kinds with more nodes (see `genotypes`); a cell here has four nodes and six
+edges, and each node sums what its edges bring.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.groups import chosen
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.space import EDGES, NONE, NUM_NODES, OPS, Cell
+from nasbench_stc.space import EDGES, NONE, NUM_NODES, OPS, TSS, Cell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,7 +122,9 @@ def _paint_cell(axes: Axes, cell: Cell) -> None:
     used = live(cell)
     for edge, op in zip(EDGES, cell.ops, strict=True):
         if op != NONE:
-            _paint_edge(axes, edge, _LOOKS[op] if edge in used else {**_LOOKS[op], "color": style.GREY})
+            look = _LOOKS[op] if edge in used else {**_LOOKS[op], "color": style.GREY}
+            ends = [_PLACES[node] for node in edge]
+            style.arrow(axes, ends, look, f"{edge[0]}-{edge[1]}", _NODE / 2, _BENDS.get(edge, 0.0))
     busy = {0, NUM_NODES - 1, *(node for edge in used for node in edge)}
     for node, place in enumerate(_PLACES):
         colour = style.BLACK if node in busy else style.GREY
@@ -130,26 +132,7 @@ def _paint_cell(axes: Axes, cell: Cell) -> None:
         axes.text(*place, str(node), color=colour, fontsize=6.5, ha="center", va="center_baseline")
 
 
-def _paint_edge(axes: Axes, edge: tuple[int, int], look: Mapping[str, Any]) -> None:
-    """A line in its pattern, and over its end an arrow's head alone: drawn in the pattern it would be ragged."""
-    from matplotlib.patches import FancyArrowPatch
-
-    ends = [_PLACES[node] for node in edge]
-    line = {
-        "arrowstyle": "-",
-        "linewidth": 1.2,
-        "capstyle": "butt",  # round ones, the default of arrows, fill the gaps of a pattern
-        "shrinkB": _NODE / 2 + 3,
-        "label": f"{edge[0]}-{edge[1]}",
-        **look,
-    }
-    head = {"arrowstyle": "-|>", "linewidth": 0, "mutation_scale": 9, "shrinkB": _NODE / 2, "color": look["color"]}
-    for part in (line, head):
-        way = f"arc3,rad={_BENDS.get(edge, 0.0)}"
-        axes.add_patch(FancyArrowPatch(*ends, connectionstyle=way, shrinkA=_NODE / 2, **part))
-
-
 FIGURES = {
-    "2": Maker("cells that DARTS found", partial(build, method="darts")),
-    "10": Maker("cells that STC-NAS found", partial(build, method="stc")),
+    "2": Maker("cells that DARTS found", partial(build, method="darts"), TSS.name),
+    "10": Maker("cells that STC-NAS found", partial(build, method="stc"), TSS.name),
 }
