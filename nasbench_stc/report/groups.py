@@ -368,6 +368,10 @@ def short_device(device: str) -> str:
     return " ".join(re.sub(r"^CPU:|\(R\)|\(TM\)|Processor", "", device).split())
 
 
+ON_CIFAR100, ON_IMAGENET = ("cifar100",), ("ImageNet16-120", "imagenet")
+"""Search data sets of the paper's Figures 11 and 12: what is searched on where nothing is there, then all that count."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """The runs that a figure shows of a method, where there are runs of it under several settings."""
@@ -394,19 +398,22 @@ class Chosen:
         return {**self.group.described(), "other_groups": self.others}
 
 
-def chosen(inputs: Inputs, runs: DataFrame, method: str) -> Chosen:
+def chosen(inputs: Inputs, runs: DataFrame, method: str, datasets: Sequence[str] = ()) -> Chosen:
     """Of `runs` those of `method` under its own settings, of which there are most seeds; of equally many the newest.
 
     Searches on a data set of the benchmark's come before others. Where every run has changed settings, those of most
-    seeds.
+    seeds. With `datasets` those searched on one of them alone.
 
     Raises:
         MissingRecords: there is no run of it.
     """
-    groups = grouped(runs[runs["method"] == method])
+    own = runs[runs["method"] == method]
+    groups = grouped(own[own["search_dataset"].isin(datasets)] if datasets else own)
     if not groups:
-        call = f"search --method {method}{inputs.like_ours} --seeds 3"
-        raise MissingRecords(inputs.lacking(f"runs of {title_of(method)}", call))
+        where = f" on {datasets[0]}" if datasets else ""
+        how = f" --dataset {datasets[0]}" if datasets else inputs.like_ours
+        call = f"search --method {method}{how} --seeds 3"
+        raise MissingRecords(inputs.lacking(f"runs of {title_of(method)}{where}", call))
     best = max(groups, key=lambda one: (not one.changes, one["search_dataset"] in DATASETS, len(one.runs), one.newest))
     return Chosen(best, len(groups) - 1)
 

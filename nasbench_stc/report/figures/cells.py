@@ -1,4 +1,4 @@
-"""Figures 2 and 10 of the paper for NAS-Bench-201's space: the cells that a method found, as graphs.
+"""Figures 2 and 10 to 12 of the paper for NAS-Bench-201's space: the cells that a method found, as graphs.
 
 The paper draws cells of DARTS' space, two kinds with more nodes (see `genotypes`); a cell here has four nodes and six
 edges, and each node sums what its edges bring.
@@ -7,14 +7,14 @@ edges, and each node sums what its edges bring.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nasbench_stc import seeds
 from nasbench_stc.report import statistics, style
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.groups import chosen
+from nasbench_stc.report.groups import ON_CIFAR100, ON_IMAGENET, chosen
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.space import EDGES, NONE, NUM_NODES, OPS, TSS, Cell
@@ -43,13 +43,18 @@ _LOOKS = {
 }
 
 
-def build(inputs: Inputs, method: str) -> Chart:
+def build(inputs: Inputs, method: str, datasets: Sequence[str] = ()) -> Chart:
     """The distinct cells that the runs of `method` found: what most runs found comes first, then by seed.
+
+    Args:
+        inputs: with the runs.
+        method: by name.
+        datasets: of searches on these alone; empty: on any.
 
     Raises:
         MissingRecords: there is no run of it.
     """
-    shown = chosen(inputs, inputs.runs, method)
+    shown = chosen(inputs, inputs.runs, method, datasets)
     classes = shown.runs.groupby("isomorphism_class", observed=True, sort=False)
     panels = sorted((alike for _, alike in classes), key=len, reverse=True)
     places = {seed: place for place, panel in enumerate(panels, 1) for seed in panel["seed"]}
@@ -135,4 +140,6 @@ def _paint_cell(axes: Axes, cell: Cell) -> None:
 FIGURES = {
     "2": Maker("cells that DARTS found", partial(build, method="darts"), TSS.name),
     "10": Maker("cells that STC-NAS found", partial(build, method="stc"), TSS.name),
+    "11": Maker("cells that STC-NAS found on CIFAR-100", partial(build, method="stc", datasets=ON_CIFAR100), TSS.name),
+    "12": Maker("cells that STC-NAS found on ImageNet", partial(build, method="stc", datasets=ON_IMAGENET), TSS.name),
 }

@@ -15,7 +15,7 @@ from nasbench_stc.errors import DataError
 from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.graphs import labelled, placed
-from nasbench_stc.report.groups import by_section, chosen, trained
+from nasbench_stc.report.groups import ON_CIFAR100, ON_IMAGENET, by_section, chosen, trained
 from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.space import Cell, Graph, Space
@@ -49,10 +49,7 @@ def build(inputs: Inputs, method: str, datasets: Sequence[str] = ()) -> Chart:
         MissingRecords: there is no run of it.
         DataError: cells of this space cannot be drawn.
     """
-    runs = inputs.runs
-    if datasets:
-        runs = runs[runs["search_dataset"].isin(datasets)]
-    shown = chosen(inputs, runs, method)
+    shown = chosen(inputs, inputs.runs, method, datasets)
     classes = shown.runs.groupby("isomorphism_class", observed=True, sort=False)
     panels = sorted((alike for _, alike in classes), key=len, reverse=True)
     drawn, rows = {}, []
@@ -189,12 +186,10 @@ FIGURES = {
     "2": Maker("cells that DARTS found", partial(build, method="darts"), trains=True),
     "10": Maker("cells that STC-NAS found", partial(build, method="stc"), trains=True),
     "11": Maker(
-        "cells that STC-NAS found on CIFAR-100", partial(build, method="stc", datasets=("cifar100",)), trains=True
+        "cells that STC-NAS found on CIFAR-100", partial(build, method="stc", datasets=ON_CIFAR100), trains=True
     ),
     "12": Maker(
-        "cells that STC-NAS found on ImageNet",
-        partial(build, method="stc", datasets=("imagenet", "ImageNet16-120")),
-        trains=True,
+        "cells that STC-NAS found on ImageNet", partial(build, method="stc", datasets=ON_IMAGENET), trains=True
     ),
     "genotypes": Maker("cells that were trained alone", build_trained, trains=True),
 }
