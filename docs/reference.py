@@ -17,9 +17,10 @@ import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_type_hints
 
 import pdoc.doc
 from pdoc import doc_ast, render
@@ -33,8 +34,9 @@ _ARRAY = re.compile(r"numpy\.ndarray\[tuple\[typing\.Any, \.\.\.\], numpy\.dtype
 def build(out: Path, below: Iterable[str] = ()) -> None:
     """Write the pages of the package, or of the modules `below` and what is below these, into the folder `out`."""
     modules = list(_modules())
-    for name in nasbench_stc.__all__:  # `__getattr__` imports some of them late
-        setattr(nasbench_stc, name, getattr(nasbench_stc, name))
+    for package in modules:
+        for name in getattr(package, "__all__", ()):  # `__getattr__` imports some of them late
+            setattr(package, name, getattr(package, name))
     for module in modules:
         for cls in vars(module).values():
             if inspect.isclass(cls) and cls.__module__ == module.__name__:
@@ -59,6 +61,10 @@ def _modules() -> Iterator[ModuleType]:
 
 def _prepare(cls: Any) -> None:
     if dataclasses.is_dataclass(cls):
+        with suppress(NameError):  # of what is imported for type checkers alone
+            hints = get_type_hints(cls, include_extras=True)  # each in the module of the class that says it
+            own = cls.__init__.__annotations__
+            own |= {name: hints[name] for name in own.keys() & hints.keys()}
         for field in dataclasses.fields(cls):
             if "why" in field.metadata:  # a setting's reason, see `nasbench_stc.settings.setting`
                 doc_ast.walk_tree(cls).var_docstrings.setdefault(field.name, field.metadata["why"])

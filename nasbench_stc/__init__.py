@@ -2,7 +2,7 @@
 
 These names are imported from the package itself; the docstring of each says its arguments, units and errors:
 
-    from nasbench_stc import Cell, open_benchmark, rank_cells, search
+    from nasbench_stc import Cell, open_benchmark, rank_cells, search, train
     from nasbench_stc import load_incumbents, load_runs, load_status, load_trainings, load_trajectories
 
     # A cell by its digits, its index or its official string, and how good it is.
@@ -13,6 +13,9 @@ These names are imported from the package itself; the docstring of each says its
     # A search that trains a supernet, and a black-box one whose trainings are looked up.
     record = search("stc", dataset="digits", seed=0)
     record = search("rea", seed=17, benchmark=bench)
+
+    # The network of a cell trained alone, as papers evaluate what they found.
+    train("DARTS_V2", space="darts", dataset="digits").test_accuracy  # percent
 
     # What the supernet of a finished search says of 500 cells.
     rank_cells("results/rsps-cifar10-cpu-seed0-38de9aa8", 500)
@@ -66,6 +69,7 @@ if TYPE_CHECKING:
     )
     from nasbench_stc.runs.rank import rank_cells
     from nasbench_stc.runs.search import search
+    from nasbench_stc.runs.train import train
 
 __all__ = [
     "Cell",
@@ -77,6 +81,7 @@ __all__ = [
     "open_benchmark",
     "rank_cells",
     "search",
+    "train",
 ]
 __version__ = "0.1.0"
 
@@ -86,6 +91,7 @@ _LAZY = {
     **dict.fromkeys((name for name in __all__ if name.startswith("load_")), "nasbench_stc.report.frames"),
     "rank_cells": "nasbench_stc.runs.rank",
     "search": "nasbench_stc.runs.search",
+    "train": "nasbench_stc.runs.train",
 }
 
 

@@ -326,6 +326,16 @@ def test_a_legend_of_long_names_stays_on_the_page(bench: Benchmark) -> None:
     assert figure.bbox.x0 <= extent.x0 and extent.x1 <= figure.bbox.x1
 
 
+def test_many_lines_have_names_apart(bench: Benchmark) -> None:
+    records: list[Record] = [
+        simulated(bench, (1, 60.0, BAD), (2, 400.0 + n, GOOD), method=f"own_{n}") for n in range(40)
+    ]
+    figure = drawn(bench, records).draw()
+    figure.draw_without_rendering()
+    heights = sorted(Text.get_window_extent(text).y0 for text in figure.axes[0].texts)
+    assert len(heights) == 41 and min(np.diff(heights)) > 6 / 72 * figure.dpi
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_names_at_the_ends_of_lines_are_apart(heights: list[float]) -> None:
     found = spread(np.array(heights), 0.08)
@@ -354,7 +364,8 @@ def test_pictures_are_opaque_and_black_on_white_whatever_the_users_style(bench: 
 
 
 def test_series_look_different() -> None:
-    assert len({str(style.line_look(number)) for number in range(30)}) == 30
+    assert len({style.look(number) for number in range(42)}) == 42
+    assert len({str(style.line_look(number)) for number in range(35)}) == 35
     assert len({str(style.line_look(number, style.KIND_COLOURS["black-box"])) for number in range(15)}) == 15
 
 

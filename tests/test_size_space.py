@@ -330,6 +330,18 @@ def test_metrics_are_those_of_the_space(bench, tmp_path):
         find_metric("naswot", bench, tmp_path)
 
 
+def test_the_command_line_names_networks_by_their_string(folder, imported, stc_bench, tmp_path):
+    asked = ("8:8:40:32:40", "--benchmark", imported.path)
+    status, out, _ = stc_bench("query", *asked, "--space", "sss")
+    assert status == 0
+    assert "284 = 8:8:40:32:40" in out.splitlines()
+    assert stc_bench("query", *asked)[0] == 2
+    out = stc_bench("data", "import", folder, "--data-dir", imported.path.parent)[1]
+    assert out.splitlines()[-1] == f"stc-bench query 0 --benchmark {imported.path} --space sss"
+    out = stc_bench("metrics", "--space", "sss", "--benchmark", imported.path, "--data-dir", tmp_path)[1]
+    assert "mflops" in out and "not found" not in out
+
+
 def searched(name, benchmark, seed, **changes):
     """One simulated run of a black-box method with its own settings."""
     method, simulation = find(name), Simulation(**changes)

@@ -158,7 +158,7 @@ def test_no_change_of_a_field_is_a_traceback_or_a_number_out_of_its_range(data: 
         (("supernet", "accuracy"), 101, "Expected `float` <= 100"),
         (("finished",), "yesterday", "Expected `str` matching regex"),
         (("trajectory", 0, "cell"), "|conv~0|", "conv"),
-        (("trajectory", 0, "alpha"), [[1.0]], "length"),
+        (("trajectory", 0, "alpha"), [[1.0]], "shape"),
     ],
 )
 def test_a_damaged_record_is_named_with_the_reason_and_the_rest_is_reported(

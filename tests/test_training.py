@@ -5,6 +5,7 @@ import io
 import json
 import math
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def test_an_epoch_is_one_pass(size, sizes):
     one = begun(recipe=replace(SMOKE, steps=0, batch_size=size))
     batches = list(one._batches())
     assert [len(batch) for batch in batches] == sizes
-    assert one.steps == len(sizes)
+    assert one.ticks == len(sizes)
     assert len(torch.cat(batches).unique()) == sum(sizes)
     assert not torch.equal(torch.cat(batches), torch.cat(list(one._batches())))
 
@@ -368,7 +369,10 @@ def test_the_settings_are_listed_with_their_reasons(stc_bench):
         (["nonsense"], "'nonsense' is no cell: give an official string"),
         (["nonsense", "--space", "darts"], "'nonsense' is no cell of DARTS"),
         (["Genotype(normal=[])"], "is no genotype: it has to be written like"),
-        (["8:8:8:8:8", "--space", "sss"], "cells of NATS-Bench's size space are not trained here"),
+        (
+            ["8:8:8:8:8", "--space", "sss", "--set", "auxiliary=0.4"],
+            "networks of NATS-Bench's size space have no auxil",
+        ),
         (["333133", "--space", "nds"], "unknown space 'nds'"),
         (["333133", "--protocol", "paper"], "networks of NAS-Bench-201 have no auxiliary head: --set auxiliary=0"),
         (["333133", "--set", "stem=imagenet"], "networks of NAS-Bench-201 have no stem for ImageNet"),
@@ -394,6 +398,19 @@ def test_a_bad_call_ends_in_one_line(stc_bench, tmp_path, arguments, message):
 def test_a_folder_without_a_search_is_said_to_be_one(tmp_path):
     with pytest.raises(DataError, match=r"no record\.json there; give the folder of a search"):
         find_cell(str(tmp_path))
+
+
+def test_networks_of_the_size_space_are_trained_too():
+    cell = Cell.parse("8:24:40:16:64", space="sss")
+    done = train(cell, "digits", 0, "smoke", device="cpu")
+    assert done.params == params([cell], "cifar10")[0]
+    assert measure_size(cell, SMOKE, 10, 32).mflops == pytest.approx(flops([cell], "cifar10")[0], abs=2e-4)
+
+
+def test_a_space_without_networks_is_told(monkeypatch):
+    monkeypatch.setattr(type(TSS.of), "networks", "")
+    with pytest.raises(BadCallError, match="cells of NAS-Bench-201 are not trained here"):
+        plan(TSS, "digits", 0, "smoke", device="cpu")
 
 
 def test_every_protocol_is_a_recipe_of_its_own():
@@ -449,6 +466,25 @@ def test_augmented_images_do_not_depend_on_the_number_of_threads(imagenet):
     assert torch.cat([labels for _, labels in first]).tolist() == listed.labels.tolist()
     assert all(torch.equal(one, same) for (one, _), (same, _) in zip(first, second, strict=True))
     assert not any(torch.equal(one, another) for (one, _), (another, _) in zip(first, other, strict=True))
+
+
+def test_who_stops_does_not_wait_for_what_was_read_ahead(imagenet, monkeypatch):
+    listed, _ = folders.list_imagenet(imagenet)
+    begun, read, go_on = [], folders._read, threading.Event()
+
+    def held(path, made):
+        begun.append(path)
+        assert len(begun) <= 2 or go_on.wait(60)
+        return read(path, made)
+
+    monkeypatch.setattr(folders, "_read", held)
+    images = folders.FolderImages(listed, 16, CPU, workers=1)
+    batches = images.stream(torch.arange(14).split(2), torch.Generator())
+    assert len(next(batches)[1]) == 2
+    batches.close()
+    go_on.set()
+    images._pool.shutdown()
+    assert len(begun) <= 3  # the one that was being read ends; two batches were ahead
 
 
 def test_a_random_part_is_within_the_image():

@@ -39,8 +39,8 @@ def open_source(path: Path) -> Source:
         raise BadCallError(f"{path}: there is no such file or folder")
     if path.is_dir():
         return _NatsFolder(path)
-    for ending, kind in ((".pickle.pbz2", _NatsPickle), (".pth", _NasBench201)):
-        if path.name.endswith(ending):
+    for kind in (_NatsPickle, _NasBench201):
+        if path.name.endswith(kind.ending):
             return kind(path)
     raise BadCallError(
         f"{path} is no official file: NATS-Bench's folder or .pickle.pbz2, or NAS-Bench-201's .pth; "
@@ -51,18 +51,18 @@ def open_source(path: Path) -> Source:
 class Source(ABC):
     """An official file or folder, and how the API behind it sees a cell."""
 
-    name: str
-    package: str
+    name = "NATS-Bench"
+    package = "nats_bench"
     """Of the API."""
-    title: str
-    """Of the table made of it."""
+    ending: str
+    """Of its name; the name of its table is what stands before."""
     identity: str
     """Another one for another content."""
     archs: Sequence[str]
     """Its list of all cells; of a single file when `cells` has been through."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.space = path, official.space_of(path)
+        self.path, self.space, self.title = path, official.space_of(path), path.name.removesuffix(self.ending)
         self.order = [str(cell) for cell in all_cells(self.space.name)]
 
     @abstractmethod
@@ -73,9 +73,13 @@ class Source(ABC):
     def cells(self, done: NDArray[np.bool_]) -> Iterator[tuple[int, Any, str]]:
         """(index, plain data, sha256 of its file) of the cells that are not done."""
 
-    @abstractmethod
     def results(self, cell: Any) -> Mapping[str, Any]:
         """The API's objects of a cell, by number of epochs, from its plain data."""
+        return official.nats_results(cell)
+
+    def api(self, cells: dict[int, Any]) -> Any:
+        """The API over these cells."""
+        return official.nats_api(self.archs, cells, self.space)
 
     @abstractmethod
     def sample(self) -> tuple[list[int], Any]:
@@ -87,11 +91,10 @@ class Source(ABC):
 
 
 class _NatsFolder(Source):
-    name, package = "NATS-Bench", "nats_bench"
+    ending = "-simple"
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.title = path.name.removesuffix("-simple")
         self.archs = official.read_meta(path)["meta_archs"]
         self.identity = official.listing_sha256(path)
         self._indices = [index for index in range(self.space.num_cells) if official.cell_file(path, index).is_file()]
@@ -109,13 +112,10 @@ class _NatsFolder(Source):
                 with bz2.open(io.BytesIO(content)) as file:
                     yield index, unpickle.load(file, path, ADMITTED), hashlib.sha256(content).hexdigest()
 
-    def results(self, cell: Any) -> Mapping[str, Any]:
-        return official.nats_results(cell)
-
     def sample(self) -> tuple[list[int], Any]:
         chosen = sorted(map(int, np.random.default_rng(0).permutation(self._indices)[:_SAMPLE]))
         cells = {index: official.read_pbz2(official.cell_file(self.path, index)) for index in chosen}
-        return chosen, official.nats_api(self.archs, cells, self.space)
+        return chosen, self.api(cells)
 
     def checksum(self, state: NDArray[Any]) -> dict[str, str]:
         lines = {official.cell_file(self.path, index).name: state["sha256"][index].decode() for index in self._indices}
@@ -139,10 +139,6 @@ class _SingleFile(Source):
     @abstractmethod
     def opened(self) -> AbstractContextManager[IO[bytes]]:
         """The file where the pickle begins."""
-
-    @abstractmethod
-    def api(self, cells: dict[int, Any]) -> Any:
-        """The API over these cells."""
 
     def count(self) -> int:
         return self.space.num_cells
@@ -174,30 +170,16 @@ class _SingleFile(Source):
 
 
 class _NatsPickle(_SingleFile):
-    name, package = "NATS-Bench", "nats_bench"
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.title = path.name.removesuffix(".pickle.pbz2")
+    ending = ".pickle.pbz2"
 
     @contextmanager
     def opened(self) -> Iterator[IO[bytes]]:
         with bz2.open(self.path) as file, io.BufferedReader(file, _BUFFER) as buffered:  # type: ignore[type-var]
             yield buffered
 
-    def results(self, cell: Any) -> Mapping[str, Any]:
-        return official.nats_results(cell)
-
-    def api(self, cells: dict[int, Any]) -> Any:
-        return official.nats_api(self.archs, cells, self.space)
-
 
 class _NasBench201(_SingleFile):
-    name, package = "NAS-Bench-201", "nas-bench-201"
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.title = path.name.removesuffix(".pth")
+    name, package, ending = "NAS-Bench-201", "nas-bench-201", ".pth"
 
     @contextmanager
     def opened(self) -> Iterator[IO[bytes]]:

@@ -99,9 +99,9 @@ def find_metric(
     raise BadCallError(f"unknown metric {name!r}: {hint}`stc-bench metrics` lists all that is at hand")
 
 
-def missing_files(folder: Path) -> list[str]:
-    """The files of metrics that are not in the data folder."""
-    return [name for name in FILES if files.find(folder, [name]) is None]
+def missing_files(folder: Path, space: Space) -> list[str]:
+    """The files of metrics of the space's cells that are not in the data folder."""
+    return [name for name in _files_of(space) if files.find(folder, [name]) is None]
 
 
 def how_to_get(name: str) -> str:

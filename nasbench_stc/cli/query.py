@@ -95,6 +95,8 @@ def metrics(dataset: str, form: str, space: str, benchmark: str, data_dir: Path 
     from nasbench_stc.report.lookup import build_metrics
     from nasbench_stc.report.writers import render
 
-    found = find_metrics(open_benchmark(benchmark, data_dir, space), data_dir, dataset).values()
-    missing = [f"{name}: not found: {how_to_get(name)}." for name in missing_files(files.data_dir(data_dir))]
+    bench = open_benchmark(benchmark, data_dir, space)
+    found = find_metrics(bench, data_dir, dataset).values()
+    absent = missing_files(files.data_dir(data_dir), bench.space)
+    missing = [f"{name}: not found: {how_to_get(name)}." for name in absent]
     click.echo(render(build_metrics(found, dataset, missing), form).rstrip("\n"))

@@ -38,11 +38,7 @@ def _list_settings(context: click.Context, _: click.Parameter, asked: bool) -> N
 
 @click.command()
 @click.argument("genotype")
-@click.option(
-    "--space",
-    default="",
-    help="Of GENOTYPE, by name.  [default: tss; darts where it begins with Genotype(; of a search its own]",
-)
+@options.space
 @click.option(
     "--dataset", default="cifar10", show_default=True, help="cifar10, cifar100, ImageNet16-120, digits or imagenet."
 )
@@ -52,13 +48,16 @@ def _list_settings(context: click.Context, _: click.Parameter, asked: bool) -> N
     show_default=True,
     help="How many (3 is the seeds 0, 1, 2), or which: 777,888 or 100-104; the seed 100 alone is 100, with a comma.",
 )
-@options.seeds_at_a_time
+@options.launching(
+    "How many seeds at a time. Those of this machine share its threads: a seed gives the same bits again at the same "
+    "number of threads only, so with the same --jobs."
+)
 @click.option(
     "--protocol",
     default="auto",
     show_default=True,
-    help="paper, nats-bench, cpu, digits or smoke; auto is on a GPU what the space's cells were published with, else "
-    "cpu.",
+    help="paper, imagenet, nats-bench, cpu, digits or smoke; auto is the data set's own, if it has one, else on a GPU "
+    "what the space's cells were published with, else cpu.",
 )
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting (--settings lists them).")
 @click.option(
@@ -88,8 +87,8 @@ def train(
 ) -> None:
     """Train the network of one cell alone, once a seed, and test it after each epoch; the last one counts.
 
-    GENOTYPE is a cell as its space writes it, or the folder of a finished search, whose cell is trained. Nothing is
-    looked up: this is what a benchmark's numbers are made of.
+    GENOTYPE is a cell as its space writes it, or the folder of a finished search, whose cell is trained; of Genotype(…)
+    and of a search the space is known. Nothing is looked up: a benchmark's numbers are made like this.
 
     Ctrl-C or SIGTERM (`kill PID`) stops it: what is done is kept, and the same command continues.
     """

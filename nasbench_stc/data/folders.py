@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,9 @@ from nasbench_stc.errors import DataError
 SIDE = 224
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 """In units of 1/255, as ImageNet's images are normalised everywhere."""
+
+Batches = Generator[tuple[Tensor, Tensor], None, None]
+"""Images and labels; closed, it reads no further."""
 
 _AHEAD = 2  # batches that are read while another one is learned from
 _TRIES = 10  # at a random part that lies within the image; then the middle is taken
@@ -90,7 +93,7 @@ class FolderImages:
     def __len__(self) -> int:
         return len(self._paths)
 
-    def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Batches:
         """Images and labels of each batch of numbers, augmented at random; a few batches are read ahead."""
 
         def begin(index: Tensor) -> _Reading:
@@ -99,7 +102,7 @@ class FolderImages:
 
         return self._ahead(map(begin, batches))
 
-    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, size: int) -> Batches:
         """The images once, in order, `size` at a time, as they are; the last batch may be smaller."""
         middle = partial(_middle, side=self.side)
         every = torch.arange(len(self), device=self.labels.device)
@@ -111,14 +114,19 @@ class FolderImages:
             index, [self._pool.submit(_read, self._paths[n], how) for n, how in zip(numbers, made, strict=True)]
         )
 
-    def _ahead(self, begun: Iterable[_Reading]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _ahead(self, begun: Iterable[_Reading]) -> Batches:
         waiting: deque[_Reading] = deque()
-        for reading in begun:
-            waiting.append(reading)
-            if len(waiting) > _AHEAD:
+        try:
+            for reading in begun:
+                waiting.append(reading)
+                if len(waiting) > _AHEAD:
+                    yield self._whole(waiting.popleft())
+            while waiting:
                 yield self._whole(waiting.popleft())
-        while waiting:
-            yield self._whole(waiting.popleft())
+        finally:  # whoever stops does not wait for what was read ahead
+            for reading in waiting:
+                for image in reading.images:
+                    image.cancel()
 
     def _whole(self, reading: _Reading) -> tuple[Tensor, Tensor]:
         pixels = torch.from_numpy(np.stack([image.result() for image in reading.images])).to(self.labels.device)

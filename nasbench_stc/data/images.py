@@ -6,7 +6,7 @@ NAS-Bench-201's transforms do (RandomHorizontalFlip, RandomCrop with black paddi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,7 +85,9 @@ class DeviceImages:
         columns = torch.where(draw[2, :, None] < 0.5, self._steps.flip(0), self._steps) + left[:, None]
         return self._gather(index, rows, columns)
 
-    def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def stream(
+        self, batches: Iterable[Tensor], generator: torch.Generator
+    ) -> Generator[tuple[Tensor, Tensor], None, None]:
         """Images and labels of each batch of numbers, `augmented`."""
         return (self.augmented(index, generator) for index in batches)
 
@@ -94,7 +96,7 @@ class DeviceImages:
         middle = (self._steps + self.pad).expand(len(index), self.side)
         return self._gather(index, middle, middle)
 
-    def batches(self, size: int, n: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, size: int, n: int | None = None) -> Generator[tuple[Tensor, Tensor], None, None]:
         """The first `n` images (None: all) once, in order, `size` at a time; the last batch may be smaller."""
         end = min(n or len(self), len(self))
         for start in range(0, end, size):

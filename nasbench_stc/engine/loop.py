@@ -121,9 +121,14 @@ class Search:
         return len(self.progress.trajectory)
 
     @property
+    def epochs(self) -> int:
+        """How many there are to be."""
+        return self.protocol.epochs
+
+    @property
     def done(self) -> bool:
         """Whether all epochs are."""
-        return self.epoch == self.protocol.epochs
+        return self.epoch == self.epochs
 
     def run_epoch(self, tick: Tick = lambda epoch, step: None) -> dict[str, Any]:
         """One epoch of alternating steps; returns its entry of the trajectory."""

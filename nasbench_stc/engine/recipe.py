@@ -138,12 +138,12 @@ RECIPES = {
     "cpu": NamedRecipe(
         replace(_SMALL, resolution=16, epochs=12, steps=150),
         "a small network (C=8, N=1), images of 16x16 pixels, and few steps",
-        "minutes on a CPU core",
+        "3 minutes on a CPU core (DARTS_V2)",
     ),
     "digits": NamedRecipe(
         replace(_SMALL, epochs=15, batch_size=32),
         "a small network (C=8, N=1) for the embedded 8x8 images",
-        "half a minute on a CPU core",
+        "10 to 20 seconds on a CPU core",
     ),
     "smoke": NamedRecipe(
         replace(_SMALL, channels=4, resolution=8, epochs=2, steps=3, batch_size=16),

@@ -6,11 +6,10 @@ the one that was never killed, bit for bit on the CPU at the same number of thre
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -20,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from nasbench_stc.data.folders import Batches
 from nasbench_stc.data.images import cut_out
 from nasbench_stc.engine.clock import Clock
 from nasbench_stc.engine.loop import Progress, Tick, in_passes
@@ -37,10 +37,10 @@ class TrainImages(Protocol):
 
     def __len__(self) -> int: ...
 
-    def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Batches:
         """Images and labels of each batch of numbers, augmented at random."""
 
-    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, size: int) -> Batches:
         """All images once, in order, `size` at a time, as they are; the last batch may be smaller."""
 
 
@@ -87,8 +87,8 @@ class Training:
         self.progress = Progress()
 
     @property
-    def steps(self) -> int:
-        """An epoch's. A pass leaves a single image out where that is all that is left: it has no batch statistics."""
+    def ticks(self) -> int:
+        """Steps of an epoch. A pass leaves a single image out, if it ends with that: it has no batch statistics."""
         return self.recipe.steps or math.ceil((len(self.train) - 1) / self.recipe.batch_size)
 
     @property
@@ -97,9 +97,14 @@ class Training:
         return len(self.progress.trajectory)
 
     @property
+    def epochs(self) -> int:
+        """How many there are to be."""
+        return self.recipe.epochs
+
+    @property
     def done(self) -> bool:
         """Whether all epochs are."""
-        return self.epoch == self.recipe.epochs
+        return self.epoch == self.epochs
 
     def run_epoch(self, tick: Tick = lambda epoch, step: None) -> dict[str, Any]:
         """One epoch and the test after it; returns its entry of the trajectory.
@@ -124,14 +129,14 @@ class Training:
         if self.recipe.drop_path:
             self.network.drop_path = self.recipe.drop_path_at(epoch)  # type: ignore[assignment]
         trained, seen = Score(*torch.zeros(3, dtype=torch.float64, device=self.device)), 0
-        batches = self.train.stream(self._batches(), self.generators["augmentation"])
-        for step in range(self.steps):
-            self.sgd.param_groups[0]["lr"] = self.recipe.lr_at((epoch + step / self.steps) / self.recipe.epochs)
-            with self.clock("training"):
-                images, labels = next(batches)
-                trained = trained.plus(self.step(images, labels))
-            seen += len(labels)
-            tick(epoch, step)
+        with closing(self.train.stream(self._batches(), self.generators["augmentation"])) as batches:
+            for step in range(self.ticks):
+                self.sgd.param_groups[0]["lr"] = self.recipe.lr_at((epoch + step / self.ticks) / self.epochs)
+                with self.clock("training"):
+                    images, labels = next(batches)
+                    trained = trained.plus(self.step(images, labels))
+                seen += len(labels)
+                tick(epoch, step)
         with self.clock("evaluation"):
             tested = self.rate()
         seconds = self.clock.lap()
@@ -178,10 +183,11 @@ class Training:
         """The network on all test images, as they are, in evaluation mode."""
         self.network.eval()
         total = Score(*torch.zeros(3, dtype=torch.float64, device=self.device))
-        for images, labels in self.test.batches(self.recipe.eval_batch):
-            with computing(self.device, self.recipe.precision):
-                logits = self.network(images)
-            total = total.plus(_score(logits, labels))
+        with closing(self.test.batches(self.recipe.eval_batch)) as batches:
+            for images, labels in batches:
+                with computing(self.device, self.recipe.precision):
+                    logits = self.network(images)
+                total = total.plus(_score(logits, labels))
         return total
 
     def state_dict(self) -> dict[str, Any]:
@@ -207,7 +213,7 @@ class Training:
         batch = self.recipe.batch_size
         needed = self.recipe.steps * batch or len(self.train)
         order = in_passes(len(self.train), needed, self.generators["order"]).to(self.device)
-        return torch.split(order, batch)[: self.steps]
+        return torch.split(order, batch)[: self.ticks]
 
 
 class Score(NamedTuple):
@@ -240,10 +246,9 @@ def build_network(cell: Cell, recipe: Recipe, classes: int) -> nn.Module:
     Raises:
         BadCallError: its space has no networks, or none with what the recipe asks for.
     """
-    title, module = cell.of.title, cell.of.networks
-    if not module:
-        raise BadCallError(f"cells of {title} are not trained here: the space has no networks")
-    make = importlib.import_module(module).CellNetwork
+    title, make = cell.of.title, getattr(cell.of.module(), "CellNetwork", None)
+    if make is None:
+        raise BadCallError(f"cells of {title} are not trained here: the space has no networks of them")
     taken = inspect.signature(make).parameters
     if recipe.stem == "imagenet" and "imagenet" not in taken:
         raise BadCallError(f"networks of {title} have no stem for ImageNet: another data set, or --set stem=plain")

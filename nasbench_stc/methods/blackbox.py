@@ -72,7 +72,7 @@ def random_cell(generator: np.random.Generator, space: Space = TSS) -> Cell:
 
 
 def mutated(cell: Cell, generator: np.random.Generator) -> Cell:
-    """A cell that differs in one decision; in `tss` in the operation of one edge, drawn as in NATS-Bench."""
+    """A cell that differs in one decision at most; in `tss` in the operation of one edge, drawn as in NATS-Bench."""
     return Cell(cell.of.mutated(cell.ops, generator), cell.space)
 
 

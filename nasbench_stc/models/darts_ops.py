@@ -1,6 +1,6 @@
 """The operations of DARTS's cells, and how they are normalised.
 
-Reference: `cnn/operations.py` and `MixedOp` of `cnn/model_search.py` in quark0/darts. As there:
+Reference: `cnn/operations.py` and MixedOp of `cnn/model_search.py` in quark0/darts. As there:
 
 - Separable convolutions apply ReLU, depthwise and pointwise convolution and batch norm twice, dilated ones once.
 - `skip_connect` of stride 2 is a `FactorizedReduction`, with weights of its own.

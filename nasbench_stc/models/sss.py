@@ -1,7 +1,7 @@
 """The networks of NATS-Bench's size space: one cell a stage, each layer with a number of channels of its own.
 
-Reference: `DynamicShapeTinyNet` in `xautodl/models/shape_infers/InferTinyCellNet.py` of AutoDL-Projects, with its
-`InferCell`, `ResNetBasicblock` and `FactorizedReduce`.
+Reference: `xautodl/models/shape_infers/InferTinyCellNet.py` in AutoDL-Projects, with `cell_infers/cells.py` and
+`cell_operations.py` beside it.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -52,14 +50,13 @@ def render(chart: Chart, format: str) -> str:
     Raises:
         BadCallError: an unknown format.
     """
+    from pandas import DataFrame
+
     if format not in FORMATS:
         raise choose("format of a figure's numbers", format, FORMATS)
     if format == "json":
         missing = [one._asdict() for one in chart.missing]
         content = {"caption": chart.caption, **chart.details, "rows": chart.rows, "missing": missing}
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    out = io.StringIO()
-    writer = csv.DictWriter(out, chart.rows[0] if chart.rows else (), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(chart.rows)
-    return out.getvalue()
+    text: str = DataFrame(chart.rows, dtype=object).to_csv(index=False, lineterminator="\n")
+    return text

@@ -1,4 +1,4 @@
-"""HTML, from the template `page.html`."""
+"""HTML, from the template page.html."""
 
 from __future__ import annotations
 

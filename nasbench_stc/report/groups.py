@@ -369,7 +369,7 @@ def short_device(device: str) -> str:
 
 
 ON_CIFAR100, ON_IMAGENET = ("cifar100",), ("ImageNet16-120", "imagenet")
-"""Search data sets of the paper's Figures 11 and 12: what is searched on where nothing is there, then all that count."""
+"""Search data sets of the paper's Figures 11 and 12; the first is what a first search is on."""
 
 
 @dataclass(frozen=True)

@@ -102,15 +102,17 @@ def render_all(
     if format != "html":
         return "\n".join(_plain(ordered, inputs, format, width)) + "\n"
 
-    def drawn(entry: Entry) -> str:
+    def drawn(entry: Entry, chart: Chart) -> str:
+        """The address of its picture, which is the whole content."""
         tick(f"drawing {entry.kind} {entry.name}")
-        return _picture(entry.made) if isinstance(entry.made, Chart) else ""
+        content = style.save(chart.draw(), Path("figure.svg"), text_as_shapes=True)  # a phone need not have the font
+        return f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
 
     there = [entry for entry in ordered if entry.made is not None]
     return document.page(
         "nasbench_stc report",
-        provenance=" ".join(_provenance(inputs)),
-        problems=inputs.problems,
+        made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC by nasbench_stc {__version__} (revision {git_revision()})",
+        inputs=inputs,
         first=[entry for entry in there if entry.name == FIRST],
         rest=[entry for entry in there if entry.name != FIRST],
         absent=[entry for entry in ordered if entry.made is None],
@@ -143,18 +145,3 @@ def _command(entry: Entry, inputs: Inputs) -> str:
     )
     metric = " --metric params" if entry.name == "pareto" else ""
     return f"stc-bench report --figure {entry.name}{metric}{folders} --out {name}.pdf"
-
-
-def _provenance(inputs: Inputs) -> Iterator[str]:
-    folders = ", ".join(f"`{folder}`" for folder in inputs.folders)
-    yield f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by nasbench_stc {__version__} (revision {git_revision()})"
-    counted = f"{len(inputs.runs):,} runs, {len(inputs.rankings)} rankings and {len(inputs.profiles)} profiles"
-    yield f"from {counted} in {folders}."
-    for opened in inputs.benchmarks:
-        yield f"Benchmark {opened.name}: {opened.about} ({opened.path.name}, sha256 {opened.sha256})."
-
-
-def _picture(chart: Chart) -> str:
-    """The address of a figure, drawn now: its whole content."""
-    content = style.save(chart.draw(), Path("figure.svg"), text_as_shapes=True)  # a phone need not have the font
-    return f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"

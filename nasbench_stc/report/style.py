@@ -28,8 +28,10 @@ PAGE_WIDTH = 7.0
 BLACK, GREY = "#000000", "#bbbbbb"
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe & Ito, "Color universal design" (2008), the darker ones first, without their yellow, too light for a line."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+"""For readers without colours. Seven, where there are six colours: the seventh series is unlike the first."""
 PATTERNS: tuple[Any, ...] = ("-", (0, (4, 1)), (0, (1, 0.8)), (0, (5, 1, 1, 1)), (0, (8, 1.5)))
-"""Of lines. Five, where there are six colours: the seventh line is unlike the first."""
+"""Of lines, likewise."""
 
 OP_LABELS = {
     "none": "none",
@@ -61,7 +63,6 @@ LEGEND_ROW = 0.14
 """Inches that a row of a legend takes."""
 BELOW: Any = "outside lower center"
 """Where legends are, by matplotlib's word."""
-_CARETS = {"x": (4, 5), "y": (7, 6)}  # by matplotlib's numbers, their tips where they are put: to low and to high
 
 _SETTINGS: Any = {  # matplotlib types its settings by name
     # Black on opaque white, whatever the reader's page and own settings: a picture looks the same on a dark page.
@@ -105,12 +106,17 @@ def context() -> AbstractContextManager[None]:
     return matplotlib.rc_context(_SETTINGS)
 
 
-def line_look(number: int, colours: Sequence[str] = COLOURS) -> dict[str, Any]:
-    """What `plot` is told of the line of that number, from 0; neighbours differ in both, and the first 30 somehow.
+def look(number: int) -> tuple[str, str]:
+    """Marker and colour of the series of that number, from 0; the first 42 differ."""
+    return MARKERS[number % len(MARKERS)], COLOURS[number % len(COLOURS)]
+
+
+def line_look(number: int, colours: Sequence[str] = (*COLOURS, BLACK)) -> tuple[Any, str]:
+    """Pattern and colour of the line of that number, from 0; the first 35 differ, and neighbours in both.
 
     In the three colours of a kind the first 15 differ.
     """
-    return {"linestyle": PATTERNS[number % len(PATTERNS)], "color": colours[number % len(colours)]}
+    return PATTERNS[number % len(PATTERNS)], colours[number % len(colours)]
 
 
 def looks(kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -133,7 +139,7 @@ def looks(kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
 def arrow(
     axes: Axes,
     ends: Sequence[tuple[float, float]],
-    look: Mapping[str, Any],
+    look: tuple[Any, str],
     label: str,
     shrink: float = 0,
     bend: float = 0,
@@ -143,7 +149,7 @@ def arrow(
 
     Args:
         ends: where it comes from and where it leads.
-        look: `color` and `linestyle`.
+        look: pattern and colour.
         label: of the line.
         shrink: points by which it ends before either.
         bend: to the side, as a part of its length.
@@ -157,11 +163,12 @@ def arrow(
         "capstyle": "butt",  # round ones, the default of arrows, fill the gaps of a pattern
         "shrinkB": shrink + 3,
         "label": label,
-        **look,
+        "linestyle": look[0],
     }
-    head = {"arrowstyle": "-|>", "linewidth": 0, "mutation_scale": 9, "shrinkB": shrink, "color": look["color"]}
+    head = {"arrowstyle": "-|>", "linewidth": 0, "mutation_scale": 9, "shrinkB": shrink}
+    same = {"connectionstyle": f"arc3,rad={bend}", "shrinkA": shrink, "color": look[1], **between}
     for part in (line, head):
-        axes.add_patch(FancyArrowPatch(*ends, connectionstyle=f"arc3,rad={bend}", shrinkA=shrink, **part, **between))
+        axes.add_patch(FancyArrowPatch(*ends, **part, **same))
 
 
 def bar(axes: Axes, x: float, y: float, half: float | None, along: str = "y", **look: Any) -> None:
@@ -176,27 +183,11 @@ def bar(axes: Axes, x: float, y: float, half: float | None, along: str = "y", **
         return
     bars: Any = {f"{along}err": half, **look}
     axes.errorbar(x, y, fmt="none", **bars)
-    low, high = axes.get_xlim() if along == "x" else axes.get_ylim()
-    middle = x if along == "x" else y
-    for end, caret, beyond in zip(
-        (low, high), _CARETS[along], (middle - half < low, middle + half > high), strict=True
-    ):
-        if beyond:
+    middle, (low, high), carets = (x, axes.get_xlim(), (4, 5)) if along == "x" else (y, axes.get_ylim(), (7, 6))
+    for end, beyond, caret in zip((low, high), (middle - half < low, middle + half > high), carets, strict=True):
+        if beyond:  # matplotlib's markers 4 to 7 have their tips where they are put
             place = (end, y) if along == "x" else (x, end)
             axes.plot(*place, marker=caret, color=look["color"], markersize=4, clip_on=False)
-
-
-def symlog(axes: Axes, which: str, linear: float) -> None:
-    """Make the x or the y axis logarithmic down to `linear`, and linear from there to zero, which has a place, too."""
-    from matplotlib.ticker import SymmetricalLogLocator
-
-    getattr(axes, f"set_{which}scale")("symlog", linthresh=linear, linscale=0.3, subs=range(2, 10))
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    low, high = axis.get_view_interval()
-    span = high / max(low, linear)
-    steps = (1, 2, 3, 4, 6, 8) if span < 10 else (1, 2, 5) if span < 3000 else (1,)
-    axis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear, subs=steps))
-    axis.set_major_formatter("{x:,g}")
 
 
 def legend_by_kind(figure: Figure, handles: Mapping[str, Sequence[Any]]) -> None:

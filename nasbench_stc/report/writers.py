@@ -145,7 +145,7 @@ def _below(table: Table) -> list[str]:
     for row in table.rows:
         texts = [shown(value) for key in columns if (value := row.values.get(key)) is not None]
         if texts:
-            lines.append(" = ".join([shown(row.values.get(first.key)), *texts]))
+            lines.append(" = ".join(dict.fromkeys([shown(row.values.get(first.key)), *texts])))
     return [*lines, ""] if lines else []
 
 

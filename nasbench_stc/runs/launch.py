@@ -19,12 +19,14 @@ from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.precision import kept_in
 from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol, named
+from nasbench_stc.engine.training import Training
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.methods import Method, find
 from nasbench_stc.runs import environment, planned, record
 from nasbench_stc.runs.folder import working
 from nasbench_stc.runs.lookup import identity, scores
 from nasbench_stc.runs.record import Record, Supernet
+from nasbench_stc.runs.status import Teller
 from nasbench_stc.space import TSS, Cell, check_dataset, find_space
 
 OnStep = Callable[[int, int, int, int], None]
@@ -140,25 +142,40 @@ def run(
             saved.unlink(missing_ok=True)
         images = read_halves(todo.dataset, todo.engine, todo.seed, data_dir)
         search = _begin(todo, images)
-        if saved.exists():
-            state = checkpoint.load(saved)
-            search.load_state_dict(state)
-            side_by_side = max(side_by_side, state.get("side_by_side", 1))
-        before = sum(search.progress.seconds.values())
-
-        def tick(epoch: int, step: int) -> None:
-            at = (epoch, todo.engine.epochs, step, search.ticks)
-            teller.step(*at, search.progress.trajectory[-1]["train_loss"] if search.epoch else None, before)
-            on_step(*at)
-
-        while not search.done:
-            search.run_epoch(tick)
-            checkpoint.save(saved, {**search.state_dict(), "side_by_side": side_by_side})
+        side_by_side = go_on(search, saved, teller, on_step, side_by_side)
         done = _record(todo, search, images.split, benchmark, side_by_side)
         checkpoint.save(saved.with_name(checkpoint.SUPERNET_NAME), search.supernet.state_dict())  # for who ranks cells
         done.write(teller.folder)
         saved.unlink(missing_ok=True)
         return done
+
+
+def go_on(loop: Search | Training, saved: Path, teller: Teller, on_step: OnStep, side_by_side: int) -> int:
+    """All epochs that are left, from the checkpoint `saved` on if there is one, with a new one after each epoch.
+
+    Args:
+        teller: is told how far it is, as `on_step` is.
+        side_by_side: how many runs share the machine's processor or card.
+
+    Returns:
+        How many did at most, since the run began.
+    """
+    if saved.exists():
+        state = checkpoint.load(saved)
+        loop.load_state_dict(state)
+        side_by_side = max(side_by_side, state.get("side_by_side", 1))
+    before = sum(loop.progress.seconds.values())
+
+    def tick(epoch: int, step: int) -> None:
+        at = (epoch, loop.epochs, step, loop.ticks)
+        trajectory = loop.progress.trajectory
+        teller.step(*at, trajectory[-1]["train_loss"] if trajectory else None, before)
+        on_step(*at)
+
+    while not loop.done:
+        loop.run_epoch(tick)
+        checkpoint.save(saved, {**loop.state_dict(), "side_by_side": side_by_side})
+    return side_by_side
 
 
 def _looked_up(kept: Path, benchmark: Benchmark) -> Record:

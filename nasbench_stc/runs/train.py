@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import torch
 
-from nasbench_stc import files, settings
+from nasbench_stc import files, settings, stored
 from nasbench_stc.data import DATASETS, folders, readers
 from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.engine import checkpoint
@@ -25,12 +20,12 @@ from nasbench_stc.engine.precision import kept_in
 from nasbench_stc.engine.recipe import RECIPES, Recipe, choose_recipe
 from nasbench_stc.engine.training import TrainImages, Training, build_network, measure_size
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.runs import environment, record, status, training
-from nasbench_stc.runs.folder import check, locked
-from nasbench_stc.runs.launch import OnStep
+from nasbench_stc.runs import environment, record, training
+from nasbench_stc.runs.folder import working
+from nasbench_stc.runs.launch import OnStep, go_on
 from nasbench_stc.runs.launcher import Watch, Way, run_all
 from nasbench_stc.runs.training import Entry, Origin, TrainingRecord
-from nasbench_stc.space import Cell, check_dataset
+from nasbench_stc.space import TSS, Cell, check_dataset
 
 _GENOTYPE = re.compile(r"\s*(\w+\s*=\s*)?Genotype\s*\(")
 IMAGENET = "imagenet"
@@ -64,25 +59,25 @@ class TrainingPlan:
     @property
     def folder_name(self) -> str:
         """The same for the same cell and command, another for any other setting."""
-        of = (self.cell.space, str(self.cell), self.dataset, self.seed, self.protocol, asdict(self.recipe))
-        key = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:8]
-        return f"train-{self.cell.space}-{self.dataset}-{self.protocol}-seed{self.seed}-{key}"
+        space = self.cell.space
+        key = stored.key(space, str(self.cell), self.dataset, self.seed, self.protocol, asdict(self.recipe))
+        return f"train-{space}-{self.dataset}-{self.protocol}-seed{self.seed}-{key}"
 
 
-def find_cell(text: str, space: str = "") -> tuple[Cell, Origin | None]:
+def find_cell(text: str, space: str = TSS.name) -> tuple[Cell, Origin | None]:
     """The cell that is written there, or that the search found whose folder it is.
 
     Args:
         text: a cell as its space reads it, or a folder with a `record.json`.
-        space: of a written cell, by name; empty: `darts` where it is written as there, else `tss`. The record of a
-            search says its own.
+        space: of a written cell, by name. `Genotype(…)` is one of `darts` by itself, and the record of a search says
+            its own.
 
     Raises:
         BadCallError: it is no cell.
         DataError: the folder has no record, or a damaged one.
     """
     if not os.path.isdir(text):
-        return Cell.parse(text, space=space or ("darts" if _GENOTYPE.match(text) else "tss")), None
+        return Cell.parse(text, space="darts" if _GENOTYPE.match(text) else space), None
     path = Path(text) / record.FILE_NAME
     if not path.exists():
         raise DataError(
@@ -97,7 +92,7 @@ def find_cell(text: str, space: str = "") -> tuple[Cell, Origin | None]:
         seed=found.seed,
         protocol=found.protocol,
     )
-    return Cell.parse(found.cell, space=getattr(found, "space", "tss")), origin
+    return Cell.parse(found.cell, space=found.space), origin
 
 
 def plan(
@@ -146,7 +141,7 @@ def train(
     seed: int = 0,
     protocol: str = "auto",
     *,
-    space: str = "",
+    space: str = TSS.name,
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
     device: str = "auto",
@@ -194,36 +189,20 @@ def run(
     Raises:
         BadCallError, DataError, RunError: with what happened and what to do.
     """
-    with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as above:
-        folder = Path(above) / todo.folder_name
-        kept, saved = folder / training.FILE_NAME, folder / checkpoint.FILE_NAME
-        with locked(folder) as claim, status.telling(folder, todo.epochs) as teller:
-            if resume and kept.exists():
-                return training.read(kept)
-            if not resume:
-                saved.unlink(missing_ok=True)
-            images = open_images(todo, data_dir)
-            loop = _begin(todo, images)
-            if saved.exists():
-                state = checkpoint.load(saved)
-                loop.load_state_dict(state)
-                side_by_side = max(side_by_side, state["side_by_side"])
-            before = sum(loop.progress.seconds.values())
-
-            def tick(epoch: int, step: int) -> None:
-                check(claim)
-                at = (epoch, todo.epochs, step, loop.steps)
-                teller.step(*at, loop.progress.trajectory[-1]["train_loss"] if loop.epoch else None, before)
-                on_step(*at)
-
-            while not loop.done:
-                loop.run_epoch(tick)
-                checkpoint.save(saved, {**loop.state_dict(), "side_by_side": side_by_side})
-            done = _record(todo, loop, images, side_by_side)
-            checkpoint.save(folder / NETWORK_NAME, loop.network.state_dict())
-            done.write(folder)
-            saved.unlink()
-            return done
+    with working(out, todo.folder_name, todo.epochs) as teller:
+        kept, saved = teller.folder / training.FILE_NAME, teller.folder / checkpoint.FILE_NAME
+        if resume and kept.exists():
+            return training.read(kept)
+        if not resume:
+            saved.unlink(missing_ok=True)
+        images = open_images(todo, data_dir)
+        loop = _begin(todo, images)
+        side_by_side = go_on(loop, saved, teller, on_step, side_by_side)
+        done = _record(todo, loop, images, side_by_side)
+        checkpoint.save(saved.with_name(NETWORK_NAME), loop.network.state_dict())
+        done.write(teller.folder)
+        saved.unlink(missing_ok=True)
+        return done
 
 
 class TrainSets(NamedTuple):
@@ -278,13 +257,10 @@ def _record(todo: TrainingPlan, loop: Training, images: TrainSets, side_by_side:
         images={"train": len(loop.train), "test": len(loop.test), "side": loop.train.side, "source": images.source},
         seconds=loop.progress.seconds,
         peak_memory=environment.peak_memory(todo.device),
-        versions=environment.versions(device=todo.device),
-        device=environment.device_name(todo.device),
         threads=torch.get_num_threads(),
-        git_revision=environment.git_revision(),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
         found_by=todo.found_by,
         side_by_side=side_by_side,
+        **environment.made_by(device=todo.device),
     )
 
 

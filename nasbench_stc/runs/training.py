@@ -15,7 +15,6 @@ from nasbench_stc.runs.record import Memory, check_values
 from nasbench_stc.space import Cell
 from nasbench_stc.stored import Count, NotNegative, Percent, Plain, Positive, Time
 
-SCHEMA = 1
 FILE_NAME = "training.json"
 
 

@@ -50,6 +50,14 @@ PUBLISHED = {
 """Genotypes by the names that their authors gave them, as digits; from the files `genotypes.py` of quark0/darts, of
 chenxin061/pdarts (Chen et al., ICCV 2019) and of yuhuixu1993/PC-DARTS (Xu et al., ICLR 2020)."""
 
+PROTOCOLS = {
+    "paper": {"cells_per_stage": 2},
+    "cpu": {"channels": 8, "batch_size": 32, "steps": 100},
+    "digits": {"epochs": 20},
+}
+"""The paper searches with 8 cells; with depth consistency with the 20 of C=36 of the target network, for which set
+`cells_per_stage=6 channels=36`."""
+
 
 class DartsSpace(Space):
     """See the module."""
@@ -76,6 +84,7 @@ class DartsSpace(Space):
         for number, name in enumerate(("normal cell", "reduction cell"))
     )
     networks = "nasbench_stc.models.darts"
+    protocols = PROTOCOLS
     example = "DARTS_V2"
     published = PUBLISHED
 
@@ -108,7 +117,7 @@ class DartsSpace(Space):
         raise self.no_cell(text)
 
     def listed(self, ops: Iterable[object]) -> Ops:
-        """28 operations by number, or a `Genotype` as DARTS's code has it."""
+        """28 operations by number, or a Genotype as DARTS's code has it."""
         return self.parse(str(ops)) if hasattr(ops, "normal_concat") else super().listed(ops)
 
     def no_cell(self, text: object) -> BadCallError:

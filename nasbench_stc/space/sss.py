@@ -33,6 +33,7 @@ class SizeSpace(Space):
     edges = tuple(f"layer {layer}" for layer in range(1, 6))
     ops = tuple(map(str, COUNTS))
     largest = (len(COUNTS) - 1,) * 5
+    networks = "nasbench_stc.models.sss"
     example = "8:24:40:16:64"
 
     def text(self, ops: Ops) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -57,11 +57,11 @@ def build(inputs: Inputs) -> Chart:
         "dataset": inputs.dataset,
         "split": inputs.split,
         "best": None if best is None else {"cell": str(best[0]), "accuracy": round(best[1], 4)},
-        "series": [one.described() for one in series],
+        "series": [one.described() for one in picture.series],
     }
     caption = " ".join(_caption(inputs, picture, left_out))
     paint = partial(picture.paint, _labels(inputs, picture))
-    return Chart(caption, tuple(_rows(series, clock)), details, paint, timeline.HEIGHT, style.PAGE_WIDTH)
+    return Chart(caption, tuple(_rows(picture)), details, paint, picture.height, style.PAGE_WIDTH)
 
 
 def _chosen(inputs: Inputs) -> tuple[DataFrame, str, Counter[str]]:
@@ -85,7 +85,7 @@ def _chosen(inputs: Inputs) -> tuple[DataFrame, str, Counter[str]]:
 
 
 def _series(inputs: Inputs, groups: Sequence[Group], clock: str, best: float) -> list[Series]:
-    """Curves, then points, of accuracy or regret; it is looked up once for all cells that occur."""
+    """Of accuracy or regret; it is looked up once for all cells that occur."""
     timed = {path for group in groups if group.kind == "black-box" for path in group.runs["path"].unique()}
     changes = inputs.incumbents[inputs.incumbents["path"].isin(timed)]
     cells = np.unique(np.concatenate([changes["cell_index"], *(group.runs["cell_index"] for group in groups)]))
@@ -93,20 +93,19 @@ def _series(inputs: Inputs, groups: Sequence[Group], clock: str, best: float) ->
     worth = np.full(inputs.benchmark.space.num_cells, np.nan)
     worth[cells] = best - accuracy if inputs.regret else accuracy
     named = zip(labels(groups), groups, strict=True)
-    made = [incumbents.series(label, group, changes, clock, worth) for label, group in named]
-    return sorted(made, key=lambda one: not one.is_curve)
+    return [incumbents.series(label, group, changes, clock, worth) for label, group in named]
 
 
-def _rows(series: Iterable[Series], clock: str) -> Iterator[dict[str, Any]]:
+def _rows(picture: Picture) -> Iterator[dict[str, Any]]:
     """One for each change of a curve (of many changes for some), and one for each point."""
-    for one in series:
+    for one in picture.series:
         common = {
             "kind": "curve" if one.is_curve else "point",
             "method": one.group["method"],
             "label": one.label,
             "protocol": one.group["protocol"],
             "n": one.n,
-            "clock": clock,
+            "clock": picture.clock,
             "device": one.group["device"],
         }
         for x, mean, half in zip(*(part.tolist() for part in (one.x, one.mean, one.half)), strict=True):

@@ -119,7 +119,10 @@ def _paint(panels: Mapping[str, Cell], figure: Figure) -> None:
     for axes, (title, cell) in zip(grid.flat, panels.items(), strict=False):
         axes.set_title(title, fontsize=7)
         _paint_cell(axes, cell)
-    lines = [Line2D([], [], **look, label=style.OP_LABELS[OPS[op]]) for op, look in _LOOKS.items()]
+    lines = [
+        Line2D([], [], linestyle=pattern, color=colour, label=style.OP_LABELS[OPS[op]])
+        for op, (pattern, colour) in _LOOKS.items()
+    ]
     figure.legend(handles=lines, loc=style.BELOW, ncols=len(lines))
 
 
@@ -127,8 +130,8 @@ def _paint_cell(axes: Axes, cell: Cell) -> None:
     used = live(cell)
     for edge, op in zip(EDGES, cell.ops, strict=True):
         if op != NONE:
-            look = _LOOKS[op] if edge in used else {**_LOOKS[op], "color": style.GREY}
-            ends = [_PLACES[node] for node in edge]
+            pattern, colour = _LOOKS[op]
+            ends, look = [_PLACES[node] for node in edge], (pattern, colour if edge in used else style.GREY)
             style.arrow(axes, ends, look, f"{edge[0]}-{edge[1]}", _NODE / 2, _BENDS.get(edge, 0.0))
     busy = {0, NUM_NODES - 1, *(node for edge in used for node in edge)}
     for node, place in enumerate(_PLACES):

@@ -142,7 +142,7 @@ def _paint_graph(axes: Axes, space: Space, graph: Graph, cell: Cell) -> None:
     (_, at), places = min(found, key=lambda one: one[0][0])
     looks, shapes = _looks(space), list(map(_shape, places, widths))
     for source, target, op in sorted(kept, key=lambda edge: edge[2] is not None):
-        look = {"color": style.GREY, "linestyle": "-"} if op is None else looks[op]
+        look = ("-", style.GREY) if op is None else looks[op]
         name = f"{graph.nodes[source]}-{graph.nodes[target]}"
         style.arrow(axes, [places[source], places[target]], look, name, patchA=shapes[source], patchB=shapes[target])
     for number, label in labels.items():
@@ -169,14 +169,14 @@ def _label(op: str) -> str:
     return _SHORT.get(op, f"{first} {last.replace('x', '×')}")
 
 
-def _looks(space: Space) -> dict[int, dict[str, Any]]:
-    """Of operations: a colour for those whose names begin alike, and among these a pattern each."""
+def _looks(space: Space) -> dict[int, tuple[Any, str]]:
+    """Of operations pattern and colour: a colour for those whose names begin alike, and among these a pattern each."""
     families: dict[str, list[int]] = {}
     for op in reversed(range(len(space.ops))):
         if op != space.none:
             families.setdefault(space.ops[op].split("_")[0], []).insert(0, op)
     return {
-        op: {"color": style.COLOURS[place % len(style.COLOURS)], "linestyle": style.PATTERNS[number]}
+        op: (style.PATTERNS[number % len(style.PATTERNS)], style.COLOURS[place % len(style.COLOURS)])
         for place, family in enumerate(families.values())
         for number, op in enumerate(family)
     }

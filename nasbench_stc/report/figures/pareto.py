@@ -33,15 +33,13 @@ _SHOWN_FROM = 5  # percentile of accuracy: below it are cells that hardly learn,
 
 def pareto_front(accuracy: Floats, values: Floats, better: str) -> NDArray[np.int64]:
     """The positions of the front's cells, by rising metric; cells without a finite metric are left out."""
-    from pandas import DataFrame
-
     known = np.flatnonzero(np.isfinite(values))
-    cells = DataFrame(
-        {"cost": values[known] if better == "low" else -values[known], "accuracy": accuracy[known]}, known
-    )
-    best = cells.groupby("cost")["accuracy"].max()
-    best = best[best > best.cummax().shift(fill_value=-np.inf)]  # than all at a lower cost
-    front: NDArray[np.int64] = cells.index[cells["accuracy"] == cells["cost"].map(best)].to_numpy()
+    cost = values[known] if better == "low" else -values[known]
+    levels, level = np.unique(cost, return_inverse=True)
+    best = np.full(len(levels), -np.inf)
+    np.maximum.at(best, level, accuracy[known])
+    cheaper = np.concatenate([[-np.inf], np.maximum.accumulate(best)])[level]  # the best of all at a lower cost
+    front: NDArray[np.int64] = known[(accuracy[known] == best[level]) & (accuracy[known] > cheaper)]
     return front[np.argsort(values[front], kind="stable")]
 
 

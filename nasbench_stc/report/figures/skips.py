@@ -160,14 +160,15 @@ def _paint(
 
 def _line(axes: Axes, group: Group, epochs: DataFrame, name: str) -> Any:
     """Steps, each as wide as its epoch."""
-    look = style.line_look(METHODS.index(group["method"]))
+    pattern, colour = style.line_look(METHODS.index(group["method"]))
     values = epochs[epochs["method"] == group["method"]].pivot(index="epoch", columns="seed", values=name).to_numpy()
     steps = np.append(values, values[-1:], axis=0)
     x = np.arange(len(steps)) + 0.5
     if group.n != 1:
         thin = min(0.4, 1.2 / steps.shape[1])  # where many runs agree, their lines add up
-        axes.plot(x, steps, drawstyle="steps-post", color=look["color"], alpha=thin, linewidth=0.5, zorder=1.5)
-    return axes.plot(x, steps.mean(axis=1), drawstyle="steps-post", label=f"{group.name} (n={group.n})", **look)[0]
+        axes.plot(x, steps, drawstyle="steps-post", color=colour, alpha=thin, linewidth=0.5, zorder=1.5)
+    look: Any = {"linestyle": pattern, "color": colour, "label": f"{group.name} (n={group.n})"}
+    return axes.plot(x, steps.mean(axis=1), drawstyle="steps-post", **look)[0]
 
 
 FIGURES = {"8": Maker("skip connections and accuracy over the epochs", build, trains=True)}
