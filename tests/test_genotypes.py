@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +134,7 @@ def test_operations_look_unlike_one_another() -> None:
         space = find_space(name)
         looks = genotypes._looks(space)
         assert len(looks) == len(space.ops) - 1
-            assert len(set(looks.values())) == len(looks)
+        assert len(set(looks.values())) == len(looks)
 
 
 def test_other_spaces_are_drawn_as_they_say() -> None:
@@ -146,15 +145,17 @@ def test_other_spaces_are_drawn_as_they_say() -> None:
     assert arrows(axes).keys() == {"0-1", "0-2", "1-2", "1-3", "2-3"}
     assert "Grey" not in made.caption
     with pytest.raises(DataError, match="no graphs"):
-        genotypes._chart(find_space("sss"), {}, "", [], {})
+        make_figure("genotypes", Inputs(space=find_space("sss")))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, DARTS.num_cells - 1))
 def test_no_label_or_node_covers_another(index: int) -> None:
     made = figure("10", run(Cell.from_index(index, "darts").digits))
     drawn = made.draw()
-    renderer: Any = FigureCanvasAgg(drawn).get_renderer()
+    canvas = FigureCanvasAgg(drawn)
+    canvas.draw()  # which lays out the axes
+    renderer: Any = canvas.get_renderer()
     for axes in drawn.axes:
         boxes = [text.get_window_extent(renderer) for text in axes.texts]
         for one, other in itertools.combinations(boxes, 2):
@@ -181,9 +182,8 @@ def test_nodes_stand_after_their_inputs_and_edges_keep_away_from_others() -> Non
 
 def test_labels_make_room_for_each_other() -> None:
     places, edges = [(0.0, 0.5), (1.0, 0.55), (1.0, 0.45)], [(0, 1), (0, 2)]
-    cost, at = labelled(places, [0.1] * 3, edges, {0: (0.3, 0.2), 1: (0.3, 0.2)})
-    (x, _), (other, _) = at[0], at[1]
-    assert abs(x - other) >= 0.3 and cost < 8
+    _, at = labelled(places, [0.1] * 3, edges, {0: (0.25, 0.2), 1: (0.25, 0.2)})
+    assert abs(at[0][0] - at[1][0]) >= 0.25
 
 
 def test_report_writes_it(stc_bench, tmp_path: Path) -> None:
@@ -195,4 +195,4 @@ def test_report_writes_it(stc_bench, tmp_path: Path) -> None:
         call = ("report", "--figure", "genotypes", "--space", "darts", "--results", tmp_path, "--out", out)
         status, said, err = stc_bench(*call)
         assert (status, err) == (0, "") and said.startswith(f"{out}: Cells trained alone")
-    assert re.search(rb"sep 3.3", (tmp_path / "drawn.svg").read_bytes())
+    assert "sep 3×3" in (tmp_path / "drawn.svg").read_text(encoding="utf-8")

@@ -129,7 +129,9 @@ class Inputs:
     @property
     def a_search(self) -> str:
         """The call of a first search in this space."""
-        return "search --dataset cifar10 --seeds 3" if self.space.networks else "search --method black-box --seeds 500"
+        if self.space.networks and self.space.has_supernet:
+            return "search --dataset cifar10 --seeds 3"
+        return "search --method black-box --seeds 500"
 
     @property
     def like_ours(self) -> str:

@@ -26,8 +26,8 @@ class Maker(NamedTuple, Generic[T]):
     build: Callable[[Inputs], T]
     space: str = ""
     """Whose records alone it is of, by name; empty: of any space's."""
-    trains: bool = False
-    """Whether it is of networks that were trained: of a space without networks there is none."""
+    supernet: bool = False
+    """Whether it is of searches that train a supernet: of a space that has none it is not there."""
 
 
 @cache
@@ -39,11 +39,12 @@ def makers(folder: str, space: str = TSS.name) -> dict[str, Maker[Any]]:
     """
     found: dict[str, Maker[Any]] = {}
     package = importlib.import_module(f"{__package__}.{folder}")
+    of = find_space(space)
+    searched = bool(of.networks) and of.has_supernet
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         for name, maker in getattr(importlib.import_module(module.name), folder.upper(), {}).items():
-            if maker.trains and not find_space(space).networks:
-                continue
-            if maker.space == space or (not maker.space and name not in found):
+            own = maker.space == space or (not maker.space and name not in found)
+            if own and (searched or not maker.supernet):
                 found[name] = maker
     return dict(sorted(found.items(), key=lambda item: (not item[0].isdigit(), item[0].zfill(3))))
 

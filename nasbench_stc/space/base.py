@@ -76,7 +76,9 @@ class Space:
     graphs: tuple[Graph, ...] = ()
     """What a cell is drawn as; empty: it is not."""
     networks: str = ""
-    """The module with `Supernet`, if there is one, and `CellNetwork`; empty: nothing is trained here."""
+    """The module with `Supernet` and `CellNetwork`; empty: nothing is trained here."""
+    has_supernet: bool = True
+    """Whether that module has one, which weight-sharing methods train."""
     has_static_form: bool = False
     """Whether that module's supernet can be asked by tensors alone (`models/static.py`), for CUDA graphs."""
     protocols: Mapping[str, Mapping[str, Any]] = {}

@@ -32,7 +32,7 @@ PANELS = 4
 _SIZE, _MARGIN = (2.8, 1.1), 0.2  # inches: what the nodes' centres fill, and what is left around it
 _TITLE = 0.3  # inches above a graph
 _FONT = 6.5  # points
-_LETTER, _LINE = 0.05, 0.11  # inches that a label takes
+_LETTER, _LINE = 0.055, 0.11  # inches that a label takes
 _NODE, _WIDE = 0.17, 0.31  # inches: across a node, and of one with a long name
 _SHORT = {"skip_connect": "skip"}
 
@@ -49,6 +49,7 @@ def build(inputs: Inputs, method: str, datasets: Sequence[str] = ()) -> Chart:
         MissingRecords: there is no run of it.
         DataError: cells of this space cannot be drawn.
     """
+    _check(inputs.space)
     shown = chosen(inputs, inputs.runs, method, datasets)
     classes = shown.runs.groupby("isomorphism_class", observed=True, sort=False)
     panels = sorted((alike for _, alike in classes), key=len, reverse=True)
@@ -76,6 +77,7 @@ def build_trained(inputs: Inputs) -> Chart:
         MissingRecords: there is no training.
         DataError: cells of this space cannot be drawn.
     """
+    _check(inputs.space)
     drawn, rows = {}, []
     for group, label in by_section(trained(inputs)):
         reached = group.runs.groupby("cell", observed=True)["test_accuracy"].mean()
@@ -100,15 +102,18 @@ def _accuracies(inputs: Inputs, panel: DataFrame) -> list[str]:
     reached = own.groupby(["dataset", "protocol"], observed=True)["test_accuracy"].agg(["mean", "size"])
     return [
         f"{mean:.2f} % on {dataset}, protocol {protocol} (n={n})"
-        for (dataset, protocol), (mean, n) in zip(reached.index, reached.to_numpy().tolist(), strict=True)
+        for (dataset, protocol), mean, n in reached.itertuples()
     ]
+
+
+def _check(space: Space) -> None:
+    if not space.graphs:
+        raise DataError(f"{space.title}: cells are no graphs that can be drawn")
 
 
 def _chart(
     space: Space, drawn: Mapping[str, Cell], caption: str, rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any]
 ) -> Chart:
-    if not space.graphs:
-        raise DataError(f"{space.title}: cells are no graphs that can be drawn")
     caption += " Edges are named by their operation; `none` is not drawn."
     if any(op is None for graph in space.graphs for *_, op in graph.edges):
         caption += " Grey: what every cell has."
@@ -183,13 +188,13 @@ def _looks(space: Space) -> dict[int, tuple[Any, str]]:
 
 
 FIGURES = {
-    "2": Maker("cells that DARTS found", partial(build, method="darts"), trains=True),
-    "10": Maker("cells that STC-NAS found", partial(build, method="stc"), trains=True),
+    "2": Maker("cells that DARTS found", partial(build, method="darts"), supernet=True),
+    "10": Maker("cells that STC-NAS found", partial(build, method="stc"), supernet=True),
     "11": Maker(
-        "cells that STC-NAS found on CIFAR-100", partial(build, method="stc", datasets=ON_CIFAR100), trains=True
+        "cells that STC-NAS found on CIFAR-100", partial(build, method="stc", datasets=ON_CIFAR100), supernet=True
     ),
     "12": Maker(
-        "cells that STC-NAS found on ImageNet", partial(build, method="stc", datasets=ON_IMAGENET), trains=True
+        "cells that STC-NAS found on ImageNet", partial(build, method="stc", datasets=ON_IMAGENET), supernet=True
     ),
-    "genotypes": Maker("cells that were trained alone", build_trained, trains=True),
+    "genotypes": Maker("cells that were trained alone", build_trained),
 }

@@ -133,6 +133,6 @@ def _paint(
 
 
 FIGURES = {
-    "3": Maker("weights of operations at the end of DARTS", partial(build, method="darts"), trains=True),
-    "9": Maker("weights of operations at the end of STC-NAS", partial(build, method="stc"), trains=True),
+    "3": Maker("weights of operations at the end of DARTS", partial(build, method="darts"), supernet=True),
+    "9": Maker("weights of operations at the end of STC-NAS", partial(build, method="stc"), supernet=True),
 }

@@ -171,4 +171,4 @@ def _line(axes: Axes, group: Group, epochs: DataFrame, name: str) -> Any:
     return axes.plot(x, steps.mean(axis=1), drawstyle="steps-post", **look)[0]
 
 
-FIGURES = {"8": Maker("skip connections and accuracy over the epochs", build, trains=True)}
+FIGURES = {"8": Maker("skip connections and accuracy over the epochs", build, supernet=True)}

@@ -53,7 +53,9 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
     space = inputs.space
     everything = (published or load(), load("without_supernet"), load("since"), load("size_space"))
     printed = [table for table in everything if table.space == space.name]
-    calls = {inputs.a_search: "searches of ours", _SIMULATED: "simulated runs"}
+    calls = {inputs.a_search: "searches of ours"}
+    if inputs.asked is None or inputs.asked.holds():
+        calls[_SIMULATED] = "simulated runs"
     rows = [_published_row(row, table) for table in printed for row in table.rows]
     rows += [_own_row(group, label, space) for group, label in by_section(groups)]
     rows += [one.row for benchmark in inputs.benchmarks for one in yardsticks(benchmark)]
