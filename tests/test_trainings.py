@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,16 @@ def test_a_row_says_what_the_record_does(tmp_path: Path) -> None:
     first, second = frame[columns].to_numpy().tolist()
     assert first == ["stc", "STC-NAS", "a-search", "cifar10", "cpu", 7, first[-1]] and math.isfinite(first[-1])
     assert second == ["", "", "", "", "", -1, math.inf]
+
+
+def test_every_column_is_documented_and_the_other_way_round(tmp_path: Path) -> None:
+    write(make_training(), tmp_path / "one")
+    told = set(re.findall(r"`(\w+)`", str(load_trainings.__doc__))) - {"load_runs"}
+    some, none = load_trainings(tmp_path), load_trainings("not there")
+    assert set(some.columns) == told == set(none.columns) and none.empty
+    assert [type(kind) for kind in some.dtypes] == [type(kind) for kind in none.dtypes]
+    whole = {name for name, kind in some.dtypes.items() if kind == np.int64}
+    assert whole == {"seed", "cell_index", "epochs", "params", "threads", "side_by_side", "search_seed"}
 
 
 def test_a_damaged_file_is_left_out_with_a_warning(tmp_path: Path) -> None:

@@ -134,6 +134,11 @@ class Inputs:
         return "search --method black-box --seeds 500"
 
     @property
+    def a_training(self) -> str:
+        """The call that trains a cell of this space alone."""
+        return f"train {shlex.quote(self.space.example)}"
+
+    @property
     def like_ours(self) -> str:
         """Options, with a space before them, by which a further search is comparable with those that are there."""
         own = self.runs[self.runs["protocol"].isin(PROTOCOLS)]

@@ -87,8 +87,7 @@ def build_trained(inputs: Inputs) -> Chart:
             drawn[f"{label}: {reached.max():.2f} % on {where} (n={n})"] = Cell.parse(cell, space=inputs.space.name)
         rows.append({"name": label, "cell": cell, "test_accuracy": reached.max(), "n": n, "section": group.section})
     if not drawn:
-        call = f"train {inputs.space.example} --seeds 3"
-        raise MissingRecords(inputs.lacking("trainings of single cells", call))
+        raise MissingRecords(inputs.lacking("trainings of single cells", f"{inputs.a_training} --seeds 3"))
     caption = "Cells trained alone, of each method the one that reached the highest test accuracy."
     if len(rows) > PANELS:
         caption += f" The first {PANELS} of {len(rows)}."

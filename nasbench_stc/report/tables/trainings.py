@@ -6,7 +6,6 @@ by one protocol.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -172,7 +171,7 @@ def _protocols(groups: Sequence[Trained]) -> Iterator[str]:
 
 
 def _lacking(inputs: Inputs, what: str, options: str) -> Missing:
-    return inputs.lacking(what, f"train {shlex.quote(inputs.space.example)}{options} --seeds 3")
+    return inputs.lacking(what, f"{inputs.a_training}{options} --seeds 3")
 
 
 TABLES = {
