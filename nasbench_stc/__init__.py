@@ -3,7 +3,7 @@
 These names are imported from the package itself; the docstring of each says its arguments, units and errors:
 
     from nasbench_stc import Cell, open_benchmark, rank_cells, search, train
-    from nasbench_stc import load_incumbents, load_runs, load_status, load_trajectories
+    from nasbench_stc import load_incumbents, load_runs, load_status, load_trainings, load_trajectories
 
     # A cell by its digits, its index or its official string, and how good it is.
     cell = Cell.parse("333133")
@@ -25,6 +25,9 @@ These names are imported from the package itself; the docstring of each says its
     runs.groupby("title", observed=True)["cifar10-test"].agg(["mean", "std", "count"])
     load_trajectories("results")
     load_incumbents("results")
+
+    # What cells reached that were trained alone (`stc-bench train`), a row a training.
+    load_trainings("results")
 
     # How far the runs are that go on, on whatever machine that sees the folder.
     load_status("results")
@@ -57,7 +60,13 @@ from nasbench_stc.benchmark import open_benchmark
 from nasbench_stc.space import Cell
 
 if TYPE_CHECKING:
-    from nasbench_stc.report.frames import load_incumbents, load_runs, load_status, load_trajectories
+    from nasbench_stc.report.frames import (
+        load_incumbents,
+        load_runs,
+        load_status,
+        load_trainings,
+        load_trajectories,
+    )
     from nasbench_stc.runs.rank import rank_cells
     from nasbench_stc.runs.search import search
     from nasbench_stc.runs.train import train
@@ -67,6 +76,7 @@ __all__ = [
     "load_incumbents",
     "load_runs",
     "load_status",
+    "load_trainings",
     "load_trajectories",
     "open_benchmark",
     "rank_cells",
@@ -78,7 +88,7 @@ __version__ = "0.1.0"
 # Imported when they are asked for: the runs' import torch, which queries and reports do without, and the report's all
 # of its tables and figures.
 _LAZY = {
-    **dict.fromkeys(("load_incumbents", "load_runs", "load_status", "load_trajectories"), "nasbench_stc.report.frames"),
+    **dict.fromkeys((name for name in __all__ if name.startswith("load_")), "nasbench_stc.report.frames"),
     "rank_cells": "nasbench_stc.runs.rank",
     "search": "nasbench_stc.runs.search",
     "train": "nasbench_stc.runs.train",

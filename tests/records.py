@@ -1,13 +1,58 @@
-"""Records compared: what two runs of one plan have to agree in."""
+"""Records: what two runs of one plan have to agree in, and made-up ones of trainings."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
+from nasbench_stc.engine.recipe import RECIPES
 from nasbench_stc.runs import Record
+from nasbench_stc.runs.training import Entry, Origin, TrainingRecord
+from nasbench_stc.space import Cell
 
 
 def untimed(done: Record) -> Record:
     """The record without what a clock or the process's memory says, and what they depend on."""
     trajectory = [{k: v for k, v in entry.items() if k != "seconds"} for entry in done.trajectory]
     return replace(done, trajectory=trajectory, seconds={}, finished="", peak_memory={}, side_by_side=1)
+
+
+def make_training(seed: int = 0, genotype: str = "DARTS_V2", **changes: Any) -> TrainingRecord:
+    """A record as a training writes it, of a cell of DARTS's space; its accuracy grows with the seed."""
+    entry: Entry = {
+        "epoch": 0,
+        "train_loss": 0.5,
+        "train_accuracy": 80.0,
+        "test_loss": 0.25,
+        "test_accuracy": 90.0 + seed,
+        "test_top5": 99.0,
+        "seconds": 100.0,
+    }
+    record = TrainingRecord(
+        space="darts",
+        cell=str(Cell.parse(genotype, space="darts")),
+        dataset="cifar10",
+        seed=seed,
+        protocol="cpu",
+        settings=asdict(RECIPES["cpu"].settings),
+        changes={},
+        trajectory=[entry],
+        test_accuracy=entry["test_accuracy"],
+        params=3_349_342,
+        mflops=528.4,
+        images={"train": 50_000, "test": 10_000, "side": 32, "source": "cifar-10-batches-bin"},
+        seconds={"training": 90.0 + seed, "evaluation": 10.0},
+        peak_memory={"mib": 500.0, "of": "resident memory of the process"},
+        versions={},
+        device="CPU: a_processor 100%",
+        threads=2,
+        git_revision="unknown",
+        finished=f"2026-01-01T00:00:{seed:02d}+00:00",
+    )
+    return replace(record, **changes)
+
+
+def found_by(folder: str, method: str = "stc", **changes: Any) -> Origin:
+    """The search of that folder, as a training of its cell names it."""
+    origin = Origin(folder=folder, method=method, search_dataset="cifar10", seed=0, protocol="cpu")
+    return {**origin, **changes}

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -123,13 +124,14 @@ def test_an_empty_folder_gives_the_printed_rows_and_a_command_for_everything(tmp
     inputs = gather([tmp_path], "analog")
     entries = make_all(inputs)
     text = render_all(entries, inputs, form)
+    told = unescape(text) if form == "html" else text
     for kind, makers in (("table", TABLES), ("figure", FIGURES)):
         for name in makers:
             (entry,) = [one for one in entries if (one.kind, one.name) == (kind, name)]
             if (kind, name) == ("figure", "pareto"):  # has the benchmark's cells
                 continue
             assert entry.missing, f"{kind} {name} lacks its command"
-            assert all(one.command in text for one in entry.missing)
+            assert all(one.command in told for one in entry.missing)
     if form == "html":
         check(text)
 

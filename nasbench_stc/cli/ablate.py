@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     help="As of a search: auto is paper on a GPU, else cpu, and digits.",
 )
 @options.out
+@options.space
 @options.benchmark
 @options.data_dir
 @options.device
@@ -43,6 +44,7 @@ def ablate(
     way: Way,
     protocol: str,
     out: Path,
+    space: str,
     benchmark: str,
     data_dir: Path | None,
     device: str,
@@ -65,10 +67,10 @@ def ablate(
 
     ablation = find_ablation(name)
     chosen = list(ablation.seeds) if seeds is None else parse(seeds)
-    opened = open_benchmark(benchmark, data_dir)
+    opened = open_benchmark(benchmark, data_dir, space)
     from nasbench_stc.runs import launcher
 
-    todo = plans(name, dataset or "", chosen, protocol, device, way.launcher == "local")
+    todo = plans(name, dataset or "", chosen, protocol, device, way.launcher == "local", space)
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"[bold]{name}[/bold] ({ablation.stands_for}): {ablation.about}")
     announce(console, todo, chosen, way, out, opened, resume)

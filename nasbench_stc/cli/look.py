@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 @click.option(
     "--table",
     metavar="NAME",
-    help="The paper's table 1, 3, 6, 7 or 8; summary, differences, ranking, study or records.  [default: summary]",
+    help="The paper's table 1 or 3 to 8; summary, trainings, differences, ranking, study or records.  "
+    "[default: summary]",
 )
-@click.option("--figure", metavar="NAME", help="The paper's figure 2, 3, 5 to 10; summary, anytime or pareto.")
+@click.option(
+    "--figure", metavar="NAME", help="The paper's figure 2, 3 or 5 to 12; summary, genotypes, anytime or pareto."
+)
 @click.option("--all", "everything", is_flag=True, help="Every table and figure, or the command that it waits for.")
 @click.option("--metric", metavar="NAME", help="Of the figure pareto; `stc-bench metrics` lists what there is.")
 @click.option(
@@ -55,7 +58,10 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write to this file, a picture by its ending: .pdf, .svg or .png.  [default: the terminal]",
 )
-@options.space
+@click.option(
+    "--space",
+    help="Of the records: tss (NAS-Bench-201), darts or sss.  [default: tss; of what is of another space alone that]",
+)
 @options.benchmark
 @options.data_dir
 def report(
@@ -71,7 +77,7 @@ def report(
     results: tuple[Path, ...],
     form: str | None,
     out: Path | None,
-    space: str,
+    space: str | None,
     benchmark: str,
     data_dir: Path | None,
 ) -> None:
@@ -80,6 +86,7 @@ def report(
     Without an option: what was found, in short. What there are no records of is named with the command that makes them.
     """
     from nasbench_stc.report import gather, make_table, render
+    from nasbench_stc.report.registry import space_of
     from nasbench_stc.space import check_dataset
 
     if (figure is not None) + (table is not None) + everything > 1:
@@ -99,6 +106,8 @@ def report(
     if figure is not None and form is None and out is None:
         raise click.UsageError(f"--out is missing: a file for the figure, like {figure}.pdf; or --format csv or json")
     check_dataset(dataset)
+    if space is None:
+        space = space_of("table" if figure is None else "figure", figure or table or "summary")
     inputs = gather(results, benchmark, data_dir, space)
     for problem in inputs.problems:
         click.echo(f"left out: {problem}", err=True)

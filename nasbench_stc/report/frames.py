@@ -1,4 +1,4 @@
-"""Records as pandas frames: one row a run, an epoch of a run, or a best cell so far.
+"""Records as pandas frames: one row a run, an epoch of a run, a best cell so far, or a training of a cell.
 
 Columns have the names of `Record`'s fields where they are the same thing. Accuracies are in percent, losses in nats,
 times in seconds, memory in MiB (2^20 bytes). What a run does not have is NaN, or empty text.
@@ -22,8 +22,10 @@ from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.errors import DamagedFileWarning
 from nasbench_stc.methods import Listing, ours
 from nasbench_stc.report.cache import Cache, Part
-from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, Source, read_each, read_sources
+from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, Source, read_each, read_sources, training
 from nasbench_stc.runs.ablation import Search, is_of_ablation
+from nasbench_stc.runs.record import read_below
+from nasbench_stc.runs.training import TrainingRecord
 from nasbench_stc.space import TSS, Cell, Space, find_space
 
 if TYPE_CHECKING:
@@ -63,6 +65,21 @@ _RUNS = _typed(
 _WHOSE = (str, "path method space search_dataset protocol")
 _EPOCHS = _typed(_WHOSE, (np.int64, "seed epoch cell_index"), (np.float64, "train_loss valid_loss seconds"))
 _INCUMBENTS = _typed(_WHOSE, (np.int64, "seed evaluation"), (np.float64, "seconds"), (np.int64, "cell_index"))
+_TRAININGS = _typed(
+    (str, "space dataset protocol changes"),
+    (np.int64, "seed cell_index epochs"),
+    (np.float64, "test_accuracy test_top5 test_loss train_accuracy train_loss"),
+    (np.int64, "params"),
+    (np.float64, "mflops seconds training_seconds evaluation_seconds memory_mib"),
+    (str, "memory_of device"),
+    (np.int64, "threads side_by_side"),
+    (str, "versions git_revision"),
+    (np.datetime64, "finished"),
+    (str, "settings method title search_folder search_dataset search_protocol"),
+    (np.int64, "search_seed"),
+    (np.float64, "order"),
+    (str, "path"),
+)
 _STATUS = _typed(
     (str, "path state host"),
     (np.int64, "pid"),
@@ -157,6 +174,32 @@ def load_incumbents(folders: Folders = "results") -> DataFrame:
     return incumbents_frame(_warned(read_sources(_paths(folders))))
 
 
+def load_trainings(folders: Folders = "results") -> DataFrame:
+    """All trainings of single cells below folders (`stc-bench train`), a row each.
+
+    What was trained: the cell (`cell`, `cell_index`, `digits` and `isomorphism_class`, of its `space`) on `dataset`, by
+    `protocol`, over `epochs`, with `seed`; `changes` (settings that differ from the protocol's) and all `settings`,
+    both as JSON. What it reached after the last epoch: of the whole test set `test_accuracy`, `test_top5` (the class is
+    among the five likeliest), in percent, and `test_loss`; of augmented images as it learned `train_accuracy` and
+    `train_loss`.
+    What it is and cost: `params`, `mflops` (multiply-adds of an image, in millions), `seconds` in all and by part
+    (`training_seconds`, `evaluation_seconds`), `memory_mib` at the peak (of what: `memory_of`). Which search found the
+    cell: its `method` (`title` and `order` as in `load_runs`), `search_dataset`, `search_protocol`, `search_seed`, and
+    the name of its folder, `search_folder`; of a cell that was given they are empty, -1 and infinite. Where it comes
+    from: `device`, `threads`, `side_by_side`, `versions` (JSON), `git_revision`, `finished` (UTC), `path` of the file.
+
+    `seed`, `cell_index`, `epochs`, `params`, `threads`, `side_by_side` and `search_seed` are int64, `finished` a time,
+    other numbers float64, and all texts categories.
+
+    Args:
+        folders: as of `load_runs`.
+
+    Warns:
+        DamagedFileWarning: a file is damaged, and left out.
+    """
+    return trainings_frame(_warned(read_below(_paths(folders), training.FILE_NAME, training.read)))
+
+
 def load_status(folders: Folders = "results") -> DataFrame:
     """How far the runs below folders are, a row each, as they tell it themselves on whatever machine they run.
 
@@ -204,6 +247,11 @@ def trajectories_frame(sources: Mapping[Path, Source]) -> DataFrame:
 def incumbents_frame(sources: Mapping[Path, Source]) -> DataFrame:
     """What `load_incumbents` says, likewise."""
     return _frame(_INCUMBENTS, [_incumbents(path, source) for path, source in sources.items()])
+
+
+def trainings_frame(records: Mapping[Path, TrainingRecord]) -> DataFrame:
+    """What `load_trainings` says, likewise."""
+    return _with_cells(_frame(_TRAININGS, [_training(path, record) for path, record in records.items()]))
 
 
 def _frame(types: Types, parts: Iterable[Part]) -> DataFrame:
@@ -341,6 +389,32 @@ def _incumbents(path: Path, source: Source) -> Part:
     changes = [(seed, *change) for seed, of_run in of_runs.items() for change in of_run]
     names = ("seed", "evaluation", "seconds", "cell_index")
     return {**_whose(path, source), **{name: [change[at] for change in changes] for at, name in enumerate(names)}}
+
+
+def _training(path: Path, run: TrainingRecord) -> Part:
+    same = ("space", "dataset", "protocol", "seed", "params", "mflops")
+    made_by = ("device", "threads", "side_by_side", "git_revision", "finished")
+    last = {name: value for name, value in run.trajectory[-1].items() if name not in ("epoch", "seconds")}
+    search: dict[str, Any] = {"search_seed": -1, "order": math.inf}
+    if run.found_by is not None:
+        method = run.found_by["method"]
+        listing = ours()[method].listing if method in ours() else Listing(method)
+        search = {f"search_{name.removeprefix('search_')}": value for name, value in run.found_by.items()}
+        search |= {"method": method, "title": listing.title}
+        search["order"] = math.inf if listing.order is None else float(listing.order)
+    return {
+        **{name: getattr(run, name) for name in (*same, *made_by)},
+        **last,
+        "epochs": len(run.trajectory),
+        "cell_index": Cell.parse(run.cell, space=run.space).index,
+        "seconds": run.total_seconds,
+        **{f"{part}_seconds": seconds for part, seconds in run.seconds.items()},
+        "memory_mib": _number(run.peak_memory.get("mib")),
+        "memory_of": run.peak_memory.get("of", ""),
+        **{name: _json(getattr(run, name)) for name in ("changes", "versions", "settings")},
+        **search,
+        "path": str(path),
+    }
 
 
 def _number(value: float | None) -> float:

@@ -13,9 +13,10 @@ from nasbench_stc.benchmark import Benchmark, Metric, held_columns, open_benchma
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import DataError, StcBenchError
 from nasbench_stc.report import frames
-from nasbench_stc.runs import Ranking, Source, profile, ranking, read_sources
+from nasbench_stc.runs import Ranking, Source, profile, ranking, read_sources, training
 from nasbench_stc.runs.profile import Profile
 from nasbench_stc.runs.record import read_below
+from nasbench_stc.runs.training import TrainingRecord
 from nasbench_stc.space import DATASETS, TSS, Space, find_space
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Inputs:
     """The benchmark that was asked for; None: it is not at hand."""
     benchmarks: Sequence[Benchmark] = ()
     """Those in which the runs' cells were looked up, as far as they are at hand with the whole space."""
+    trained: Mapping[Path, TrainingRecord] = field(default_factory=dict)
+    """What files of trainings say, by their paths."""
     profiles: Sequence[Profile] = ()
     rankings: Sequence[Ranking] = ()
     folders: tuple[Path, ...] = (RESULTS,)
@@ -89,6 +92,8 @@ class Inputs:
         """
         if self.asked is None:
             raise DataError("no benchmark is at hand: `stc-bench data status` says how to get one")
+        if not self.asked.holds():
+            raise DataError(self.asked.about)
         return self.asked
 
     @cached_property
@@ -111,10 +116,27 @@ class Inputs:
         """Their best cells so far; see `load_incumbents`."""
         return frames.incumbents_frame(self.sources)
 
+    @cached_property
+    def trainings(self) -> DataFrame:
+        """The trainings of single cells; see `load_trainings`."""
+        return frames.trainings_frame(self.trained)
+
     def benchmark_of(self, name: str, sha256: str) -> Benchmark | None:
         """The benchmark of that name and checksum, if it is at hand."""
         known = [opened for opened in (*self.benchmarks, self.asked) if opened is not None]
         return next((opened for opened in known if (opened.name, opened.sha256) == (name, sha256)), None)
+
+    @property
+    def a_search(self) -> str:
+        """The call of a first search in this space."""
+        if self.space.networks and self.space.has_supernet:
+            return "search --dataset cifar10 --seeds 3"
+        return "search --method black-box --seeds 500"
+
+    @property
+    def a_training(self) -> str:
+        """The call that trains a cell of this space alone."""
+        return f"train {shlex.quote(self.space.example)}"
 
     @property
     def like_ours(self) -> str:
@@ -131,8 +153,10 @@ class Inputs:
         return Missing(what, self.command(call))
 
     def command(self, call: str) -> str:
-        """A `stc-bench` command that writes records to where these were read."""
+        """A `stc-bench` command that writes records of this space to where these were read."""
         folder = self.folders[0] if self.folders else RESULTS
+        if self.space != TSS:
+            call += f" --space {self.space.name}"
         return f"stc-bench {call}" if folder == RESULTS else f"stc-bench {call} --out {shlex.quote(str(folder))}"
 
 
@@ -161,6 +185,7 @@ def gather(
     sources = {path: source for path, source in everything.items() if source.space == space}
     profiles, more = profile.read_all(paths)
     rankings, most = read_below(paths, "ranking-*.json", ranking.read)
+    trained, yet_more = read_below(paths, training.FILE_NAME, training.read)
     try:
         asked = open_benchmark(benchmark, data_dir, space)
     except StcBenchError:
@@ -170,7 +195,17 @@ def gather(
     ranked = [ranking for ranking in rankings.values() if ranking.space == space]
     wanted = {(source.benchmark["name"], source.benchmark["sha256"]) for source in sources.values()}
     opened = opened_for(wanted, asked, data_dir, space)
-    inputs = Inputs(sources, asked, opened, profiles, ranked, paths, (*problems, *more, *most), space=find_space(space))
+    inputs = Inputs(
+        sources,
+        asked,
+        opened,
+        {path: record for path, record in trained.items() if record.space == space},
+        profiles,
+        ranked,
+        paths,
+        (*problems, *more, *most, *yet_more),
+        space=find_space(space),
+    )
     wrong = contradictions(inputs.runs, opened)
     if not wrong:
         return inputs

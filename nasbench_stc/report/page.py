@@ -52,16 +52,16 @@ class Entry:
 
 
 def make_all(inputs: Inputs, tick: Callable[[str], None] = lambda title: None) -> list[Entry]:
-    """An entry for every table and figure: itself, or what it lacks and the command that makes it.
+    """An entry for every table and figure of the space: itself, or what it lacks and the command that makes it.
 
     Args:
         tick: is told what comes next.
     """
     entries = []
     for kind in ("table", "figure"):
-        for name, (about, build) in makers(f"{kind}s").items():
+        for name, maker in makers(f"{kind}s", inputs.space.name).items():
             tick(f"{kind} {name}")
-            entries.append(_entry(kind, name, about, build, inputs))
+            entries.append(_entry(kind, name, maker.about, maker.build, inputs))
     return entries
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Annotated, Any, Required, TypedDict, TypeVar
+from typing import Annotated, Any, Literal, Required, TypedDict, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -150,6 +150,40 @@ class PublishedRows(Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"row {row['source']} has other columns than the first")
 
 
+class PublishedNumber(Struct, frozen=True, forbid_unknown_fields=True):
+    """A printed mean, or a number alone."""
+
+    mean: AboveZero
+    std: Annotated[float, Meta(gt=0)] | None = None
+    """None where none is printed."""
+
+
+class PublishedTraining(Struct, frozen=True, forbid_unknown_fields=True):
+    """One printed row of what cells reached that were trained alone."""
+
+    method: str
+    numbers: Mapping[str, Mapping[Literal["error", "top5", "params", "mflops"], PublishedNumber]]
+    """By data set of the training: test errors (of the first class, of five) in percent, and millions of parameters
+    and of multiply-adds."""
+    gpu_days: AboveZero
+    """Of one search."""
+    algorithm: str
+    source: Source
+    runs: Positive | None = None
+    """Independent searches behind each mean; None: not printed."""
+    note: str = ""
+    """Why a printed number is in doubt, or not to be compared with those of other rows."""
+
+
+class PublishedTrainings(Struct, frozen=True, forbid_unknown_fields=True):
+    """One printed table of what cells reached that were trained alone."""
+
+    reference: str
+    about: str
+    """How the paper trained."""
+    rows: Annotated[tuple[PublishedTraining, ...], Meta(min_length=1)]
+
+
 @cache
 def load(name: str = "table6") -> Published:
     """A printed table of scores.
@@ -167,6 +201,12 @@ def load(name: str = "table6") -> Published:
 def load_costs() -> PublishedCosts:
     """The STC-NAS paper's Table 3."""
     return read(_FILES / "table3.json", PublishedCosts)
+
+
+@cache
+def load_trainings(number: int) -> PublishedTrainings:
+    """The STC-NAS paper's Table 4 or 5."""
+    return read(_FILES / f"table{number}.json", PublishedTrainings)
 
 
 @cache

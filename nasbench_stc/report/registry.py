@@ -8,7 +8,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from nasbench_stc.errors import choose
+from nasbench_stc.errors import BadCallError, choose
+from nasbench_stc.space import TSS, Space, find_space, names
 
 if TYPE_CHECKING:
     from nasbench_stc.report.chart import Chart
@@ -23,16 +24,34 @@ class Maker(NamedTuple, Generic[T]):
 
     about: str
     build: Callable[[Inputs], T]
+    space: str = ""
+    """Whose records alone it is of, by name; empty: of any space's."""
+    supernet: bool = False
+    """Whether it is of searches that train a supernet: of a space that has none it is not there."""
 
 
 @cache
-def makers(folder: str) -> dict[str, Maker[Any]]:
-    """By name what the modules in `tables` have in `TABLES`, or those in `figures` in `FIGURES`: first numbers."""
+def makers(folder: str, space: str = TSS.name) -> dict[str, Maker[Any]]:
+    """What there is of a space, by name: first numbers.
+
+    That is what the modules in `tables` have in `TABLES`, or those in `figures` in `FIGURES`; of two of one name that
+    which is of the space alone.
+    """
     found: dict[str, Maker[Any]] = {}
     package = importlib.import_module(f"{__package__}.{folder}")
+    of = find_space(space)
+    searched = bool(of.networks) and of.has_supernet
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        found |= getattr(importlib.import_module(module.name), folder.upper(), {})
+        for name, maker in getattr(importlib.import_module(module.name), folder.upper(), {}).items():
+            own = maker.space == space or (not maker.space and name not in found)
+            if own and (searched or not maker.supernet):
+                found[name] = maker
     return dict(sorted(found.items(), key=lambda item: (not item[0].isdigit(), item[0].zfill(3))))
+
+
+def space_of(kind: str, name: str) -> str:
+    """The space that a `table` or `figure` is of where none is asked for: the usual one, if it has one of that name."""
+    return next((space for space in names() if name in makers(f"{kind}s", space)), TSS.name)
 
 
 def make_table(name: int | str, inputs: Inputs) -> Table:
@@ -43,7 +62,7 @@ def make_table(name: int | str, inputs: Inputs) -> Table:
         MissingRecords: there is nothing to show.
         DataError: what it is made from is damaged or not at hand.
     """
-    made: Table = _find("table", name).build(inputs)
+    made: Table = _find("table", name, inputs.space).build(inputs)
     return made
 
 
@@ -54,12 +73,15 @@ def make_figure(name: int | str, inputs: Inputs) -> Chart:
         BadCallError: there is no such figure here, or it lacks an input.
         MissingRecords, DataError: as of `make_table`.
     """
-    made: Chart = _find("figure", name).build(inputs)
+    made: Chart = _find("figure", name, inputs.space).build(inputs)
     return made
 
 
-def _find(kind: str, name: int | str) -> Maker[Any]:
-    there = makers(f"{kind}s")
-    if str(name) not in there:
-        raise choose(kind, str(name), there)
-    return there[str(name)]
+def _find(kind: str, name: int | str, space: Space) -> Maker[Any]:
+    there = makers(f"{kind}s", space.name)
+    if str(name) in there:
+        return there[str(name)]
+    other = space_of(kind, str(name))
+    if str(name) in makers(f"{kind}s", other):
+        raise BadCallError(f"{kind} {name} is of another space: --space {other}")
+    raise choose(kind, str(name), there)

@@ -136,6 +136,41 @@ def looks(kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
         }
 
 
+def arrow(
+    axes: Axes,
+    ends: Sequence[tuple[float, float]],
+    look: tuple[Any, str],
+    label: str,
+    shrink: float = 0,
+    bend: float = 0,
+    **between: Any,
+) -> None:
+    """An edge of a graph: a line in its pattern, and over its end a head alone, which in the pattern would be ragged.
+
+    Args:
+        ends: where it comes from and where it leads.
+        look: pattern and colour.
+        label: of the line.
+        shrink: points by which it ends before either.
+        bend: to the side, as a part of its length.
+        between: `patchA` and `patchB`, shapes that it ends at.
+    """
+    from matplotlib.patches import FancyArrowPatch
+
+    line = {
+        "arrowstyle": "-",
+        "linewidth": 1.2,
+        "capstyle": "butt",  # round ones, the default of arrows, fill the gaps of a pattern
+        "shrinkB": shrink + 3,
+        "label": label,
+        "linestyle": look[0],
+    }
+    head = {"arrowstyle": "-|>", "linewidth": 0, "mutation_scale": 9, "shrinkB": shrink}
+    same = {"connectionstyle": f"arc3,rad={bend}", "shrinkA": shrink, "color": look[1], **between}
+    for part in (line, head):
+        axes.add_patch(FancyArrowPatch(*ends, **{**part, **same}))
+
+
 def bar(axes: Axes, x: float, y: float, half: float | None, along: str = "y", **look: Any) -> None:
     """An interval around a point, if it has one; a caret where it goes on beyond the axis, which has its limits.
 

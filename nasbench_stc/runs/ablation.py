@@ -17,7 +17,7 @@ from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol
 from nasbench_stc.errors import BadCallError, choose
 from nasbench_stc.runs.environment import choose_device
 from nasbench_stc.runs.record import Record
-from nasbench_stc.space import DATASETS
+from nasbench_stc.space import DATASETS, TSS
 
 if TYPE_CHECKING:
     from nasbench_stc.runs.launch import Plan
@@ -188,6 +188,7 @@ def plans(
     protocol: str = "auto",
     device: str = "auto",
     here: bool = True,
+    space: str = TSS.name,
 ) -> list[Plan]:
     """The searches that an ablation compares, seed by seed.
 
@@ -196,6 +197,7 @@ def plans(
         dataset, seeds: empty: the ablation's own.
         protocol, device: by name; `auto` chooses.
         here: whether the device has to be on this machine.
+        space: that is searched, by name.
 
     Raises:
         BadCallError: something is unknown or out of range.
@@ -209,7 +211,7 @@ def plans(
     if protocol not in ablation.protocols:
         raise BadCallError(f"ablation {name} is of the protocols {', '.join(ablation.protocols)}: give --protocol")
     return [
-        launch.plan(arm.method, arm.dataset or dataset, seed, protocol, arm.changes, device, here)
+        launch.plan(arm.method, arm.dataset or dataset, seed, protocol, arm.changes, device, here, space)
         for seed in seeds or ablation.seeds
         for arm in ablation.of(dataset, protocol)
     ]

@@ -4,7 +4,7 @@
 Adding a space is one file here and one in `models`: see `docs/own-spaces.md`.
 """
 
-from nasbench_stc.space.base import Decision, Ops, Space
+from nasbench_stc.space.base import Decision, Graph, Ops, Space
 from nasbench_stc.space.cell import Cell, all_cells, flops, params
 from nasbench_stc.space.datasets import DATASETS, NUM_CLASSES, check_dataset
 from nasbench_stc.space.encodings import ENCODINGS
@@ -25,6 +25,7 @@ __all__ = [
     "TSS",
     "Cell",
     "Decision",
+    "Graph",
     "Ops",
     "Space",
     "all_cells",

@@ -39,6 +39,17 @@ class Decision(NamedTuple):
     """What they may have, a row each, of shape (options, edges)."""
 
 
+class Graph(NamedTuple):
+    """A cell, or a part of it, as it is drawn."""
+
+    name: str
+    """Which part; empty: all of it."""
+    nodes: tuple[str, ...]
+    """Names, in an order in which edges lead forward."""
+    edges: tuple[tuple[int, int, int | None], ...]
+    """Source and target, as positions in `nodes`, and the edge of the space between them; None: of every cell."""
+
+
 class Space:
     """A search space; to be subclassed. A subclass says the names; it may say more where a space has its own way.
 
@@ -62,14 +73,20 @@ class Space:
     """The cell of most parameters, where one has more than all others."""
     inputs: tuple[tuple[int, ...], ...] = ()
     """The edges that lead into each node but the first ones; empty of what is no graph."""
+    graphs: tuple[Graph, ...] = ()
+    """What a cell is drawn as; empty: it is not."""
     networks: str = ""
-    """The module with `Supernet`, if there is one, and `CellNetwork`; empty: nothing is trained here."""
+    """The module with `Supernet` and `CellNetwork`; empty: nothing is trained here."""
+    has_supernet: bool = True
+    """Whether that module has one, which weight-sharing methods train."""
     has_static_form: bool = False
     """Whether that module's supernet can be asked by tensors alone (`models/static.py`), for CUDA graphs."""
     protocols: Mapping[str, Mapping[str, Any]] = {}
     """Settings of a search that differ here, by protocol."""
     example: str = ""
     """A cell, as `parse` reads it."""
+    published: Mapping[str, str] = {}
+    """Cells that have a name in the literature, as digits."""
 
     def module(self) -> ModuleType | None:
         """The module that `networks` names, imported; None where there is none."""

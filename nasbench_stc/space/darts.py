@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.space import darts_cost
-from nasbench_stc.space.base import Decision, Ops, Space
+from nasbench_stc.space.base import Decision, Graph, Ops, Space
 
 OPS = (
     "none",
@@ -72,9 +72,21 @@ class DartsSpace(Space):
         for number in range(len(KINDS))
         for node in NODES
     )
+    graphs = tuple(
+        Graph(
+            name,
+            ("c_{k-2}", "c_{k-1}", "0", "1", "2", "3", "c_{k}"),
+            (
+                *((*ends, number * len(EDGES) + edge) for edge, ends in enumerate(EDGES)),
+                *((node, NODES[-1] + 1, None) for node in NODES),
+            ),
+        )
+        for number, name in enumerate(("normal cell", "reduction cell"))
+    )
     networks = "nasbench_stc.models.darts"
     protocols = PROTOCOLS
     example = "DARTS_V2"
+    published = PUBLISHED
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:

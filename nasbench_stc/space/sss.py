@@ -34,6 +34,7 @@ class SizeSpace(Space):
     ops = tuple(map(str, COUNTS))
     largest = (len(COUNTS) - 1,) * 5
     networks = "nasbench_stc.models.sss"
+    has_supernet = False
     example = "8:24:40:16:64"
 
     def text(self, ops: Ops) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.space import cost
-from nasbench_stc.space.base import Ops, Space
+from nasbench_stc.space.base import Graph, Ops, Space
 from nasbench_stc.space.encodings import ENCODINGS, decode, is_list
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -42,6 +42,7 @@ class TopologySpace(Space):
     ops = OPS
     none, skip = NONE, SKIP
     inputs = _INPUTS
+    graphs = (Graph("", ("0", "1", "2", "3"), tuple((*ends, edge) for edge, ends in enumerate(EDGES))),)
     largest = (OPS.index("nor_conv_3x3"),) * len(EDGES)
     networks = "nasbench_stc.models.network"
     has_static_form = True

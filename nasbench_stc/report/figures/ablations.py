@@ -88,6 +88,6 @@ def _paint(study: Study, figure: Figure) -> None:
 
 
 FIGURES = {
-    "6": Maker("softmax, sigmoid or ReLU", partial(build, name="activation")),
-    "7": Maker("the range of the sampling noise", partial(build, name="noise")),
+    "6": Maker("softmax, sigmoid or ReLU", partial(build, name="activation"), supernet=True),
+    "7": Maker("the range of the sampling noise", partial(build, name="noise"), supernet=True),
 }

@@ -1,23 +1,23 @@
-"""Figures 2 and 10 of the paper: the cells that a method found, as graphs.
+"""Figures 2 and 10 to 12 of the paper for NAS-Bench-201's space: the cells that a method found, as graphs.
 
-The paper draws cells of DARTS' space, two kinds with more nodes; a cell here has four nodes and six edges, and each
-node sums what its edges bring.
+The paper draws cells of DARTS' space, two kinds with more nodes (see `genotypes`); a cell here has four nodes and six
+edges, and each node sums what its edges bring.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nasbench_stc import seeds
 from nasbench_stc.report import statistics, style
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.groups import chosen
+from nasbench_stc.report.groups import ON_CIFAR100, ON_IMAGENET, chosen
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.space import EDGES, NONE, NUM_NODES, OPS, Cell
+from nasbench_stc.space import EDGES, NONE, NUM_NODES, OPS, TSS, Cell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,13 +43,18 @@ _LOOKS = {
 }
 
 
-def build(inputs: Inputs, method: str) -> Chart:
+def build(inputs: Inputs, method: str, datasets: Sequence[str] = ()) -> Chart:
     """The distinct cells that the runs of `method` found: what most runs found comes first, then by seed.
+
+    Args:
+        inputs: with the runs.
+        method: by name.
+        datasets: of searches on these alone; empty: on any.
 
     Raises:
         MissingRecords: there is no run of it.
     """
-    shown = chosen(inputs, inputs.runs, method)
+    shown = chosen(inputs, inputs.runs, method, datasets)
     classes = shown.runs.groupby("isomorphism_class", observed=True, sort=False)
     panels = sorted((alike for _, alike in classes), key=len, reverse=True)
     places = {seed: place for place, panel in enumerate(panels, 1) for seed in panel["seed"]}
@@ -126,7 +131,8 @@ def _paint_cell(axes: Axes, cell: Cell) -> None:
     for edge, op in zip(EDGES, cell.ops, strict=True):
         if op != NONE:
             pattern, colour = _LOOKS[op]
-            _paint_edge(axes, edge, pattern, colour if edge in used else style.GREY)
+            ends, look = [_PLACES[node] for node in edge], (pattern, colour if edge in used else style.GREY)
+            style.arrow(axes, ends, look, f"{edge[0]}-{edge[1]}", _NODE / 2, _BENDS.get(edge, 0.0))
     busy = {0, NUM_NODES - 1, *(node for edge in used for node in edge)}
     for node, place in enumerate(_PLACES):
         colour = style.BLACK if node in busy else style.GREY
@@ -134,26 +140,9 @@ def _paint_cell(axes: Axes, cell: Cell) -> None:
         axes.text(*place, str(node), color=colour, fontsize=6.5, ha="center", va="center_baseline")
 
 
-def _paint_edge(axes: Axes, edge: tuple[int, int], pattern: Any, colour: str) -> None:
-    """A line in its pattern, and over its end an arrow's head alone: drawn in the pattern it would be ragged."""
-    from matplotlib.patches import FancyArrowPatch
-
-    ends = [_PLACES[node] for node in edge]
-    line = {
-        "arrowstyle": "-",
-        "linewidth": 1.2,
-        "capstyle": "butt",  # round ones, the default of arrows, fill the gaps of a pattern
-        "shrinkB": _NODE / 2 + 3,
-        "label": f"{edge[0]}-{edge[1]}",
-        "linestyle": pattern,
-    }
-    head = {"arrowstyle": "-|>", "linewidth": 0, "mutation_scale": 9, "shrinkB": _NODE / 2}
-    for part in (line, head):
-        way = f"arc3,rad={_BENDS.get(edge, 0.0)}"
-        axes.add_patch(FancyArrowPatch(*ends, connectionstyle=way, shrinkA=_NODE / 2, color=colour, **part))
-
-
 FIGURES = {
-    "2": Maker("cells that DARTS found", partial(build, method="darts")),
-    "10": Maker("cells that STC-NAS found", partial(build, method="stc")),
+    "2": Maker("cells that DARTS found", partial(build, method="darts"), TSS.name),
+    "10": Maker("cells that STC-NAS found", partial(build, method="stc"), TSS.name),
+    "11": Maker("cells that STC-NAS found on CIFAR-100", partial(build, method="stc", datasets=ON_CIFAR100), TSS.name),
+    "12": Maker("cells that STC-NAS found on ImageNet", partial(build, method="stc", datasets=ON_IMAGENET), TSS.name),
 }

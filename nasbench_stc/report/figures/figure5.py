@@ -103,4 +103,4 @@ def _paint(panels: Sequence[DataFrame], agreements: Sequence[Mapping[str, Any]],
     figure.supxlabel("search: supernet validation accuracy [%]", fontsize=8)
 
 
-FIGURES = {"5": Maker("the search's ranking of its runs against the benchmark's", build)}
+FIGURES = {"5": Maker("the search's ranking of its runs against the benchmark's", build, supernet=True)}

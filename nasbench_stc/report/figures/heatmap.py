@@ -53,7 +53,8 @@ def build(inputs: Inputs, method: str) -> Chart:
     """
     space = inputs.space
     names = alpha_columns(space)
-    ends = inputs.trajectories.groupby(["path", "seed"], observed=True).tail(1)[["path", "seed", *names]]
+    ends = inputs.trajectories.groupby(["path", "seed"], observed=True).tail(1)
+    ends = ends.reindex(columns=["path", "seed", *names])
     shown = chosen(inputs, inputs.runs.merge(ends.dropna(), on=["path", "seed"]), method)
     runs = shown.runs
     usual, equation = _OWN[method]
@@ -132,6 +133,6 @@ def _paint(
 
 
 FIGURES = {
-    "3": Maker("weights of operations at the end of DARTS", partial(build, method="darts")),
-    "9": Maker("weights of operations at the end of STC-NAS", partial(build, method="stc")),
+    "3": Maker("weights of operations at the end of DARTS", partial(build, method="darts"), supernet=True),
+    "9": Maker("weights of operations at the end of STC-NAS", partial(build, method="stc"), supernet=True),
 }

@@ -22,7 +22,7 @@ from nasbench_stc.report.groups import Chosen, Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords, like
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.runs.ablation import LONGER, Search, changed_arm
-from nasbench_stc.space import DATASETS, EDGES
+from nasbench_stc.space import DATASETS, Space
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,6 +43,8 @@ def build(inputs: Inputs) -> Chart:
         MissingRecords: there is no run of either method.
         DataError: the benchmark in which the cells were looked up is not at hand.
     """
+    if inputs.space.skip is None:
+        raise DataError(f"{inputs.space.title} has no skip connections")
     shown = _chosen(inputs)
     first = shown[0].group
     benchmark = inputs.benchmark_of(*first.benchmark)
@@ -65,10 +67,10 @@ def build(inputs: Inputs) -> Chart:
     ]
     accuracy = f"{name} accuracy in {benchmark.name} ({benchmark.about}; sha256 {benchmark.sha256[:12]})"
     missing = _missing(inputs, shown)
-    caption = " ".join(_caption(shown, epochs, begins, accuracy, missing))
+    caption = " ".join(_caption(inputs.space, shown, epochs, begins, accuracy, missing))
     rows = epochs[["method", "seed", "epoch", "cell", _SKIPS, name]].round({name: 4}).to_dict("records")
     details = {"dataset": dataset, "split": SPLIT, "series": series}
-    paint = partial(_paint, shown, epochs, begins, (dataset, SPLIT))
+    paint = partial(_paint, len(inputs.space.edges), shown, epochs, begins, (dataset, SPLIT))
     return Chart(caption, tuple(rows), details, paint, height=3.1, missing=missing)
 
 
@@ -114,10 +116,15 @@ def _missing(inputs: Inputs, chosen: Sequence[Chosen]) -> tuple[Missing, ...]:
 
 
 def _caption(
-    shown: Sequence[Chosen], epochs: DataFrame, begins: Series, accuracy: str, missing: Sequence[Missing]
+    space: Space,
+    shown: Sequence[Chosen],
+    epochs: DataFrame,
+    begins: Series,
+    accuracy: str,
+    missing: Sequence[Missing],
 ) -> Iterator[str]:
     whose = " and ".join(one.group.told for one in shown)
-    what = f"how many of its {len(EDGES)} edges are skip connections, and its {accuracy}"
+    what = f"how many of its {len(space.edges)} edges are skip connections, and its {accuracy}"
     yield f"The cell after each epoch of {whose}: {what}."
     if any(len(one.runs) > 1 for one in shown):
         yield "Thick: the mean over runs; thin: single runs."
@@ -137,9 +144,11 @@ def _names(methods: Sequence[str]) -> str:
     return " and ".join(title_of(method) for method in methods)
 
 
-def _paint(shown: Sequence[Chosen], epochs: DataFrame, begins: Series, of: tuple[str, str], figure: Figure) -> None:
+def _paint(
+    edges: int, shown: Sequence[Chosen], epochs: DataFrame, begins: Series, of: tuple[str, str], figure: Figure
+) -> None:
     above, below = figure.subplots(2, sharex=True)
-    above.set(ylabel="skip connections", ylim=(-0.2, len(EDGES) + 0.2), yticks=range(0, len(EDGES) + 1, 2))
+    above.set(ylabel="skip connections", ylim=(-0.2, edges + 0.2), yticks=range(0, edges + 1, 2))
     below.set(ylabel=f"{' '.join(of)}\naccuracy [%]", xlabel="epoch", xlim=(0, epochs["epoch"].max() + 1))
     below.xaxis.get_major_locator().set_params(integer=True)
     for axes, name in ((above, _SKIPS), (below, column(*of))):
@@ -162,4 +171,4 @@ def _line(axes: Axes, group: Group, epochs: DataFrame, name: str) -> Any:
     return axes.plot(x, steps.mean(axis=1), drawstyle="steps-post", **look)[0]
 
 
-FIGURES = {"8": Maker("skip connections and accuracy over the epochs", build)}
+FIGURES = {"8": Maker("skip connections and accuracy over the epochs", build, supernet=True)}

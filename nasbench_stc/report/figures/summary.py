@@ -32,7 +32,7 @@ def build(inputs: Inputs) -> Chart:
     """
     groups = leading(grouped(inputs.searches))
     if not groups or not groups[0].scores():
-        raise MissingRecords(Missing("records of searches", inputs.command("search --dataset cifar10 --seeds 3")))
+        raise MissingRecords(Missing("records of searches", inputs.command(inputs.a_search)))
     name, sha256 = groups[0].benchmark
     columns = [column for column in COLUMNS if column in groups[0].scores()]
     shown = [group for group in groups if group.benchmark == (name, sha256) and {*columns} <= group.scores().keys()]

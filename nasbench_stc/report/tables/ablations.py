@@ -95,4 +95,4 @@ def difference(own: Series, usual: Series) -> Spread | None:
     return replace(Spread.of(statistics.paired_difference(own.to_dict(), usual.to_dict())), std=None)
 
 
-TABLES = {str(number): Maker(what, partial(build, number=number)) for number, (_, what) in _OF.items()}
+TABLES = {str(number): Maker(what, partial(build, number=number), supernet=True) for number, (_, what) in _OF.items()}

@@ -136,4 +136,4 @@ def tau_table(what: str, rows: Sequence[Row], benchmark: Benchmark, more: tuple[
     return Table(None, title, _COLUMNS, tuple(rows), (_CAPTION,), more=(*more, _MORE, source))
 
 
-TABLES = {"ranking": Maker("how well supernets rank cells", build)}
+TABLES = {"ranking": Maker("how well supernets rank cells", build, supernet=True)}

@@ -34,7 +34,7 @@ def build(inputs: Inputs) -> Table:
     """
     groups = grouped(inputs.runs)
     if not groups:
-        raise MissingRecords(inputs.lacking("records of searches", "search --dataset cifar10 --seeds 3"))
+        raise MissingRecords(inputs.lacking("records of searches", inputs.a_search))
     total = sum(len(group.runs) for group in groups)
     caption = (
         *dict.fromkeys(

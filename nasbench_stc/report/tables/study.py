@@ -90,4 +90,4 @@ def _decided(runs: DataFrame, trajectories: DataFrame) -> float | None:
     return float(np.mean(last))
 
 
-TABLES = {"study": Maker("arms of the study, by its criterion", build)}
+TABLES = {"study": Maker("arms of the study, by its criterion", build, supernet=True)}

@@ -39,7 +39,7 @@ def build(inputs: Inputs) -> Table:
         "Of each method its own settings, by the protocol that is nearest to the paper's; `stc-bench report --table 6` "
         "has every row, `--all` every table and figure.",
     )
-    missing = () if groups else (inputs.lacking("records of searches", "search --dataset cifar10 --seeds 3"),)
+    missing = () if groups else (inputs.lacking("records of searches", inputs.a_search),)
     return Table(None, "What was found: test accuracy in percent", _COLUMNS, tuple(rows), caption, missing, more)
 
 

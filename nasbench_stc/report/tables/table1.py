@@ -70,4 +70,4 @@ def _values(method: str, before: Numbers, after: Numbers) -> dict[str, Value]:
     return {"method": method, "before": Spread.over(before), "after": Spread.over(after), "change": change}
 
 
-TABLES = {"1": Maker("what discretization costs", build)}
+TABLES = {"1": Maker("what discretization costs", build, supernet=True)}

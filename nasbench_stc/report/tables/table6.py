@@ -41,10 +41,7 @@ _AS_PRINTED = {
 }
 _AGAIN = "As printed, NAS-Bench-201"
 """Rows that are folded: NATS-Bench printed these methods again, some years later."""
-_CALLS = {
-    "searches of ours": "search --dataset cifar10 --seeds 3",
-    "simulated runs": "search --method black-box --seeds 500",
-}
+_SIMULATED = "search --method black-box --seeds 500"
 
 
 def build(inputs: Inputs, published: Published | None = None) -> Table:
@@ -56,6 +53,9 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
     space = inputs.space
     everything = (published or load(), load("without_supernet"), load("since"), load("size_space"))
     printed = [table for table in everything if table.space == space.name]
+    calls = {inputs.a_search: "searches of ours"}
+    if inputs.asked is None or inputs.asked.holds():
+        calls[_SIMULATED] = "simulated runs"
     rows = [_published_row(row, table) for table in printed for row in table.rows]
     rows += [_own_row(group, label, space) for group, label in by_section(groups)]
     rows += [one.row for benchmark in inputs.benchmarks for one in yardsticks(benchmark)]
@@ -65,7 +65,7 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
         _columns(space),
         tuple(rows),
         tuple(_caption(groups)),
-        () if groups else tuple(inputs.lacking(*of) for of in _CALLS.items()),
+        () if groups else tuple(inputs.lacking(what, call) for call, what in calls.items()),
         (*_where_printed(printed), *_more(groups, inputs)),
         frozenset({_AGAIN, *(_section(table.rows[0]) for table in printed[1:])}),
     )
