@@ -38,7 +38,7 @@ def _list_settings(context: click.Context, _: click.Parameter, asked: bool) -> N
 
 
 @click.command()
-@click.argument("genotype")
+@click.argument("genotypes", nargs=-1, required=True, metavar="GENOTYPE...")
 @options.space
 @click.option(
     "--dataset", default="cifar10", show_default=True, help="cifar10, cifar100, ImageNet16-120, digits or imagenet."
@@ -74,7 +74,7 @@ def _list_settings(context: click.Context, _: click.Parameter, asked: bool) -> N
 @options.device
 @options.resume
 def train(
-    genotype: str,
+    genotypes: tuple[str, ...],
     space: str,
     dataset: str,
     seeds: str,
@@ -86,10 +86,11 @@ def train(
     device: str,
     resume: bool,
 ) -> None:
-    """Train the network of one cell alone, once a seed, and test it after each epoch; the last one counts.
+    """Train the network of each cell alone, once a seed, and test it after each epoch; the last one counts.
 
-    GENOTYPE is a cell as its space writes it, or the folder of a finished search, whose cell is trained; of Genotype(…)
-    and of a search the space is known. Nothing is looked up: a benchmark's numbers are made like this.
+    GENOTYPE is a cell as its space writes it; or the folder of a finished search, whose cell is trained; or random: any
+    cell of the space, another for each seed. Of Genotype(…) and of a search the space is known. Nothing is looked up: a
+    benchmark's numbers are made like this.
 
     Ctrl-C or SIGTERM (`kill PID`) stops it: what is done is kept, and the same command continues.
     """
@@ -98,11 +99,15 @@ def train(
     from nasbench_stc.cli.search import say_submitted
     from nasbench_stc.runs import train as trainings
 
-    cell, origin = trainings.find_cell(genotype, space)
     settings = options.parse_changes(changes)
-    first, *others = parse(seeds)
-    one = trainings.plan(cell, dataset, first, protocol, settings, device, way.launcher == "local", origin)
-    plans = [one, *(replace(one, seed=seed) for seed in others)]
+    plans: list[TrainingPlan] = []
+    for genotype in genotypes:
+        one = None
+        for seed in parse(seeds):
+            cell, origin = trainings.find_cell(genotype, space, seed)
+            if one is None:  # what is wrong with one is with all
+                one = trainings.plan(cell, dataset, seed, protocol, settings, device, way.launcher == "local", origin)
+            plans.append(replace(one, cell=cell, seed=seed, found_by=origin))
     console = Console(soft_wrap=True, highlight=False)
     _announce(console, plans, way, out, resume)
     with Bars(console) as bars:
@@ -120,16 +125,16 @@ def _announce(console: Console, plans: Sequence[TrainingPlan], way: Way, out: Pa
     recipe = RECIPES[first.protocol]
     console.print(f"[bold]{first.cell.of.title}[/bold] on {first.dataset}, ", end="")
     console.print(f"protocol [bold]{first.protocol}[/bold]: {recipe.about}")
-    console.print(f"cell {first.cell}", markup=False)
-    if first.found_by is not None:
-        console.print("found by {method} on {search_dataset}, seed {seed}".format(**first.found_by), markup=False)
+    for cell, origin in {str(todo.cell): todo.found_by for todo in plans}.items():
+        found = "" if origin is None else " (found by {method}, seed {seed})".format(**origin)
+        console.print(f"cell {cell}{found}", markup=False)
     jobs = min(way.jobs, len(plans))
     at_a_time = f" ({jobs} at a time)" if jobs > 1 else ""
-    seeds = told(todo.seed for todo in plans)
+    seeds = told({todo.seed for todo in plans})
     console.print(f"about {recipe.takes}; {seeds}{at_a_time}; device {first.device}; records in {out}/")
     for todo in plans:
         if resume and is_done(todo, out):
-            console.print(f"seed {todo.seed}: done before, its record is kept (--no-resume runs it again)")
+            console.print(f"{todo.short_name}: done before, its record is kept (--no-resume runs it again)")
 
 
 def _show(console: Console, records: Sequence[TrainingRecord]) -> None:
@@ -147,19 +152,25 @@ def _show(console: Console, records: Sequence[TrainingRecord]) -> None:
     )
     rows: list[dict[str, Value]] = [
         {
-            "run": f"seed {record.seed}",
+            "run": f"{_named(record)} seed {record.seed}".strip(),
             "test": record.test_accuracy,
             "train": record.trajectory[-1]["train_accuracy"],
             "seconds": record.total_seconds,
         }
         for record in records
     ]
+    alone = len({record.cell for record in records}) == 1
     if len(records) > 1:
         reached = [record.test_accuracy for record in records]
         rows.append({"run": f"n={len(records)}", "test": Spread(mean(reached), std(reached))})
     caption = (
-        f"Percent right after {len(first.trajectory)} epochs, of training as it went. The network has "
-        f"{first.params:,} parameters and {first.mflops:,.2f} M multiply-adds.",
+        f"Percent right after {len(first.trajectory)} epochs, of training as it went."
+        + f" The network has {first.params:,} parameters and {first.mflops:,.2f} M multiply-adds." * alone,
     )
     found = Table(None, "Trained alone", columns, tuple(Row("", row) for row in rows), caption)
     console.print(render(found), end="", markup=False)
+
+
+def _named(record: TrainingRecord) -> str:
+    """What found the cell, and with which seed; nothing of one that was given."""
+    return "" if record.found_by is None else "{method} {seed},".format(**record.found_by)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 import torch
 
 from nasbench_stc import files, settings, stored
@@ -25,7 +26,7 @@ from nasbench_stc.runs.folder import working
 from nasbench_stc.runs.launch import OnStep, go_on
 from nasbench_stc.runs.launcher import Watch, Way, run_all
 from nasbench_stc.runs.training import Entry, Origin, TrainingRecord
-from nasbench_stc.space import TSS, Cell, check_dataset
+from nasbench_stc.space import TSS, Cell, check_dataset, find_space
 
 _GENOTYPE = re.compile(r"\s*(\w+\s*=\s*)?Genotype\s*\(")
 IMAGENET = "imagenet"
@@ -54,7 +55,8 @@ class TrainingPlan:
     @property
     def short_name(self) -> str:
         """What tells it from the others of one command."""
-        return f"training seed {self.seed}"
+        found = "" if self.found_by is None else " of {method} {seed},".format(**self.found_by)
+        return f"training{found} seed {self.seed}"
 
     @property
     def folder_name(self) -> str:
@@ -64,18 +66,27 @@ class TrainingPlan:
         return f"train-{space}-{self.dataset}-{self.protocol}-seed{self.seed}-{key}"
 
 
-def find_cell(text: str, space: str = TSS.name) -> tuple[Cell, Origin | None]:
-    """The cell that is written there, or that the search found whose folder it is.
+RANDOM = "random"
+"""Instead of a cell: any, another for each seed; and where its record says so, what found it."""
+
+
+def find_cell(text: str, space: str = TSS.name, seed: int = 0) -> tuple[Cell, Origin | None]:
+    """The cell that is written there, or that the search found whose folder it is, or a random one.
 
     Args:
-        text: a cell as its space reads it, or a folder with a `record.json`.
+        text: a cell as its space reads it, a folder with a `record.json`, or `random`: any cell, all equally likely.
         space: of a written cell, by name. `Genotype(…)` is one of `darts` by itself, and the record of a search says
             its own.
+        seed: of a random one.
 
     Raises:
         BadCallError: it is no cell.
         DataError: the folder has no record, or a damaged one.
     """
+    if text == RANDOM:
+        of = find_space(space)
+        drawn = Cell(of.drawn(np.random.default_rng(seed)), space)
+        return drawn, Origin(folder="", method=RANDOM, search_dataset="", seed=seed, protocol="")
     if not os.path.isdir(text):
         return Cell.parse(text, space="darts" if _GENOTYPE.match(text) else space), None
     path = Path(text) / record.FILE_NAME
@@ -164,7 +175,7 @@ def train(
     Raises:
         BadCallError, DataError, RunError: with what happened and what to do.
     """
-    found, origin = find_cell(cell, space) if isinstance(cell, str) else (cell, None)
+    found, origin = find_cell(cell, space, seed) if isinstance(cell, str) else (cell, None)
     todo = plan(found, dataset, seed, protocol, changes, device, found_by=origin)
     return run(todo, None if out is None else Path(out), data_dir, resume)
 
