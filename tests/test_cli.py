@@ -451,4 +451,4 @@ def test_dir_of_the_package_is_its_public_names():
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     frames = ["load_incumbents", "load_runs", "load_status", "load_trajectories"]
-    assert out.strip() == f"{['Cell', *frames, 'open_benchmark', 'rank_cells', 'search']} set()"
+    assert out.strip() == f"{['Cell', *frames, 'open_benchmark', 'rank_cells', 'search', 'train']} set()"
