@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import itertools
 import os
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from nasbench_stc import cli
 from nasbench_stc.benchmark import Benchmark, analog, importing, official, open_benchmark, table
@@ -30,8 +32,16 @@ from nasbench_stc.errors import OfficialPickleWarning
 from nasbench_stc.space import DATASETS, NUM_CELLS
 
 torch.set_num_threads(1)
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # how long an example takes says how busy the machine is
 
 SHARED = Path(__file__).parents[2] / "shared/data"
+
+
+def pytest_collection_finish() -> None:
+    """What was imported by now stays: it need not be looked through whenever garbage is collected."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

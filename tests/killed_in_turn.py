@@ -2,7 +2,8 @@
 
     python killed_in_turn.py '["rsps", "darts"]' search …
 
-Forked rather than started: all else that a new process would do is to import torch.
+Forked rather than started: all else that a new process would do is to import torch, and torch's compiler, which its
+optimizers import when the first one is made.
 """
 
 import json
@@ -12,6 +13,7 @@ import sys
 import time
 
 import held_stc_bench
+import torch._dynamo  # noqa: F401
 
 from nasbench_stc import cli
 

@@ -1,6 +1,7 @@
 """What the speed benchmarks count and measure with, on cases that can be told by hand."""
 
 import json
+from types import SimpleNamespace
 
 import blackbox_speed
 import many_runs
@@ -122,8 +123,13 @@ def test_score_agreement_compares_what_both_have():
     assert {name for columns in score_agreement.PUBLISHED.values() for name in columns} <= known
 
 
-def test_side_by_side_divides_by_what_the_machine_does(monkeypatch, tmp_path):
+def test_side_by_side_divides_by_what_the_machine_does(monkeypatch, tmp_path, stc_bench):
+    def run(command, **_):
+        assert command[1:3] == ["-m", "nasbench_stc"]
+        assert stc_bench(*command[3:])[::2] == (0, "")
+
     monkeypatch.setattr(side_by_side, "multiplications", lambda at_once: 1.0 + (at_once == 2))
+    monkeypatch.setattr(side_by_side, "subprocess", SimpleNamespace(run=run, DEVNULL=None))  # here: its workers start
     out = tmp_path / "figures.json"
     done = CliRunner().invoke(side_by_side.main, ["--protocol", "smoke", "--rounds", "1", "--out", str(out)])
     assert done.exit_code == 0, done.output

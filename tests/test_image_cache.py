@@ -288,6 +288,18 @@ sys.exit(len(seen) != 1)
     check(readers.read("cifar10", data), *published(data))
 
 
+def test_digits_are_read_again_without_scikit_learn(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    decoded = readers.read("digits", tmp_path)
+    monkeypatch.setattr(readers, "_decode_digits", None)
+    again = readers.read("digits", tmp_path)
+    assert mapped(again.train) and again.source == decoded.source
+    for one, other in ((decoded.train, again.train), (decoded.test, again.test)):
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+        np.testing.assert_array_equal(one.labels, other.labels)
+        assert (one.mean, one.std, one.pad) == (other.mean, other.std, other.pad)
+
+
 def test_the_published_cifar10(images_dir, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     decoded, again = (readers.read("cifar10", images_dir) for _ in range(2))

@@ -47,6 +47,8 @@ class Diary(Watch):
 
     def step(self, task, *at):
         self.steps.setdefault(task.name, []).append(at)
+        if at == (1, 2, 2, 3) and task.name == "steps":  # which waits for it
+            (task.folder / "read").touch()
 
     def end(self, task):
         self.ended.append(task.name)
@@ -145,16 +147,31 @@ def test_what_fails_every_run_is_said_as_of_one(stc_bench, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("visible", [None, "7"])
-def test_however_a_worker_ends_it_is_told_and_the_others_go_on(nb201, tmp_path, monkeypatch, visible):
+@pytest.fixture
+def tasks_of(nb201, tmp_path, monkeypatch):
+    """Makes tasks of those of `worker_tasks`, by their names."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if visible:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(Path(__file__).parent), *sys.path)))
-    tasks = [
-        Task(name, partial(getattr(worker_tasks, name), tmp_path / name, nb201), tmp_path / name)
-        for name in ("killed", "left", "odd", "ours", "asks", "steps", "refused")
+    return lambda *names: [
+        Task(name, partial(getattr(worker_tasks, name), tmp_path / name, nb201), tmp_path / name) for name in names
     ]
+
+
+def asked(nb201, tmp_path, visible):
+    """That a worker was answered by the same benchmark, computes with one thread, and sees these cards."""
+    answer = json.loads((tmp_path / "asks" / "answer").read_text())
+    assert answer == [nb201.accuracy([9930]).tolist(), nb201.name, nb201.path.name, nb201.sha256, 1, visible]
+
+
+def test_a_worker_sees_the_card_that_the_command_does(nb201, tasks_of, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    with pytest.warns(UserWarning, match="mind the step"):
+        launcher.carry_out(tasks_of("asks"), Way(2), tmp_path / "jobs", done=1)
+    asked(nb201, tmp_path, "7")
+
+
+def test_however_a_worker_ends_it_is_told_and_the_others_go_on(nb201, tasks_of, tmp_path):
+    tasks = tasks_of("killed", "left", "odd", "ours", "asks", "steps", "refused")
     tasks.append(Task("unborn", worker_tasks.Unborn()))
     diary = Diary()
     with pytest.warns(UserWarning, match="mind the step"), pytest.raises(RunError) as caught:
@@ -174,8 +191,7 @@ def test_however_a_worker_ends_it_is_told_and_the_others_go_on(nb201, tmp_path, 
     assert type(errors["ours"]) is DataError
     assert describe(errors["ours"]) == "the file is damaged"
     assert isinstance(errors["refused"], BadCallError)
-    asked = json.loads((tmp_path / "asks" / "answer").read_text())
-    assert asked == [nb201.accuracy([9930]).tolist(), nb201.name, nb201.path.name, nb201.sha256, 1, visible]
+    asked(nb201, tmp_path, None)
     assert diary.steps["steps"][-1] == (1, 2, 2, 3)
     assert not any(left.is_dir() and left.name.endswith("odd") for left in (tmp_path / "jobs").iterdir())
 

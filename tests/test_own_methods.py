@@ -50,22 +50,26 @@ def test_an_example_is_complete_and_short(name: str) -> None:
     assert len((ROOT / "examples" / name).read_text().splitlines()) < 40
 
 
-def test_the_examples_run_outside_the_repository_and_are_in_the_report(tmp_path: Path) -> None:
+def test_the_examples_run_outside_the_repository_and_are_in_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stc_bench: Callable[..., tuple[int, str, str]]
+) -> None:
     for name in EXAMPLES:
         shutil.copy(ROOT / "examples" / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
 
-    def stc_bench(*args: str) -> str:
-        command = [sys.executable, "-m", "nasbench_stc", *args]
-        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    def said(*args: str) -> str:
+        status, out, err = stc_bench(*args)
+        assert status == 0, err
+        return out
 
-    told = stc_bench(
+    told = said(
         "search", "--method", "annealing.py:Annealing", "--seeds", "50", "--set", "start=0.5", "--benchmark", "analog"
     )
     assert "50 runs of 200 trainings" in told
     smoke = ("--dataset", "digits", "--protocol", "smoke", "--benchmark", "analog")
     # In other processes, too: these import the file anew.
-    stc_bench("search", "--method", "mean_loss.py:MeanLoss", "--seeds", "2", "--jobs", "2", *smoke)
-    table = stc_bench("report", "--table", "6", "--benchmark", "analog", "--format", "csv")
+    said("search", "--method", "mean_loss.py:MeanLoss", "--seeds", "2", "--jobs", "2", *smoke)
+    table = said("report", "--table", "6", "--benchmark", "analog", "--format", "csv")
     assert "Annealing" in table and "MeanLoss" in table
     records, problems = read_all([tmp_path / "results"])
     assert not problems and len(records) == 52

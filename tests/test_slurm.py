@@ -81,21 +81,30 @@ def test_it_waits_where_it_is_asked_to(stc_bench, tmp_path):
     assert not (out / launcher.FOLDER).exists()
 
 
-def test_a_job_that_is_put_into_the_queue_again_goes_on(queue, tmp_path):
+def test_a_job_that_is_put_into_the_queue_again_goes_on(queue, tmp_path, monkeypatch):
     """Its time is almost over, or others need its place: submitit asks for that, and the checkpoint is there."""
-    todo = launch.plan(**SMOKE, changes={"epochs": 60, "steps": 20})
+    held = tmp_path / "held"
+    held.mkdir()
+    (held / "limit").write_text("1")
+    monkeypatch.setenv("HELD", str(held))
+    own = {**SMOKE, "method": f"{HERE / 'cluster/held.py'}:Held"}
+    todo = launch.plan(**own, changes={"epochs": 3})
     folder = tmp_path / "out" / todo.folder_name
     launcher.run_many([todo], open_benchmark("analog"), tmp_path / "out", way=Way(1, "slurm"))
-    wait_until(lambda: (folder / "checkpoint.pt").exists())
-    os.kill(status.look(folder).status.pid, signal.SIGTERM)  # which Slurm sends first; it is bypassed
+    wait_until((held / "77.0.1.1").exists)  # in the midst of the second epoch
     pid = status.look(folder).status.pid
+    os.kill(pid, signal.SIGTERM)  # which Slurm sends first; it is bypassed
     os.kill(pid, signal.SIGUSR2)
-    wait_until(lambda: states(tmp_path) == ["done"] or status.look(folder).status.pid not in (0, pid))
-    assert states(tmp_path) == ["done"] or len(checkpoint.load(folder / "checkpoint.pt")["trajectory"]) >= 1
+    wait_until((held / "77.1.1.1").exists)  # there again
+    assert status.look(folder).status.pid not in (0, pid)
+    assert not (held / "77.1.0.0").exists()
+    assert len(checkpoint.load(folder / "checkpoint.pt")["trajectory"]) == 1
+    (held / "limit").unlink()
     wait_until(lambda: states(tmp_path) == ["done"])
     assert "Requeued job 77" in next((tmp_path / "out" / launcher.FOLDER).rglob("*_log.out")).read_text()
+    monkeypatch.delenv("HELD")
     (done,), _ = read_all([tmp_path])
-    assert untimed(done) == untimed(search(**SMOKE, benchmark="analog", epochs=60, steps=20))
+    assert untimed(done) == untimed(search(**own, benchmark="analog", epochs=3))
 
 
 def test_a_job_that_is_cancelled_is_told(queue, tmp_path):

@@ -103,7 +103,10 @@ def test_a_file_of_each_kind_is_read_and_reported(folder: Path) -> None:
     assert {type(source) for source in inputs.sources.values()} == {record.Record, simulated.SimulatedRuns}
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+HEALTHY = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]  # the folder is as it was; see conftest.py
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=HEALTHY)
 @given(data=st.data())
 def test_no_change_of_a_field_is_a_traceback_or_a_number_out_of_its_range(data: st.DataObject, folder: Path) -> None:
     kind = data.draw(st.sampled_from(sorted(FILES)))

@@ -65,8 +65,8 @@ class Speed:
         except Exception as error:
             self.figures["left_out"].append(f"{name}: {type(error).__name__}: {error}")
             click.echo(f"{name}: failed: {type(error).__name__}: {error}", err=True)
-        gc.collect()
         if fits:
+            gc.collect()
             write(self.out, self.device, self.figures)  # what is there, if all is cut short
 
     def measure_steps(self, method: str, way: Way) -> None:

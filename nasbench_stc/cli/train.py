@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -99,8 +100,9 @@ def train(
 
     cell, origin = trainings.find_cell(genotype, space)
     settings = options.parse_changes(changes)
-    how: tuple[Any, ...] = (protocol, settings, device, way.launcher == "local", origin)
-    plans = [trainings.plan(cell, dataset, seed, *how) for seed in parse(seeds)]
+    first, *others = parse(seeds)
+    one = trainings.plan(cell, dataset, first, protocol, settings, device, way.launcher == "local", origin)
+    plans = [one, *(replace(one, seed=seed) for seed in others)]
     console = Console(soft_wrap=True, highlight=False)
     _announce(console, plans, way, out, resume)
     with Bars(console) as bars:

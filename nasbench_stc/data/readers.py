@@ -235,18 +235,26 @@ def _unpickled(path: Path, label_keys: tuple[str, ...], side: int) -> Arrays:
 
 def _read_digits() -> ImageSets:
     """scikit-learn's 1,797 digits, 8x8 pixels, grey as three channels, shuffled: their order goes by writer."""
-    from sklearn.datasets import load_digits  # a second to import, and only digits need it
+    folder = find_folder("digits", Path())
+    if folder is None:
+        raise DataError(f"digits: not there. {how_to_get('digits')}")
+    form = cache.Form(1797 - _DIGITS_TEST, _DIGITS_TEST, side=8, classes=10)
+    train, test = cache.decoded_once(folder, ["digits.csv.gz"], form, _decode_digits)
+    mean, std = float(train[0].mean()), float(train[0].std())
+    train_images, test_images = (_as_images(part, (mean,) * 3, (std,) * 3, pad=1) for part in (train, test))
+    source = f"scikit-learn {importlib.metadata.version('scikit-learn')}"
+    return ImageSets("digits", 10, train_images, test_images, source)
+
+
+def _decode_digits() -> tuple[Arrays, Arrays]:
+    from sklearn.datasets import load_digits  # a second to import, so that the cache saves more than the decoding
 
     digits = load_digits()
     grey = np.round(digits.images * (255 / 16)).astype(np.uint8)
     order = np.random.default_rng(_DIGITS_SEED).permutation(len(grey))
     pixels = np.repeat(grey[order, None], 3, axis=1)
     labels = digits.target[order].astype(np.int64)
-    train, test = ((pixels[part], labels[part]) for part in (slice(_DIGITS_TEST, None), slice(_DIGITS_TEST)))
-    mean, std = float(train[0].mean()), float(train[0].std())
-    train_images, test_images = (_as_images(part, (mean,) * 3, (std,) * 3, pad=1) for part in (train, test))
-    source = f"scikit-learn {importlib.metadata.version('scikit-learn')}"
-    return ImageSets("digits", 10, train_images, test_images, source)
+    return (pixels[_DIGITS_TEST:], labels[_DIGITS_TEST:]), (pixels[:_DIGITS_TEST], labels[:_DIGITS_TEST])
 
 
 def _as_images(arrays: Arrays, mean: tuple[float, float, float], std: tuple[float, float, float], pad: int) -> Images:

@@ -1,4 +1,4 @@
-"""HTML, from the template page.html."""
+"""HTML, from the template that lies beside this module."""
 
 from __future__ import annotations
 

@@ -303,6 +303,7 @@ def _of_file(path: Path, source: Source) -> Part:
     own = _simulated(source) if isinstance(source, SimulatedRuns) else _recorded(source)
     listing = _listing(source, own["origin"])
     return {
+        **{name: _NOTHING[of] for name, of in _RUNS.items()},
         **_whose(path, source),
         "title": listing.title,
         "order": math.inf if listing.order is None else float(listing.order),

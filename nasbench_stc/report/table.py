@@ -24,7 +24,9 @@ COLUMN_GROUPS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "ImageNet16-120
 INDISTINCT = "≈"
 """Marks a difference that cannot be told from none."""
 MEANS = "mean±standard deviation (ddof=0) over n searches (±half the width of the mean's 95 % t-interval)"
-"""Of captions: what `Spread.over` is shown as."""
+"""Of captions: what `Spread.over` is shown as; so are the next two."""
+MEAN_OF_SEARCHES = "Mean ± standard deviation (ddof=0) over n searches"
+AND_INTERVAL = "; in parentheses half the width of the mean's 95 % t-interval (ddof=1)"
 
 
 class Several:

@@ -6,7 +6,7 @@ from nasbench_stc.report.groups import Group, by_section, grouped, leading
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.published import load
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.report.table import Column, Row, Spread, Table, accuracy_column
+from nasbench_stc.report.table import AND_INTERVAL, MEAN_OF_SEARCHES, Column, Row, Spread, Table, accuracy_column
 from nasbench_stc.report.yardsticks import best_cells, yardsticks
 from nasbench_stc.space import DATASETS
 
@@ -31,8 +31,8 @@ def build(inputs: Inputs) -> Table:
             paper = {"method": "STC-NAS", "n": printed.runs, "cost": f"{printed.seconds:,.0f} s"}
             rows.append(Row("As printed in the paper: the target network, 50 epochs, a GPU", {**paper, **scores}))
     caption = (
-        "Mean ± standard deviation (ddof=0) over n searches; in parentheses half the width of the mean's 95 % "
-        "t-interval (ddof=1). Largest cell: 3x3 convolutions on all edges; who ends there has found capacity.",
+        f"{MEAN_OF_SEARCHES}{AND_INTERVAL}. Largest cell: 3x3 convolutions on all edges; who ends there has found "
+        "capacity.",
         *dict.fromkeys(group.benchmark_line for group in groups),
     )
     more = (

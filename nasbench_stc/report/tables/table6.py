@@ -16,7 +16,7 @@ from nasbench_stc.report.groups import KINDS, Group, by_section, grouped
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.published import EACH, Published, PublishedRow, load
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.report.table import Column, Row, Spread, Table, Value, accuracy_column
+from nasbench_stc.report.table import AND_INTERVAL, MEAN_OF_SEARCHES, Column, Row, Spread, Table, Value, accuracy_column
 from nasbench_stc.report.yardsticks import yardsticks
 from nasbench_stc.runs import simulate
 from nasbench_stc.space import Space
@@ -120,8 +120,7 @@ def _note(group: Group) -> str:
 
 def _caption(groups: Sequence[Group]) -> Iterator[str]:
     """What nobody should read the numbers without."""
-    interval = "; in parentheses half the width of the mean's 95 % t-interval (ddof=1)" * bool(groups)
-    yield f"Mean ± standard deviation (ddof=0) over n searches{interval}."
+    yield f"{MEAN_OF_SEARCHES}{AND_INTERVAL * bool(groups)}."
     small = dict.fromkeys(group["protocol"] for group in groups if group.kind == "one-shot")
     small.pop("paper", None)
     if small:
