@@ -31,7 +31,6 @@ from nasbench_stc.space import NUM_CELLS, TSS, Cell
 RESULTS = Path(__file__).parents[1] / "results"
 TRAINED, SIMULATED = "darts-cifar10-cpu-seed0-754db3ad", "bohb-cifar10-nats-bench-c5f2019a"
 """Folders of runs below it."""
-ALPHA = frames.alpha_columns(TSS)
 LOADERS = (load_runs, load_trajectories, load_incumbents)
 
 every_loader = pytest.mark.parametrize("load", LOADERS, ids=lambda load: load.__name__)
@@ -63,10 +62,10 @@ def test_they_are_public() -> None:
 def test_every_column_is_documented_and_the_other_way_round(load: Callable[..., pd.DataFrame]) -> None:
     told = re.findall(r"`([^`]+)`", str(load.__doc__))
     shown = load(RESULTS / TRAINED).columns
-    between = {*COLUMNS, *ALPHA}  # of which the first and the last are named
+    between = {*COLUMNS, *frames.alpha_columns(TSS)}  # of which the first and the last are named
     assert set(shown) - between <= set(told)
     assert set(told) - {one.__name__ for one in LOADERS} <= set(shown)
-    for names in (list(COLUMNS), ALPHA):
+    for names in (list(COLUMNS), frames.alpha_columns(TSS)):
         assert ({names[0], names[-1]} <= set(told)) == (set(names) <= set(shown)) == (names[0] in shown)
 
 
@@ -166,9 +165,9 @@ def test_trajectories_are_the_records(committed: tuple[list[Record], Inputs]) ->
     there = found["cell_index"] >= 0
     assert there.tolist() == [bool(entry.get("cell")) for _, entry in entries]
     assert [str(Cell.from_index(index)) for index in found["cell_index"][there]] == found["cell"][there].tolist()
-    none = [[math.nan] * len(ALPHA)]
+    none = [[math.nan] * len(frames.alpha_columns(TSS))]
     alpha = [np.ravel(entry.get("alpha", none)) for _, entry in entries]
-    np.testing.assert_array_equal(found[ALPHA], alpha)
+    np.testing.assert_array_equal(found[frames.alpha_columns(TSS)], alpha)
     last = found.groupby("path", observed=True).tail(1).set_index("path")["cell_index"]
     ends = inputs.runs[inputs.runs["kind"] == "one-shot"].set_index("path")["cell_index"]
     assert sorted(last.index) == sorted(ends.index)

@@ -153,7 +153,7 @@ def arrow(
         label: of the line.
         shrink: points by which it ends before either.
         bend: to the side, as a part of its length.
-        between: `patchA` and `patchB`, shapes that it ends at.
+        between: shapes that it ends at, as matplotlib's arrows take them, patchA and patchB.
     """
     from matplotlib.patches import FancyArrowPatch
 

@@ -53,6 +53,8 @@ def build(inputs: Inputs) -> Chart:
             f"benchmark {first.benchmark[0]} (sha256 {first.benchmark[1][:12]}), in which the runs' cells were looked "
             "up, is not at hand: `stc-bench data status` says how to get one"
         )
+    if not benchmark.holds():
+        raise DataError(benchmark.about)
     own = column(first["search_dataset"], SPLIT) in held_columns(benchmark)
     dataset = first["search_dataset"] if own else DATASETS[0]
     name = column(dataset, SPLIT)

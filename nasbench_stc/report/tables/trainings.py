@@ -19,7 +19,7 @@ from nasbench_stc.report.table import COLUMN_GROUPS, Column, Row, Spread, Table,
 
 _DAY = 86_400  # seconds
 _METHOD, _N = Column("method", "method"), Column("n", "n")
-_PARAMS, _MFLOPS = Column("params", "params\nM"), Column("mflops", "mult-adds\nM", drop=1, form=",.4g")
+_PARAMS, _MFLOPS = Column("params", "params\nM", form=",.3g"), Column("mflops", "mult-adds\nM", drop=1, form=",.4g")
 _COLUMNS = (
     _METHOD,
     _N,
@@ -113,10 +113,12 @@ def _published_row(row: PublishedTraining) -> Row:
 def _errors(group: Trained, label: str) -> dict[str, Value]:
     """What Tables 4 and 5 show of a group."""
     seconds, source, dataset = group.search_seconds, str(group.details["source"]), group["dataset"]
+    params = Spread.over(group.runs["params"] / 1e6)
     numbers: Mapping[str, Value] = {
         "error": Spread.over(100 - group.runs["test_accuracy"], source),
         "top5": Spread.over(100 - group.runs["test_top5"], source),
-        **_size(group),
+        "params": replace(params, interval=None, std=params.std or None),
+        "mflops": float(group.runs["mflops"].mean()),
     }
     shown = {column.key for column in _columns(dataset)}
     return {
@@ -133,21 +135,14 @@ def _values(group: Trained, label: str) -> dict[str, Value]:
         "method": label,
         "n": group.n,
         **{name: Spread.over(runs[name], source) for name in ("test_accuracy", "train_accuracy")},
-        **_size(group),
+        "params": float(runs["params"].mean()) / 1e6,
+        "mflops": float(runs["mflops"].mean()),
         "distinct_cells": group.distinct_cells,
         "searched_on": group["search_dataset"] or None,
         "searched_by": group["protocol"] or None,
         "search_seconds": group.search_seconds,
         "seconds": float(runs["seconds"].mean()),
     }
-
-
-def _size(group: Trained) -> dict[str, Value]:
-    """Millions of parameters, over trainings as accuracies are, and of multiply-adds, their mean."""
-    params = replace(Spread.over(group.runs["params"] / 1e6), interval=None)
-    if group.runs["params"].nunique() == 1:
-        params = replace(params, std=None)
-    return {"params": params, "mflops": float(group.runs["mflops"].mean())}
 
 
 def _note(group: Trained) -> str:
