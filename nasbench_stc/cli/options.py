@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from nasbench_stc.errors import BadCallError
-from nasbench_stc.space import ENCODINGS, TSS, Cell, file_number
+from nasbench_stc.space import ENCODINGS, TSS, Cell
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -118,13 +118,8 @@ def parse_cells(texts: Iterable[str], encoding: str | None, space: str = TSS.nam
     cells = []
     for text in texts:
         cell = Cell.parse(text, encoding, space)
-        number = file_number(text) if encoding is None and space == TSS.name else None
-        if number is not None:
-            click.echo(
-                f"Note: {text} is read as six digits, the operations of cell {cell.index}; "
-                f"the cell of the official file {text} is {number}",
-                err=True,
-            )
+        if encoding is None and (caution := cell.of.caution(text)):
+            click.echo(f"Note: {caution}", err=True)
         cells.append(cell)
     return cells
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -26,9 +25,8 @@ from nasbench_stc.runs.folder import working
 from nasbench_stc.runs.launch import OnStep, go_on
 from nasbench_stc.runs.launcher import Watch, Way, run_all
 from nasbench_stc.runs.training import Entry, Origin, TrainingRecord
-from nasbench_stc.space import TSS, Cell, check_dataset, find_space
+from nasbench_stc.space import TSS, Cell, check_dataset, find_space, space_of
 
-_GENOTYPE = re.compile(r"\s*(\w+\s*=\s*)?Genotype\s*\(")
 IMAGENET = "imagenet"
 NETWORK_NAME = "network.pt"
 """The weights, of a training that is done."""
@@ -75,8 +73,8 @@ def find_cell(text: str, space: str = TSS.name, seed: int = 0) -> tuple[Cell, Or
 
     Args:
         text: a cell as its space reads it, a folder with a `record.json`, or `random`: any cell, all equally likely.
-        space: of a written cell, by name. `Genotype(…)` is one of `darts` by itself, and the record of a search says
-            its own.
+        space: of a written cell, by name. `Genotype(…)` says itself that it is of `darts`, and so does the record of a
+            search.
         seed: of a random one.
 
     Raises:
@@ -88,7 +86,7 @@ def find_cell(text: str, space: str = TSS.name, seed: int = 0) -> tuple[Cell, Or
         drawn = Cell(of.drawn(np.random.default_rng(seed)), space)
         return drawn, Origin(folder="", method=RANDOM, search_dataset="", seed=seed, protocol="")
     if not os.path.isdir(text):
-        return Cell.parse(text, space="darts" if _GENOTYPE.match(text) else space), None
+        return Cell.parse(text, space=space_of(text, space)), None
     path = Path(text) / record.FILE_NAME
     if not path.exists():
         raise DataError(

@@ -8,7 +8,7 @@ from nasbench_stc.space.base import Decision, Graph, Ops, Space
 from nasbench_stc.space.cell import Cell, all_cells, flops, params
 from nasbench_stc.space.datasets import DATASETS, NUM_CLASSES, check_dataset
 from nasbench_stc.space.encodings import ENCODINGS
-from nasbench_stc.space.registry import find_space, names
+from nasbench_stc.space.registry import find_space, names, space_of
 from nasbench_stc.space.tss import EDGES, NONE, NUM_CELLS, NUM_NODES, OPS, SKIP, file_number, indices_of
 from nasbench_stc.space.tss import SPACE as TSS
 
@@ -36,4 +36,5 @@ __all__ = [
     "indices_of",
     "names",
     "params",
+    "space_of",
 ]

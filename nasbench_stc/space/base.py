@@ -177,6 +177,14 @@ class Space:
             return self.at(int(text))
         raise self.no_cell(text)
 
+    def owns(self, text: str) -> bool:
+        """Whether the text is a cell of this space by its looks, so that the space need not be named."""
+        return False
+
+    def caution(self, text: str) -> str:
+        """What else a text that `parse` reads could be meant as, in a sentence; empty: nothing."""
+        return ""
+
     def decoded(self, listed: str | int | Iterable[object], encoding: str) -> Ops:
         """The cell that another tool writes as a list of operations.
 

@@ -116,6 +116,10 @@ class DartsSpace(Space):
             return self.check(_of_genotype(genotype[1]))
         raise self.no_cell(text)
 
+    def owns(self, text: str) -> bool:
+        """Whether it is in DARTS's notation."""
+        return re.match(r"\s*(\w+\s*=\s*)?Genotype\s*\(", text) is not None
+
     def listed(self, ops: Iterable[object]) -> Ops:
         """28 operations by number, or a Genotype as DARTS's code has it."""
         return self.parse(str(ops)) if hasattr(ops, "normal_concat") else super().listed(ops)

@@ -18,6 +18,11 @@ def names() -> list[str]:
     return sorted(spaces, key=lambda name: (name != "tss", name))
 
 
+def space_of(text: str, otherwise: str) -> str:
+    """The name of the space that a cell is of by its looks; `otherwise`, where none says that it is its own."""
+    return next((name for name in names() if find_space(name).owns(text)), otherwise)
+
+
 @cache
 def find_space(name: str) -> Space:
     """The space of that name.

@@ -68,6 +68,16 @@ class TopologySpace(Space):
             raise _whose(text)
         raise self.no_cell(text)
 
+    def caution(self, text: str) -> str:
+        """Six digits are the names of official files, too."""
+        number = file_number(text)
+        if number is None:
+            return ""
+        return (
+            f"{text} is read as six digits, the operations of cell {self.index(self.parse(text))}; the cell of the "
+            f"official file {text} is {number}"
+        )
+
     def no_cell(self, text: object) -> BadCallError:
         """The error for what is no cell."""
         return BadCallError(
