@@ -137,6 +137,12 @@ def test_operations_look_unlike_one_another() -> None:
         assert len(set(looks.values())) == len(looks)
 
 
+def test_operations_are_named_in_short() -> None:
+    assert style.op_labels(DARTS.ops)[-4:] == ["sep 3×3", "sep 5×5", "dil 3×3", "dil 5×5"]
+    assert style.op_labels(find_space("tss").ops) == list(style.OP_LABELS.values())
+    assert style.op_labels(["pass", "8"]) == ["pass", "8"]
+
+
 def test_other_spaces_are_drawn_as_they_say() -> None:
     record = make_training(space="tss", cell=str(Cell.parse("333033")))
     made = make_figure("genotypes", Inputs(trained={Path("a"): record}))
