@@ -178,7 +178,7 @@ def arrow(
     head: Any = {"arrowstyle": "-|>", "linewidth": 0, "mutation_scale": 9, "shrinkB": shrink}
     same: Any = {"connectionstyle": f"arc3,rad={bend}", "shrinkA": shrink, "color": look[1], **between}
     for part in (line, head):
-        axes.add_patch(FancyArrowPatch(*ends, **part, **same))
+        axes.add_patch(FancyArrowPatch(*ends, **{**same, **part}))
 
 
 def bar(axes: Axes, x: float, y: float, half: float | None, along: str = "y", **look: Any) -> None:

@@ -68,7 +68,10 @@ def build(inputs: Inputs, method: str) -> Chart:
     in_cell = np.array([np.equal.outer(space.parse(cell), range(len(space.ops))) for cell in runs["cell"]])
     *_, second, first = np.moveaxis(np.sort(weights, axis=2), 2, 0)
     margins = (first - second).mean(axis=1)
-    outweighed = int((np.where(in_cell, weights, 0).sum(axis=2) < first).sum())
+    kept = space.is_free | (
+        in_cell.argmax(axis=2) != space.none
+    )  # of an edge that a cell does not keep none is no choice
+    outweighed = int((kept & (np.where(in_cell, weights, 0).sum(axis=2) < first)).sum())
     rows = tuple(
         {
             "seed": int(runs["seed"].iloc[run]),
@@ -89,7 +92,7 @@ def build(inputs: Inputs, method: str) -> Chart:
         caption += f" (mean of n={len(runs)}; {margins.min():.3f} to {margins.max():.3f})"
     caption += ". Framed: the operation in the resulting cell."
     if outweighed:
-        caption += f" It does not have the largest weight on {outweighed} of {len(runs) * len(space.edges)} edges."
+        caption += f" It does not have the largest weight on {outweighed} of {kept.sum()} edges."
     told = {str(seed): round(float(margin), 6) for seed, margin in zip(runs["seed"], margins, strict=True)}
     details = {**shown.described(), "weight": weight, "margins": told}
     titles = [f"seed {seed}, margin {margin:.2f}" for seed, margin in zip(runs["seed"], margins, strict=True)][:PANELS]
