@@ -112,6 +112,16 @@ def test_genotypes_are_the_best_of_each_row_of_trainings() -> None:
     assert len(json.loads(chart.render(made, "json"))["rows"]) == 3
 
 
+def test_weights_of_edges_that_are_not_kept_are_not_counted() -> None:
+    cell = Cell.parse("DARTS_V2", space="darts")
+    alpha = [[float(op == kept) for op in range(8)] for kept in cell.ops]
+    alpha[0] = alpha[4] = [0.0] * 7 + [1.0]  # of which the cell keeps the first
+    entry = {"epoch": 0, "cell": str(cell), "alpha": alpha, "train_loss": 1.0, "valid_loss": 1.0, "seconds": 1.0}
+    made = figure("9", run("DARTS_V2", trajectory=[entry]))
+    assert "It does not have the largest weight on 1 of 16 edges." in made.caption
+    assert made.width == style.PAGE_WIDTH
+
+
 # What is drawn
 
 
@@ -137,6 +147,12 @@ def test_operations_look_unlike_one_another() -> None:
         assert len(set(looks.values())) == len(looks)
 
 
+def test_operations_are_named_in_short() -> None:
+    assert style.op_labels(DARTS.ops)[-4:] == ["sep 3×3", "sep 5×5", "dil 3×3", "dil 5×5"]
+    assert style.op_labels(find_space("tss").ops) == list(style.OP_LABELS.values())
+    assert style.op_labels(["pass", "8"]) == ["pass", "8"]
+
+
 def test_other_spaces_are_drawn_as_they_say() -> None:
     record = make_training(space="tss", cell=str(Cell.parse("333033")))
     made = make_figure("genotypes", Inputs(trained={Path("a"): record}))
@@ -144,6 +160,9 @@ def test_other_spaces_are_drawn_as_they_say() -> None:
     (axes,) = made.draw().axes
     assert arrows(axes).keys() == {"0-1", "0-2", "1-2", "1-3", "2-3"}
     assert "Grey" not in made.caption
+    empty = make_training(space="tss", cell=str(Cell.parse("000000")))
+    (axes,) = make_figure("genotypes", Inputs(trained={Path("a"): empty})).draw().axes
+    assert (len(arrows(axes)), len(axes.texts)) == (0, 4)
     with pytest.raises(DataError, match="no graphs"):
         make_figure("genotypes", Inputs(space=find_space("sss")))
 

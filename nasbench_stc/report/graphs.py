@@ -41,11 +41,12 @@ def placed(nodes: int, edges: Sequence[Edge], size: tuple[float, float]) -> list
     last = int(column.argmax())
     inner = [node for node in range(nodes) if node not in first and node != last]
     rows = max(2, min(9, int(_TRIED ** (1 / max(1, len(inner))))))
-    tried = np.array(list(itertools.product(range(rows), repeat=len(inner))), dtype=float).reshape(-1, len(inner))
+    tried = np.array(list(itertools.product(range(rows), repeat=len(inner))), dtype=float)
     y = np.full((len(tried), nodes), 0.5)
     y[:, first] = 0.5 if len(first) == 1 else np.linspace(0.85, 0.15, len(first))
-    y[:, inner] = tried / (rows - 1)
-    steps = np.ones(column[last])
+    if inner:
+        y[:, inner] = tried / (rows - 1)
+    steps = np.ones(max(1, column[last]))  # where no node has an input, all are in the first column
     steps[0], steps[-1] = _FIRST, _LAST
     x = np.broadcast_to(np.append(0, steps.cumsum() / steps.sum())[column], y.shape)
     points = np.stack([x * size[0], y * size[1]], axis=2)

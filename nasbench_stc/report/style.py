@@ -106,6 +106,16 @@ def context() -> AbstractContextManager[None]:
     return matplotlib.rc_context(_SETTINGS)
 
 
+def op_labels(ops: Sequence[str]) -> list[str]:
+    """Operations as figures name them: `sep 3×3` for `sep_conv_3x3`, but where all have a label of their own."""
+    if OP_LABELS.keys() >= set(ops):
+        return [OP_LABELS[name] for name in ops]
+    parts = [name.split("_") for name in ops]
+    return [
+        " ".join([first, *(word.replace("x", "×") for word in more if word[:1].isdigit())]) for first, *more in parts
+    ]
+
+
 def look(number: int) -> tuple[str, str]:
     """Marker and colour of the series of that number, from 0; the first 42 differ."""
     return MARKERS[number % len(MARKERS)], COLOURS[number % len(COLOURS)]
@@ -157,7 +167,7 @@ def arrow(
     """
     from matplotlib.patches import FancyArrowPatch
 
-    line = {
+    line: Any = {
         "arrowstyle": "-",
         "linewidth": 1.2,
         "capstyle": "butt",  # round ones, the default of arrows, fill the gaps of a pattern
@@ -165,10 +175,10 @@ def arrow(
         "label": label,
         "linestyle": look[0],
     }
-    head = {"arrowstyle": "-|>", "linewidth": 0, "mutation_scale": 9, "shrinkB": shrink}
-    same = {"connectionstyle": f"arc3,rad={bend}", "shrinkA": shrink, "color": look[1], **between}
+    head: Any = {"arrowstyle": "-|>", "linewidth": 0, "mutation_scale": 9, "shrinkB": shrink}
+    same: Any = {"connectionstyle": f"arc3,rad={bend}", "shrinkA": shrink, "color": look[1], **between}
     for part in (line, head):
-        axes.add_patch(FancyArrowPatch(*ends, **{**part, **same}))
+        axes.add_patch(FancyArrowPatch(*ends, **{**same, **part}))
 
 
 def bar(axes: Axes, x: float, y: float, half: float | None, along: str = "y", **look: Any) -> None:

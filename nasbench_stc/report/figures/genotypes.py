@@ -34,7 +34,6 @@ _TITLE = 0.3  # inches above a graph
 _FONT = 6.5  # points
 _LETTER, _LINE = 0.055, 0.11  # inches that a label takes
 _NODE, _WIDE = 0.17, 0.31  # inches: across a node, and of one with a long name
-_SHORT = {"skip_connect": "skip"}
 
 
 def build(inputs: Inputs, method: str, datasets: Sequence[str] = ()) -> Chart:
@@ -53,7 +52,8 @@ def build(inputs: Inputs, method: str, datasets: Sequence[str] = ()) -> Chart:
     shown = chosen(inputs, inputs.runs, method, datasets)
     classes = shown.runs.groupby("isomorphism_class", observed=True, sort=False)
     panels = sorted((alike for _, alike in classes), key=len, reverse=True)
-    drawn, rows = {}, []
+    drawn: dict[str, Cell] = {}
+    rows: list[dict[str, Any]] = []
     for place, panel in enumerate(panels, 1):
         accuracies = _accuracies(inputs, panel)
         if place <= PANELS:
@@ -140,7 +140,8 @@ def _paint_graph(axes: Axes, space: Space, graph: Graph, cell: Cell) -> None:
     kept = [(s, t, None if edge is None else cell.ops[edge]) for s, t, edge in graph.edges]
     kept = [edge for edge in kept if edge[2] is None or edge[2] != space.none]
     ends = [(source, target) for source, target, _ in kept]
-    labels = {number: _label(space.ops[op]) for number, (*_, op) in enumerate(kept) if op is not None}
+    names = style.op_labels(space.ops)
+    labels = {number: names[op] for number, (*_, op) in enumerate(kept) if op is not None}
     sizes = {number: (_LETTER * len(label) + 0.04, _LINE) for number, label in labels.items()}
     widths = [_NODE if len(name) == 1 else _WIDE for name in graph.nodes]
     found = [(labelled(places, widths, ends, sizes), places) for places in placed(len(graph.nodes), ends, _SIZE)]
@@ -166,12 +167,6 @@ def _shape(place: tuple[float, float], width: float) -> Patch:
     corner = place[0] - width / 2, place[1] - radius
     look: Any = {"facecolor": "white", "edgecolor": style.BLACK, "linewidth": 0.8, "clip_on": False}
     return FancyBboxPatch(corner, width, _NODE, boxstyle=f"round,pad=0,rounding_size={radius}", **look)
-
-
-def _label(op: str) -> str:
-    """`sep 3×3` for `sep_conv_3x3`."""
-    first, *_, last = op.split("_")
-    return _SHORT.get(op, f"{first} {last.replace('x', '×')}")
 
 
 def _looks(space: Space) -> dict[int, tuple[Any, str]]:

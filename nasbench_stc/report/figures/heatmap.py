@@ -34,6 +34,7 @@ _OWN = {"darts": ("softmax", "Eq. 1"), "stc": ("relu", "Eq. 3")}
 """Of a method: what makes alpha a weight, unless its settings say otherwise, and where the paper says so."""
 _DARK = 0.56  # share of the scale below which its colours are darker than white text needs
 _BARE, _PANEL = 0.35, 1.05  # inches: of a figure without panels, and of a panel
+_MANY, _ROW = 10, 0.11  # edges from which on a figure is as wide as the page, and inches of one of them there
 
 
 ACTIVATIONS = {
@@ -67,7 +68,10 @@ def build(inputs: Inputs, method: str) -> Chart:
     in_cell = np.array([np.equal.outer(space.parse(cell), range(len(space.ops))) for cell in runs["cell"]])
     *_, second, first = np.moveaxis(np.sort(weights, axis=2), 2, 0)
     margins = (first - second).mean(axis=1)
-    outweighed = int((np.where(in_cell, weights, 0).sum(axis=2) < first).sum())
+    kept = space.is_free | (
+        in_cell.argmax(axis=2) != space.none
+    )  # of an edge that a cell does not keep none is no choice
+    outweighed = int((kept & (np.where(in_cell, weights, 0).sum(axis=2) < first)).sum())
     rows = tuple(
         {
             "seed": int(runs["seed"].iloc[run]),
@@ -88,12 +92,15 @@ def build(inputs: Inputs, method: str) -> Chart:
         caption += f" (mean of n={len(runs)}; {margins.min():.3f} to {margins.max():.3f})"
     caption += ". Framed: the operation in the resulting cell."
     if outweighed:
-        caption += f" It does not have the largest weight on {outweighed} of {len(runs) * len(space.edges)} edges."
+        caption += f" It does not have the largest weight on {outweighed} of {kept.sum()} edges."
     told = {str(seed): round(float(margin), 6) for seed, margin in zip(runs["seed"], margins, strict=True)}
     details = {**shown.described(), "weight": weight, "margins": told}
     titles = [f"seed {seed}, margin {margin:.2f}" for seed, margin in zip(runs["seed"], margins, strict=True)][:PANELS]
     paint = partial(_paint, space, weight, titles, weights[:PANELS], in_cell[:PANELS])
-    return Chart(caption + shown.left_out, rows, details, paint, _BARE + _PANEL * len(titles))
+    many = len(space.edges) > _MANY
+    height = _BARE + len(titles) * (_ROW * len(space.edges) if many else _PANEL)
+    width = style.PAGE_WIDTH if many else style.COLUMN_WIDTH
+    return Chart(caption + shown.left_out, rows, details, paint, height, width)
 
 
 def _weights(activation: str, alpha: Floats) -> Floats:
@@ -114,20 +121,21 @@ def _paint(
     """A panel a run; `weights` and `in_cell` of shape (runs, edges, operations)."""
     from matplotlib.patches import Rectangle
 
+    size, ticks = (6, 6) if len(space.edges) > _MANY else (6.5, 7)
     top = max(1.0, float(weights.max()))  # from 0 to 1 in both figures, so that one colour is one weight in both
     columns = figure.subplots(len(titles), sharex=True, squeeze=False)[:, 0]
     for axes, title, own, framed in zip(columns, titles, weights, in_cell, strict=True):
         axes.set_title(title)
         image = axes.imshow(own, cmap="cividis", vmin=0, vmax=top, aspect="auto")
-        axes.set_yticks(range(len(space.edges)), space.edges)
+        axes.set_yticks(range(len(space.edges)), space.edges, fontsize=ticks)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         for (edge, op), value in np.ndenumerate(own):
             colour = "white" if value < _DARK * top else style.BLACK
-            axes.text(op, edge, f"{value:.2f}", color=colour, fontsize=6.5, ha="center", va="center_baseline")
+            axes.text(op, edge, f"{value:.2f}", color=colour, fontsize=size, ha="center", va="center_baseline")
             if framed[edge, op]:
                 axes.add_patch(Rectangle((op - 0.45, edge - 0.42), 0.9, 0.84, fill=False, edgecolor=colour))
-    columns[-1].set_xticks(range(len(space.ops)), [style.OP_LABELS.get(name, name) for name in space.ops], fontsize=6.5)
+    columns[-1].set_xticks(range(len(space.ops)), style.op_labels(space.ops), fontsize=6.5)
     bar = figure.colorbar(image, ax=list(columns), label=weight, aspect=15 * len(titles), pad=0.02)
     bar.outline.set_visible(False)
 
