@@ -17,7 +17,7 @@ from test_report import make_record
 from nasbench_stc import load_trainings
 from nasbench_stc.benchmark.base import NoBenchmark
 from nasbench_stc.errors import BadCallError, DamagedFileWarning
-from nasbench_stc.report import Inputs, Table, gather, make_all, make_table, published, render
+from nasbench_stc.report import Inputs, MissingRecords, Table, gather, make_all, make_table, published, render
 from nasbench_stc.report.table import Spread
 from nasbench_stc.runs import Record
 from nasbench_stc.runs.training import TrainingRecord
@@ -178,12 +178,14 @@ def test_data_sets_stand_in_their_order() -> None:
 
 
 def test_what_is_missing_is_named() -> None:
-    table = make_table("trainings", of(folders=(Path("mine"),)))
-    assert [one.command for one in table.missing] == [
-        "stc-bench train DARTS_V2 --seeds 3 --space darts --out mine",
-    ]
-    (missing,) = make_table("trainings", Inputs()).missing
-    assert missing.command == f"stc-bench train '{TSS.example}' --seeds 3"
+    for inputs, command in (
+        (of(folders=(Path("mine"),)), "stc-bench train DARTS_V2 --seeds 3 --space darts --out mine"),
+        (Inputs(), f"stc-bench train '{TSS.example}' --seeds 3"),
+    ):
+        with pytest.raises(MissingRecords) as raised:
+            make_table("trainings", inputs)
+        (missing,) = raised.value.missing
+        assert missing.command == command
 
 
 # Tables 4 and 5

@@ -12,7 +12,7 @@ from functools import partial
 
 from nasbench_stc.engine.recipe import RECIPES
 from nasbench_stc.report.groups import Trained, by_section, trained
-from nasbench_stc.report.inputs import Inputs, Missing
+from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.published import PublishedTraining, load_trainings
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.table import COLUMN_GROUPS, Column, Row, Spread, Table, Value
@@ -45,13 +45,18 @@ _SPACE = "darts"
 
 
 def build(inputs: Inputs) -> Table:
-    """A row for each group of trainings, those on one data set by one protocol together."""
+    """A row for each group of trainings, those on one data set by one protocol together.
+
+    Raises:
+        MissingRecords: there is none.
+    """
     groups = trained(inputs)
+    if not groups:
+        raise MissingRecords(_lacking(inputs, "trainings of single cells"))
     rows = [Row(one.section, _values(one, label), (_note(one),), one.details) for one, label in by_section(groups)]
-    missing = () if groups else (_lacking(inputs, "trainings of single cells", ""),)
-    caption = ("Percent after the last epoch, of training as it went.", *_caption(groups)) if groups else ()
+    caption = ("Percent after the last epoch, of training as it went.", *_caption(groups))
     title = f"What cells of {inputs.space.title} reach, trained alone"
-    return Table(None, title, _COLUMNS, tuple(rows), caption, missing, tuple(_protocols(groups)))
+    return Table(None, title, _COLUMNS, tuple(rows), caption, more=tuple(_protocols(groups)))
 
 
 def build_papers(inputs: Inputs, number: int) -> Table:
@@ -165,7 +170,7 @@ def _protocols(groups: Sequence[Trained]) -> Iterator[str]:
             yield f"Training protocol {name}: {RECIPES[name].about}."
 
 
-def _lacking(inputs: Inputs, what: str, options: str) -> Missing:
+def _lacking(inputs: Inputs, what: str, options: str = "") -> Missing:
     return inputs.lacking(what, f"{inputs.a_training}{options} --seeds 3")
 
 
