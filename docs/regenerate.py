@@ -30,9 +30,9 @@ LINE = re.compile(r"(\[`([\w.]+)`\]\((\.\./[\w/]+\.py)#L)(\d+)\)")
 _BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def read(benchmark: str | Path = "nb201") -> Inputs:
-    """The committed records, and the benchmark that they were looked up in."""
-    return replace(gather([ROOT / "results"], benchmark), folders=(RESULTS,))
+def read(benchmark: str | Path = "nb201", space: str = "tss") -> Inputs:
+    """The committed records of a space, and the benchmark that they were looked up in."""
+    return replace(gather([ROOT / "results"], benchmark, space=space), folders=(RESULTS,))
 
 
 def read_study(benchmark: str | Path = "nb201") -> Inputs:
@@ -40,8 +40,21 @@ def read_study(benchmark: str | Path = "nb201") -> Inputs:
     return replace(gather([STUDY], benchmark), folders=(STUDY.relative_to(ROOT),))
 
 
+def read_darts(benchmark: str | Path = "auto") -> Inputs:
+    """The committed records of DARTS's space, of which there is no benchmark."""
+    return read("auto", "darts")
+
+
+PAGES: dict[str, Callable[..., Inputs]] = {
+    "README.md": read,
+    "docs/results.md": read,
+    "docs/study.md": read_study,
+    "docs/darts-space.md": read_darts,
+}
+"""Pages with tables, and what these are made from."""
 BLOCKS: dict[str, Callable[[Inputs], Table]] = {
-    f"table-{name}": partial(make_table, name) for name in ("summary", "1", "6", "7", "8", "differences", "study")
+    f"table-{name}": partial(make_table, name)
+    for name in ("summary", "1", "6", "7", "8", "differences", "study", "trainings")
 }
 
 
@@ -82,16 +95,18 @@ def draw(inputs: Inputs) -> None:
 
 def main() -> None:
     """Write tables and pictures."""
-    inputs, study = read(), read_study()
-    if inputs.problems or study.problems:
-        sys.exit("\n".join((*inputs.problems, *study.problems)))
-    for page, of_page in (("README.md", inputs), ("docs/results.md", inputs), ("docs/study.md", study)):
+    inputs = {page: read_for() for page, read_for in PAGES.items()}
+    if problems := dict.fromkeys(problem for of_page in inputs.values() for problem in of_page.problems):
+        sys.exit("\n".join(problems))
+    for page, of_page in inputs.items():
         path = ROOT / page
         path.write_text(filled(path.read_text(), of_page))
     path = ROOT / "docs/paper-to-code.md"
     path.write_text(with_lines(path.read_text(), path.parent))
     FIGURES_DIR.mkdir(exist_ok=True)
-    draw(inputs)
+    draw(inputs["README.md"])
+    path = FIGURES_DIR / "genotypes.png"
+    path.write_bytes(style.save(make_figure("genotypes", inputs["docs/darts-space.md"]).draw(), path))
 
 
 if __name__ == "__main__":
