@@ -229,7 +229,9 @@ class Trained(Group):
         whose = f"cell {cells[0]}, given"
         if self["method"]:
             searches = seeds.told(self.runs["search_seed"].unique())
-            whose = f"found on {self['search_dataset']} by protocol {self['protocol']}{self.changed}, {searches}"
+            whose = f"drawn at random, {searches}"
+            if self["search_dataset"]:
+                whose = f"found on {self['search_dataset']} by protocol {self['protocol']}{self.changed}, {searches}"
         distinct = f"{self.distinct_cells} distinct cell{'s' * (self.distinct_cells > 1)}"
         return f"{whose}; n={self.n} trainings of {distinct} ({seeds.told(self.runs['seed'].unique())})"
 
@@ -344,7 +346,8 @@ def labels(groups: Sequence[Group]) -> list[str]:
     for words, always in (([group["protocol"] for group in groups], unusual), (devices, [False] * len(groups))):
         told = Counter(name for name, _ in set(zip(found, words, strict=True)))
         named = [told[name] > 1 or must for name, must in zip(found, always, strict=True)]
-        found = [f"{name}, {word}" if say else name for name, word, say in zip(found, words, named, strict=True)]
+        told_apart = zip(found, words, named, strict=True)
+        found = [f"{name}, {word}" if say and word else name for name, word, say in told_apart]
     counts = Counter(found)
     return [name if counts[name] == 1 else f"{name} #{found[: at + 1].count(name)}" for at, name in enumerate(found)]
 
