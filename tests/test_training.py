@@ -343,7 +343,7 @@ def test_the_cell_of_a_search_is_trained(stc_bench, tmp_path):
     found = search("rsps", "digits", 4, "smoke", out=tmp_path / "searches", benchmark="analog", device="cpu")
     (folder,) = (tmp_path / "searches").iterdir()
     ended, said, _ = stc_bench("train", folder, *ARGUMENTS, "--out", tmp_path / "out")
-    assert ended == 0 and "found by rsps on digits, seed 4" in said
+    assert ended == 0 and "(found by rsps, seed 4)" in said
     (path,) = (tmp_path / "out").glob(f"*/{training.FILE_NAME}")
     done = training.read(path)
     assert done.cell == found.cell

@@ -26,7 +26,7 @@ INDISTINCT = "≈"
 MEANS = "mean±standard deviation (ddof=0) over n searches (±half the width of the mean's 95 % t-interval)"
 """Of captions: what `Spread.over` is shown as; so are the next two."""
 MEAN_OF_SEARCHES = "Mean ± standard deviation (ddof=0) over n searches"
-AND_INTERVAL = "; in parentheses half the width of the mean's 95 % t-interval (ddof=1)"
+AND_INTERVAL = " (±half of the mean's 95 % t-interval, ddof=1)"
 
 
 class Several:
@@ -216,7 +216,7 @@ class Table:
             columns[key] = [row.details.get(key) for row in self.rows]
         frame = DataFrame({**columns, "notes": [row.notes for row in self.rows]})
         # Whole numbers stay whole where one is missing.
-        gaps = [name for name in frame if frame[name].dtype == float]
+        gaps = [name for name in columns if frame[name].dtype == float]
         whole = [name for name in gaps if all(isinstance(value, (int, NoneType)) for value in columns[name])]
         return frame.astype(dict.fromkeys(whole, "Int64"))
 

@@ -125,8 +125,7 @@ def _caption(groups: Sequence[Group]) -> Iterator[str]:
     small.pop("paper", None)
     if small:
         yield (
-            f"Protocol {', '.join(small)}: not the paper's search. Compare these rows with each other, not with what "
-            "is printed."
+            f"Protocol {', '.join(small)}: not the paper's search; compare these rows with each other alone."
         )
     yield from dict.fromkeys(group.benchmark_line for group in groups)
 
