@@ -124,9 +124,7 @@ def _caption(groups: Sequence[Group]) -> Iterator[str]:
     small = dict.fromkeys(group["protocol"] for group in groups if group.kind == "one-shot")
     small.pop("paper", None)
     if small:
-        yield (
-            f"Protocol {', '.join(small)}: not the paper's search; compare these rows with each other alone."
-        )
+        yield (f"Protocol {', '.join(small)}: not the paper's search; compare these rows with each other alone.")
     yield from dict.fromkeys(group.benchmark_line for group in groups)
 
 
