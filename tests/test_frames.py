@@ -109,9 +109,9 @@ def test_the_committed_runs_are_all_there(committed: tuple[list[Record], Inputs]
     assert len(table) == len(records) > 15_000
     assert table["path"].nunique() == len(inputs.sources)
     own = ("method", "search_dataset", "protocol", "seed", "device", "threads", "side_by_side", "git_revision", "cell")
-    for name in own:
+    for name in (*own, "space"):
         assert table[name].tolist() == [getattr(record, name) for record in records], name
-    cells = {cell: Cell.parse(cell) for cell in table["cell"].unique()}
+    cells = {record.cell: Cell.parse(record.cell, space=record.space) for record in records}
     assert table["cell_index"].tolist() == [cells[record.cell].index for record in records]
     assert table["digits"].tolist() == [cells[record.cell].digits for record in records]
     assert table["isomorphism_class"].tolist() == [cells[record.cell].isomorphism_class for record in records]
@@ -153,7 +153,8 @@ def test_the_example_of_the_docstring() -> None:
 def test_trajectories_are_the_records(committed: tuple[list[Record], Inputs]) -> None:
     records, inputs = committed
     found = inputs.trajectories
-    trained = [record for record in records if not isinstance(record, SimulatedRun)]
+    found = found[found["space"] == "tss"]
+    trained = [one for one in records if not isinstance(one, SimulatedRun) and one.space == "tss"]
     entries = [(record, entry) for record in trained for entry in record.trajectory]
     assert len(found) == len(entries) > 5_000
     for name in ("method", "search_dataset", "protocol", "seed"):
@@ -169,7 +170,8 @@ def test_trajectories_are_the_records(committed: tuple[list[Record], Inputs]) ->
     alpha = [np.ravel(entry.get("alpha", none)) for _, entry in entries]
     np.testing.assert_array_equal(found[frames.alpha_columns(TSS)], alpha)
     last = found.groupby("path", observed=True).tail(1).set_index("path")["cell_index"]
-    ends = inputs.runs[inputs.runs["kind"] == "one-shot"].set_index("path")["cell_index"]
+    own = inputs.runs[(inputs.runs["kind"] == "one-shot") & (inputs.runs["space"] == "tss")]
+    ends = own.set_index("path")["cell_index"]
     assert sorted(last.index) == sorted(ends.index)
     known = last[last >= 0]
     assert known.tolist() == ends.loc[known.index].tolist()
