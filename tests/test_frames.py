@@ -176,7 +176,7 @@ def test_trajectories_are_the_records(committed: tuple[list[Record], Inputs]) ->
     known = last[last >= 0]
     assert known.tolist() == ends.loc[known.index].tolist()
     in_the_end = found[found["path"].isin(last.index.difference(known.index))]["method"]
-    assert set(in_the_end) == {"enas", "fairnas", "few_shot", "rsps", "setn", "spos"}  # they choose a cell only then
+    assert set(in_the_end) == {"enas", "fairnas", "rsps", "setn", "spos"}  # they choose a cell only then
 
 
 def test_incumbents_lead_to_the_runs_cells(committed: tuple[list[Record], Inputs]) -> None:
