@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from nasbench_stc.cli import options
-from nasbench_stc.cli.bars import Bars
 from nasbench_stc.cli.search import announce, say_submitted, show
 from nasbench_stc.seeds import parse
 
@@ -64,6 +63,7 @@ def ablate(
     from rich.console import Console
 
     from nasbench_stc.benchmark import open_benchmark
+    from nasbench_stc.cli.bars import Bars
 
     ablation = find_ablation(name)
     chosen = list(ablation.seeds) if seeds is None else parse(seeds)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nasbench_stc.cli import options
-from nasbench_stc.cli.bars import Bars, runs_bar
 from nasbench_stc.errors import BadCallError, DamagedFileWarning
 from nasbench_stc.seeds import parse, told
 
@@ -82,6 +81,7 @@ def search(
     from rich.console import Console
 
     from nasbench_stc.benchmark import open_benchmark
+    from nasbench_stc.cli.bars import Bars
     from nasbench_stc.data import DATASETS
     from nasbench_stc.methods import KINDS, find, installed, of_kind, ours
     from nasbench_stc.runs import simulate
@@ -229,6 +229,7 @@ def _simulate(
     resume: bool,
 ) -> list[SimulatedRun]:
     """Carry out the runs of one method, with a bar."""
+    from nasbench_stc.cli.bars import runs_bar
     from nasbench_stc.runs import simulate
 
     name, runs = todo.method.name, f"{len(seeds)} run{'s' * (len(seeds) > 1)}"
@@ -251,6 +252,7 @@ def _simulate_elsewhere(
     way: Way,
 ) -> list[str]:
     """Carry out simulated runs in other processes, a method each; the jobs of Slurm that are not waited for."""
+    from nasbench_stc.cli.bars import Bars
     from nasbench_stc.runs import launcher, simulate
 
     results = out.absolute()

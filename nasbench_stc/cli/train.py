@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 from nasbench_stc.cli import options
-from nasbench_stc.cli.bars import Bars
 from nasbench_stc.seeds import parse, told
 
 if TYPE_CHECKING:
@@ -96,6 +95,7 @@ def train(
     """
     from rich.console import Console
 
+    from nasbench_stc.cli.bars import Bars
     from nasbench_stc.cli.search import say_submitted
     from nasbench_stc.runs import train as trainings
 
