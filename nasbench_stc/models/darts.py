@@ -31,7 +31,7 @@ from nasbench_stc.models.mixture import Active, Mixture
 from nasbench_stc.models.ops import STANDARD_NORM, Norm
 from nasbench_stc.space import Cell
 from nasbench_stc.space.base import Ops
-from nasbench_stc.space.darts import EDGES, NODES, NONE, OPS, SPACE
+from nasbench_stc.space.darts import EDGES, NODES, NONE, OPS
 
 _INTO = [[edge for edge, (_, target) in enumerate(EDGES) if target == node] for node in NODES]
 
@@ -198,9 +198,6 @@ class Supernet(Skeleton):
         running: whether the cells' batch norms keep running statistics and take them in evaluation.
         imagenet: whether the stem is the one for ImageNet, which takes an eighth of the resolution.
     """
-
-    shape = SPACE.shape
-    """Of mixtures' weights."""
 
     def __init__(
         self,

@@ -305,8 +305,7 @@ def _of_file(path: Path, source: Source) -> Part:
     return {
         **{name: _NOTHING[of] for name, of in _RUNS.items()},
         **_whose(path, source),
-        "title": listing.title,
-        "order": math.inf if listing.order is None else float(listing.order),
+        **_shown(listing),
         "kind": _kind(source),
         "changes": _json(source.changes),
         "settings": _json(source.settings),
@@ -315,6 +314,11 @@ def _of_file(path: Path, source: Source) -> Part:
         "of_ablation": is_of_ablation(Search(source.method, source.search_dataset, source.protocol, source.changes)),
         **own,
     }
+
+
+def _shown(listing: Listing) -> dict[str, Any]:
+    """How a method is called in tables, and its place among their rows."""
+    return {"title": listing.title, "order": math.inf if listing.order is None else float(listing.order)}
 
 
 def _whose(path: Path, source: Source) -> dict[str, Any]:
@@ -400,8 +404,7 @@ def _training(path: Path, run: TrainingRecord) -> Part:
         method = run.found_by["method"]
         listing = ours()[method].listing if method in ours() else Listing(method)
         search = {f"search_{name.removeprefix('search_')}": value for name, value in run.found_by.items()}
-        search |= {"method": method, "title": listing.title}
-        search["order"] = math.inf if listing.order is None else float(listing.order)
+        search |= {"method": method, **_shown(listing)}
     return {
         **{name: getattr(run, name) for name in (*same, *made_by)},
         **last,

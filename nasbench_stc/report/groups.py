@@ -389,6 +389,12 @@ class Chosen:
         return self.group.runs
 
     @property
+    def by_cell(self) -> list[DataFrame]:
+        """The runs of each distinct cell: what most runs found comes first, then by seed."""
+        classes = self.runs.groupby("isomorphism_class", observed=True, sort=False)
+        return sorted((alike for _, alike in classes), key=len, reverse=True)
+
+    @property
     def left_out(self) -> str:
         """A sentence on the others, with a space before it; empty where there are none."""
         if not self.others:

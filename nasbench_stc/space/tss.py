@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -137,10 +137,6 @@ class TopologySpace(Space):
         edge = inputs[generator.integers(len(inputs))]
         op = (ops[edge] + 1 + int(generator.integers(len(OPS) - 1))) % len(OPS)
         return (*ops[:edge], op, *ops[edge + 1 :])
-
-    def neighbours(self, ops: Ops) -> Iterator[Ops]:
-        """The 24 cells that differ from it on one edge."""
-        return super().neighbours(ops)
 
     def params(self, cells: Sequence[Ops], dataset: str) -> NDArray[np.int64]:
         """See `cost`."""

@@ -55,8 +55,7 @@ def build(inputs: Inputs, method: str, datasets: Sequence[str] = ()) -> Chart:
         MissingRecords: there is no run of it.
     """
     shown = chosen(inputs, inputs.runs, method, datasets)
-    classes = shown.runs.groupby("isomorphism_class", observed=True, sort=False)
-    panels = sorted((alike for _, alike in classes), key=len, reverse=True)
+    panels = shown.by_cell
     places = {seed: place for place, panel in enumerate(panels, 1) for seed in panel["seed"]}
     rows = tuple(
         {

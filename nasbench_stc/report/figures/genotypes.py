@@ -50,8 +50,7 @@ def build(inputs: Inputs, method: str, datasets: Sequence[str] = ()) -> Chart:
     """
     _check(inputs.space)
     shown = chosen(inputs, inputs.runs, method, datasets)
-    classes = shown.runs.groupby("isomorphism_class", observed=True, sort=False)
-    panels = sorted((alike for _, alike in classes), key=len, reverse=True)
+    panels = shown.by_cell
     drawn: dict[str, Cell] = {}
     rows: list[dict[str, Any]] = []
     for place, panel in enumerate(panels, 1):
