@@ -224,6 +224,17 @@ def test_the_command_sends_what_unpack_takes(tmp_path, monkeypatch):
         assert record.read(path) == record.read(tmp_path / "here" / path.parent.name / path.name)
 
 
+def test_it_begins_once_the_file_is_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(queue, "QUEUE", [queue.Task("rsps", [0])])
+    args = ["25", "--reserve", "20", "--protocol", "smoke", "--dataset", "digits", "--device", "cpu"]
+    args += ["--results", str(tmp_path / "there"), "--out", str(tmp_path / "out"), "--once", str(tmp_path / "laid")]
+    monkeypatch.setattr(queue.time, "sleep", lambda seconds: (tmp_path / "laid").touch())  # while it waits
+    done = CliRunner().invoke(queue.main, [*args, "--benchmark", "analog"])
+    assert done.exit_code == 0, done.output
+    assert "1 of 1 searches" in done.output
+    assert (tmp_path / "laid").exists()
+
+
 def test_the_command_refuses_more_reserve_than_seconds(tmp_path):
     done = CliRunner().invoke(queue.main, ["10", "--out", str(tmp_path)])
     assert isinstance(done.exception, BadCallError)

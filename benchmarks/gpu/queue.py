@@ -21,7 +21,7 @@ from nasbench_stc.errors import BadCallError, choose
 from nasbench_stc.methods import ours
 from nasbench_stc.runs import launch, record
 
-from . import parcels
+from . import parcels, precompile
 from .lay import data_folder
 from .pieces import BY, Job, Orders, Outcome, run_piece
 
@@ -85,6 +85,11 @@ _AGAIN = 60.0  # seconds after which what is there so far is packed again: whoev
 @click.option("--benchmark", default="auto", show_default=True)
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
 @click.option("--reserve", type=float, default=20, show_default=True, help="Of the seconds, for ending and packing.")
+@click.option(
+    "--once",
+    type=click.Path(path_type=Path),
+    help="Begin once this file is there (touched by `lay`, say), and take what `precompile` made meanwhile.",
+)
 @click.option("--revision", help="Of this code, for records, where the copy came without its history.")
 @click.pass_obj
 def main(
@@ -103,6 +108,7 @@ def main(
     benchmark: str,
     results: Path,
     reserve: float,
+    once: Path | None,
     revision: str | None,
 ) -> None:
     """Carry out the queue until the seconds are over."""
@@ -117,6 +123,8 @@ def main(
         click.echo(f"not in this version: {', '.join(lacking)}")
     data_dir = data_dir or (data_folder() if data_folder().is_dir() else None)
     end = begin + seconds
+    if once:
+        _prepare([job for job in jobs if not launch.is_done(job.plan, results)], once, end - reserve)
     post = Post(jobs, results, out)
     one_by_one = Orders(tuple(jobs[:alone]), results, end - reserve, data_dir, benchmark)
     beside = replace(one_by_one, jobs=tuple(jobs[alone:]), side_by_side=side_by_side, by=by)
@@ -170,6 +178,19 @@ def make_jobs(
         for seed in task.seeds
     ]
     return jobs, lacking
+
+
+def _prepare(jobs: Sequence[Job], once: Path, end: float) -> None:
+    """Read what is compiled, one method after the other, and then wait for the file, at most to the end.
+
+    Searches side by side would read it in turns while the others' steps wait for the interpreter.
+    """
+    begin = time.monotonic()
+    for method in dict.fromkeys(job.plan.method.name for job in jobs if job.plan.engine.on(job.plan.device).compiled):
+        precompile.read(method)
+        click.echo(f"{method}: what is compiled for it is read after {time.monotonic() - begin:.1f} s")
+    while not once.exists() and time.monotonic() < end:
+        time.sleep(0.1)
 
 
 class Post:
