@@ -39,8 +39,9 @@ from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.methods.base import Rating
 from nasbench_stc.methods.spos import EvolutionSettings, evolved
 from nasbench_stc.models import Mixture, Supernet
-from nasbench_stc.runs import environment, launch, record
-from nasbench_stc.runs.ranking import choose_cells
+from nasbench_stc.records import record
+from nasbench_stc.records.ranking import choose_cells
+from nasbench_stc.runs import environment, launch
 from nasbench_stc.settings import changed
 from nasbench_stc.space import EDGES, NONE, NUM_CELLS, OPS, Cell, all_cells
 

@@ -38,8 +38,9 @@ from rich.progress import track
 from nasbench_stc.engine.forms import PlanForm
 from nasbench_stc.engine.loop import build_supernet
 from nasbench_stc.engine.protocol import PROTOCOLS
+from nasbench_stc.records import Record, record
 from nasbench_stc.report.frames import load_runs
-from nasbench_stc.runs import Record, record, status
+from nasbench_stc.runs import status
 from nasbench_stc.space import NUM_CELLS, Cell
 
 COMMITTED = Path(__file__).parents[1] / "results"

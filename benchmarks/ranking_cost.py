@@ -23,8 +23,8 @@ from rich.progress import track
 from nasbench_stc.engine.evaluation import rate, scores
 from nasbench_stc.models import Mixture
 from nasbench_stc.models.plan import plan
+from nasbench_stc.records.ranking import choose_cells
 from nasbench_stc.runs import environment
-from nasbench_stc.runs.ranking import choose_cells
 from nasbench_stc.space import Cell
 
 PRECISION = "float32"

@@ -24,9 +24,9 @@ from scipy.stats import spearmanr
 
 from nasbench_stc.benchmark import find_metric, open_benchmark
 from nasbench_stc.benchmark.metrics import FILES, TRAINING_FREE
+from nasbench_stc.records.ranking import choose_cells
 from nasbench_stc.report import statistics
 from nasbench_stc.runs import environment
-from nasbench_stc.runs.ranking import choose_cells
 from nasbench_stc.runs.score import make_scorer, score_cells
 from nasbench_stc.space import Cell
 

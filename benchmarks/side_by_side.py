@@ -19,7 +19,8 @@ from pathlib import Path
 import click
 from measuring import show, write
 
-from nasbench_stc.runs import environment, read_all
+from nasbench_stc.records import read_all
+from nasbench_stc.runs import environment
 
 _MULTIPLY = """
 import time, torch

@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from nasbench_stc.engine.recipe import RECIPES
-from nasbench_stc.runs import Record
-from nasbench_stc.runs.training import Entry, Origin, TrainingRecord
+from nasbench_stc.records import Record
+from nasbench_stc.records.training import Entry, Origin, TrainingRecord
 from nasbench_stc.space import Cell
 
 

@@ -14,12 +14,12 @@ from test_report import make_record
 
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import DataError
+from nasbench_stc.records import Record
+from nasbench_stc.records.ablation import ABLATIONS
 from nasbench_stc.report import FIGURES, FORMATS, TABLES, Inputs, MissingRecords, chart, make_figure, make_table, render
 from nasbench_stc.report.published import PublishedRows, load_rows, read
 from nasbench_stc.report.studies import studies
 from nasbench_stc.report.table import Spread, Table
-from nasbench_stc.runs import Record
-from nasbench_stc.runs.ablation import ABLATIONS
 from nasbench_stc.space import Cell
 
 

@@ -10,8 +10,9 @@ import pytest
 from nasbench_stc import open_benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import BadCallError
+from nasbench_stc.records.ablation import ABLATIONS, belongs, find_ablation, is_of_ablation
 from nasbench_stc.runs import launch
-from nasbench_stc.runs.ablation import ABLATIONS, belongs, find_ablation, is_of_ablation, plans
+from nasbench_stc.runs.ablation import plans
 from nasbench_stc.runs.launcher import run_many
 
 

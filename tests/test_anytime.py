@@ -27,10 +27,10 @@ from test_report import make_record
 
 from nasbench_stc.benchmark import Benchmark, open_benchmark
 from nasbench_stc.errors import BadCallError
+from nasbench_stc.records import Record, SimulatedRun
 from nasbench_stc.report import Chart, Inputs, MissingRecords, make_figure, statistics, style
 from nasbench_stc.report.figures.incumbents import POINTS, at, grid
 from nasbench_stc.report.figures.timeline import spread
-from nasbench_stc.runs import Record, SimulatedRun
 from nasbench_stc.space import Cell
 
 BAD, GOOD = 4, 9930

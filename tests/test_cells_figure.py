@@ -20,10 +20,10 @@ from matplotlib.patches import FancyArrowPatch
 from PIL import Image
 from test_report import make_record
 
+from nasbench_stc.records import Record
 from nasbench_stc.report import Chart, Inputs, MissingRecords, chart, gather, make_figure, style
 from nasbench_stc.report.figures.cells import idle, live
 from nasbench_stc.report.groups import Chosen, chosen
-from nasbench_stc.runs import Record
 from nasbench_stc.space import EDGES, NUM_NODES, Cell
 
 RESULTS = [

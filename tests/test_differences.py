@@ -18,9 +18,9 @@ from scipy import stats
 from test_report import OUR_SECTION, make_record, simulated
 
 from nasbench_stc.benchmark import COLUMNS
+from nasbench_stc.records import Record, SimulatedRun
 from nasbench_stc.report import FORMATS, Inputs, MissingRecords, make_table, render, statistics
 from nasbench_stc.report.table import Column, Estimate, Row, Spread, Table
-from nasbench_stc.runs import Record, SimulatedRun
 
 TEST = ("cifar10-test", "cifar100-test", "ImageNet16-120-test")
 
@@ -292,7 +292,7 @@ def test_the_command(stc_bench: Callable[..., tuple[int, str, str]], tmp_path: A
 def test_it_imports_nothing_slow() -> None:
     code = (
         "import json, sys; from nasbench_stc.report import Inputs, make_table, render; "
-        "from nasbench_stc.runs import Record; "
+        "from nasbench_stc.records import Record; "
         "render(make_table('differences', Inputs.of([Record(**record) for record in json.load(sys.stdin)]))); "
         "print([name for name in ('torch', 'scipy', 'matplotlib') if name in sys.modules])"
     )

@@ -24,8 +24,9 @@ import nasbench_stc
 from nasbench_stc import load_incumbents, load_runs, load_trajectories
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.errors import DamagedFileWarning
+from nasbench_stc.records import Record, SimulatedRun, SimulatedRuns, read_sources, record, simulated
 from nasbench_stc.report import Inputs, cache, frames
-from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, read_sources, record, simulate, simulated
+from nasbench_stc.runs import simulate
 from nasbench_stc.space import NUM_CELLS, TSS, Cell
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -19,11 +19,11 @@ from records import make_training
 from test_report import make_record
 
 from nasbench_stc.errors import DataError
+from nasbench_stc.records import Record
+from nasbench_stc.records.training import TrainingRecord
 from nasbench_stc.report import Chart, Inputs, MissingRecords, chart, make_figure, style
 from nasbench_stc.report.figures import genotypes
 from nasbench_stc.report.graphs import labelled, placed
-from nasbench_stc.runs import Record
-from nasbench_stc.runs.training import TrainingRecord
 from nasbench_stc.space import Cell, find_space
 
 DARTS = find_space("darts")

@@ -15,7 +15,8 @@ from records import untimed
 from nasbench_stc import search
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.methods import ours
-from nasbench_stc.runs import launch, record
+from nasbench_stc.records import record
+from nasbench_stc.runs import launch
 
 SMOKE = {"dataset": "digits", "protocol": "smoke", "device": "cpu"}
 SHAPE = {"epochs": 3, "steps": 4}

@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 from test_cells_figure import RESULTS
 from test_report import make_record
 
+from nasbench_stc.records import Record
 from nasbench_stc.report import Chart, Inputs, MissingRecords, gather, make_figure, style
-from nasbench_stc.runs import Record
 from nasbench_stc.space import EDGES, OPS, Cell
 
 METHODS = {"3": "darts", "9": "stc"}

@@ -24,7 +24,8 @@ from nasbench_stc import open_benchmark, search
 from nasbench_stc.cli.bars import Bars
 from nasbench_stc.engine import checkpoint
 from nasbench_stc.errors import BadCallError, DataError, RunError, describe
-from nasbench_stc.runs import launch, launcher, ranking, read_all, record, simulated, status
+from nasbench_stc.records import ranking, read_all, record, simulated
+from nasbench_stc.runs import launch, launcher, status
 from nasbench_stc.runs.launcher import Task, Watch, Way, visible_cards
 
 SMOKE = {"method": "stc", "dataset": "digits", "protocol": "smoke", "device": "cpu"}

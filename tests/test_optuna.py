@@ -17,7 +17,8 @@ from nasbench_stc.errors import BadCallError
 from nasbench_stc.methods import find
 from nasbench_stc.methods.blackbox import Query
 from nasbench_stc.methods.optuna_sampler import REFUSED, SAMPLERS, _class, is_installed
-from nasbench_stc.runs import read_all, simulate
+from nasbench_stc.records import read_all
+from nasbench_stc.runs import simulate
 from nasbench_stc.space import NUM_CELLS
 
 StcBench = Callable[..., tuple[int, str, str]]

@@ -17,8 +17,9 @@ from nasbench_stc import methods, search
 from nasbench_stc.errors import BadCallError, MethodError
 from nasbench_stc.methods import listing
 from nasbench_stc.methods.listing import Listing
+from nasbench_stc.records import read_all
 from nasbench_stc.report import Inputs, make_table
-from nasbench_stc.runs import launch, read_all
+from nasbench_stc.runs import launch
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = {"annealing.py": "Annealing", "mean_loss.py": "MeanLoss"}

@@ -20,8 +20,8 @@ from test_report import make_record
 from nasbench_stc import search as run_search
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import BadCallError
+from nasbench_stc.records import Record
 from nasbench_stc.report import FIGURES, TABLES, Inputs, gather, make_all, make_table, render, render_all
-from nasbench_stc.runs import Record
 from nasbench_stc.space import EDGES, OPS
 
 VOID = {"meta", "img", "br"}
@@ -147,7 +147,7 @@ def test_every_command_that_is_named_is_one(tmp_path: Path, stc_bench: Any) -> N
         status, out, _ = stc_bench(*words, "-h")
         assert status == 0 and "Usage" in out
         if words[0] == "ablate":
-            from nasbench_stc.runs.ablation import ABLATIONS
+            from nasbench_stc.records.ablation import ABLATIONS
 
             assert words[1] in ABLATIONS
 

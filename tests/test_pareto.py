@@ -22,9 +22,9 @@ from test_report import make_record, simulated
 
 from nasbench_stc.benchmark import Benchmark, find_metric, find_metrics, open_benchmark
 from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.records import Record
 from nasbench_stc.report import FIGURES, Inputs, chart, make_figure, statistics, style
 from nasbench_stc.report.figures.pareto import pareto_front
-from nasbench_stc.runs import Record
 from nasbench_stc.space import Cell
 
 EVERY = np.arange(15_625)

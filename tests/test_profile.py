@@ -23,10 +23,11 @@ from nasbench_stc.engine.cost import StepCost
 from nasbench_stc.errors import DataError, RunError
 from nasbench_stc.methods import load as load_method
 from nasbench_stc.methods import of_kind
+from nasbench_stc.records import profile
+from nasbench_stc.records.profile import SUBNET, Point, Profile
 from nasbench_stc.report import FORMATS, Inputs, make_table, published, render
 from nasbench_stc.report.tables import table3
-from nasbench_stc.runs import profile, sweep
-from nasbench_stc.runs.profile import SUBNET, Point, Profile
+from nasbench_stc.runs import sweep
 from nasbench_stc.space import NONE, OPS, flops
 
 PUBLISHED = 11

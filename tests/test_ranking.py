@@ -14,8 +14,9 @@ from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.engine.evaluation import rate, scores
 from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.models import Mixture, Supernet
+from nasbench_stc.records import ranking
 from nasbench_stc.report import Inputs, make_table, render
-from nasbench_stc.runs import rank, ranking
+from nasbench_stc.runs import rank
 from nasbench_stc.space import NUM_CELLS, all_cells, flops, params
 
 
@@ -206,7 +207,7 @@ def test_reading_and_reporting_a_ranking_does_without_torch(run_folder):
         "import sys, pathlib\n"
         "from nasbench_stc import open_benchmark\n"
         "from nasbench_stc.report import Inputs, make_table, render\n"
-        "from nasbench_stc.runs import ranking\n"
+        "from nasbench_stc.records import ranking\n"
         "paths = pathlib.Path(sys.argv[1]).glob('ranking-*.json')\n"
         "inputs = Inputs.of(asked=open_benchmark('analog'), rankings=[ranking.read(path) for path in paths])\n"
         "print(render(make_table('ranking', inputs)))\n"

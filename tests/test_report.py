@@ -20,9 +20,9 @@ import pytest
 from nasbench_stc.benchmark import COLUMNS, Benchmark, open_benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.records import Record, SimulatedRun
 from nasbench_stc.report import FORMATS, TABLES, Inputs, make_table, opened_for, published, render, statistics
 from nasbench_stc.report.table import Column, Row, Spread, Table
-from nasbench_stc.runs import Record, SimulatedRun
 from nasbench_stc.space import Cell
 
 OURS = 36  # the first of our rows, after the printed ones
@@ -652,7 +652,7 @@ def test_more_than_26_notes_have_marks_of_their_own() -> None:
 def test_reports_of_three_seeds_import_nothing_slow() -> None:
     code = (
         "import json, sys; from nasbench_stc.report import Inputs, make_table, render; "
-        "from nasbench_stc.runs import Record; "
+        "from nasbench_stc.records import Record; "
         "render(make_table(6, Inputs.of([Record(**record) for record in json.load(sys.stdin)]))); "
         "print([name for name in ('torch', 'scipy', 'matplotlib') if name in sys.modules])"
     )

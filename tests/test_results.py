@@ -11,12 +11,13 @@ from nasbench_stc import Cell
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.engine.protocol import EARLIER
 from nasbench_stc.methods import of_kind, ours, title_of
+from nasbench_stc.records import read_all
+from nasbench_stc.records import simulated as simulated_records
+from nasbench_stc.records.ablation import ABLATIONS
 from nasbench_stc.report import Inputs, gather, make_table, render
 from nasbench_stc.report.published import load
 from nasbench_stc.report.studies import studies
-from nasbench_stc.runs import read_all, simulate
-from nasbench_stc.runs import simulated as simulated_records
-from nasbench_stc.runs.ablation import ABLATIONS
+from nasbench_stc.runs import simulate
 
 ROOT = Path(__file__).parents[1]
 RESULTS = (ROOT / "docs/results.md").read_text()

@@ -20,7 +20,8 @@ from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.protocol import EARLIER
 from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.methods import of_kind
-from nasbench_stc.runs import launch, read_all, record, status
+from nasbench_stc.records import read_all, record
+from nasbench_stc.runs import launch, status
 
 RESULTS = Path(__file__).parents[1] / "results"
 SMOKE = {"method": "stc", "dataset": "digits", "protocol": "smoke", "benchmark": "analog", "device": "cpu"}

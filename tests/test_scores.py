@@ -21,7 +21,7 @@ from nasbench_stc.engine.scoring import Scorer, Scoring
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.models import CellNetwork, Mixture
 from nasbench_stc.models.scores import SCORES, Untrained, grad_norm, jacob_cov, naswot, snip, synflow
-from nasbench_stc.runs.ranking import choose_cells
+from nasbench_stc.records.ranking import choose_cells
 from nasbench_stc.runs.score import make_scorer, score_cells
 from nasbench_stc.space import flops, params
 

@@ -19,7 +19,7 @@ from processes import GUARD, Held, wait_until
 from nasbench_stc import open_benchmark, search
 from nasbench_stc.engine.simulation import Incumbent, Run
 from nasbench_stc.errors import BadCallError, DataError, RunError
-from nasbench_stc.runs import SimulatedRun, read_all, simulated
+from nasbench_stc.records import SimulatedRun, read_all, simulated
 from nasbench_stc.runs import simulate as runner
 from nasbench_stc.runs.simulate import plan, run_many
 from nasbench_stc.space import NUM_CELLS, Cell

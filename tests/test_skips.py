@@ -17,8 +17,8 @@ from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.benchmark.table import TableBenchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import DataError
+from nasbench_stc.records import Record
 from nasbench_stc.report import Chart, Inputs, MissingRecords, gather, make_figure, style
-from nasbench_stc.runs import Record
 from nasbench_stc.runs.lookup import scores
 from nasbench_stc.space import Cell
 

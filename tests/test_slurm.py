@@ -14,7 +14,8 @@ from records import untimed
 from nasbench_stc import open_benchmark, search
 from nasbench_stc.engine import checkpoint
 from nasbench_stc.errors import BadCallError, RunError
-from nasbench_stc.runs import launch, launcher, read_all, status
+from nasbench_stc.records import read_all
+from nasbench_stc.runs import launch, launcher, status
 from nasbench_stc.runs.launcher import Way
 
 HERE = Path(__file__).parent

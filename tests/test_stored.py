@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from test_report import make_record
 
 from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.records import profile, ranking, record, simulated
 from nasbench_stc.report import FIGURES, TABLES, Inputs, gather, make_figure, make_table, render
 from nasbench_stc.report.table import Estimate, Spread
-from nasbench_stc.runs import profile, ranking, record, simulated
 from nasbench_stc.space import Cell
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -21,7 +21,8 @@ from nasbench_stc.data.images import DeviceImages, cut_out
 from nasbench_stc.engine.recipe import RECIPES, Recipe, choose_recipe
 from nasbench_stc.engine.training import Training, measure_size
 from nasbench_stc.errors import BadCallError, DataError, RunError
-from nasbench_stc.runs import status, training
+from nasbench_stc.records import training
+from nasbench_stc.runs import status
 from nasbench_stc.runs.train import find_cell, plan, run, train
 from nasbench_stc.space import Cell, flops, params
 

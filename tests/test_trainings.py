@@ -17,10 +17,10 @@ from test_report import make_record
 from nasbench_stc import load_trainings
 from nasbench_stc.benchmark.base import NoBenchmark
 from nasbench_stc.errors import BadCallError, DamagedFileWarning
+from nasbench_stc.records import Record
+from nasbench_stc.records.training import TrainingRecord
 from nasbench_stc.report import Inputs, MissingRecords, Table, gather, make_all, make_table, published, render
 from nasbench_stc.report.table import Spread
-from nasbench_stc.runs import Record
-from nasbench_stc.runs.training import TrainingRecord
 from nasbench_stc.space import DATASETS, TSS, Cell, find_space
 from nasbench_stc.space import names as space_names
 

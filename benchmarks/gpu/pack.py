@@ -15,7 +15,7 @@ from nasbench_stc.benchmark import table
 from nasbench_stc.data import readers
 from nasbench_stc.engine import checkpoint
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.runs import record
+from nasbench_stc.records import record
 
 from . import parcels
 from .mosaics import ImageSet, write_parts

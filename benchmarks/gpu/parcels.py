@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from nasbench_stc import files
 from nasbench_stc.errors import DataError
-from nasbench_stc.runs import ranking, record
+from nasbench_stc.records import ranking, record
 
 CHECKPOINT, SUPERNET = "checkpoint.pt", "supernet.pt"
 NAMES = re.compile(r"record\.json|ranking-[0-9a-f]{8}\.json|checkpoint\.pt|supernet\.pt")

@@ -19,7 +19,8 @@ import click
 from nasbench_stc.cli import options
 from nasbench_stc.errors import BadCallError, choose
 from nasbench_stc.methods import ours
-from nasbench_stc.runs import launch, record
+from nasbench_stc.records import record
+from nasbench_stc.runs import launch
 
 from . import parcels, precompile
 from .lay import data_folder

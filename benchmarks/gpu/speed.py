@@ -27,8 +27,8 @@ from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.precision import computing
 from nasbench_stc.models import Mixture
 from nasbench_stc.models.plan import plan
+from nasbench_stc.records.ranking import choose_cells
 from nasbench_stc.runs import environment
-from nasbench_stc.runs.ranking import choose_cells
 from nasbench_stc.space import Cell
 
 from .seeds import Trial, by_processes, by_threads

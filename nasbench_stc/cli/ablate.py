@@ -53,7 +53,8 @@ def ablate(
 
     Runs that are in --out already are not run again, those without changes from earlier searches among them.
     """
-    from nasbench_stc.runs.ablation import ABLATIONS, find_ablation, plans
+    from nasbench_stc.records.ablation import ABLATIONS, find_ablation
+    from nasbench_stc.runs.ablation import plans
 
     if name is None:
         width = max(map(len, ABLATIONS))

@@ -10,11 +10,11 @@ import click
 
 from nasbench_stc.cli import options
 from nasbench_stc.errors import BadCallError
-from nasbench_stc.runs.profile import REPEATS
+from nasbench_stc.records.profile import REPEATS
 
 if TYPE_CHECKING:
+    from nasbench_stc.records.profile import Profile
     from nasbench_stc.report.table import Table
-    from nasbench_stc.runs.profile import Profile
 
 
 @click.command()

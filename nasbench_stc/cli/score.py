@@ -76,9 +76,9 @@ def score(
     from nasbench_stc.benchmark import open_benchmark
     from nasbench_stc.cli.bars import Bars
     from nasbench_stc.models.scores import SCORES
+    from nasbench_stc.records.ranking import choose_cells
     from nasbench_stc.report import Scores, make_agreement_table, make_score_table, render
     from nasbench_stc.runs import environment, launcher
-    from nasbench_stc.runs.ranking import choose_cells
     from nasbench_stc.runs.score import make_scorer, score_cells
     from nasbench_stc.space import Cell
 

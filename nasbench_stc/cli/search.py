@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from nasbench_stc.benchmark import Benchmark
     from nasbench_stc.methods import Method
-    from nasbench_stc.runs import Record, SimulatedRun
+    from nasbench_stc.records import Record, SimulatedRun
     from nasbench_stc.runs.launch import Plan
     from nasbench_stc.runs.launcher import Way
     from nasbench_stc.runs.simulate import SimulatedPlan
@@ -285,10 +285,10 @@ _MOST_ROWS = 10  # of one method; more runs than that are one row
 def show(console: Console, records: Sequence[Record], then: str) -> None:
     """The cells found and what they score; `then` is the command that puts them beside the paper's."""
     from nasbench_stc.benchmark import COLUMNS
+    from nasbench_stc.records import SimulatedRun
     from nasbench_stc.report.statistics import mean, std
     from nasbench_stc.report.table import Column, Row, Spread, Table, Value, accuracy_column
     from nasbench_stc.report.writers import render
-    from nasbench_stc.runs import SimulatedRun
     from nasbench_stc.space import Cell
 
     scored = list(records[0].scores)

@@ -15,9 +15,9 @@ from nasbench_stc.seeds import parse, told
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from nasbench_stc.records.training import TrainingRecord
     from nasbench_stc.runs.launcher import Way
     from nasbench_stc.runs.train import TrainingPlan
-    from nasbench_stc.runs.training import TrainingRecord
 
 
 def _list_settings(context: click.Context, _: click.Parameter, asked: bool) -> None:

@@ -21,11 +21,11 @@ import numpy as np
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.errors import DamagedFileWarning
 from nasbench_stc.methods import Listing, ours
+from nasbench_stc.records import Record, SimulatedRun, SimulatedRuns, Source, read_each, read_sources, training
+from nasbench_stc.records.ablation import Search, is_of_ablation
+from nasbench_stc.records.record import read_below
+from nasbench_stc.records.training import TrainingRecord
 from nasbench_stc.report.cache import Cache, Part
-from nasbench_stc.runs import Record, SimulatedRun, SimulatedRuns, Source, read_each, read_sources, training
-from nasbench_stc.runs.ablation import Search, is_of_ablation
-from nasbench_stc.runs.record import read_below
-from nasbench_stc.runs.training import TrainingRecord
 from nasbench_stc.space import TSS, Cell, Space, find_space
 
 if TYPE_CHECKING:

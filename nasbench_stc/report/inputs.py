@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nasbench_stc.benchmark import Benchmark, Metric, held_columns, open_benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import DataError, StcBenchError
+from nasbench_stc.records import Ranking, Source, profile, ranking, read_sources, training
+from nasbench_stc.records.profile import Profile
+from nasbench_stc.records.record import read_below
+from nasbench_stc.records.training import TrainingRecord
 from nasbench_stc.report import frames
-from nasbench_stc.runs import Ranking, Source, profile, ranking, read_sources, training
-from nasbench_stc.runs.profile import Profile
-from nasbench_stc.runs.record import read_below
-from nasbench_stc.runs.training import TrainingRecord
 from nasbench_stc.space import DATASETS, TSS, Space, find_space
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasbench_stc.benchmark import COLUMNS, column
+from nasbench_stc.records.ablation import ABLATIONS, Arm, Search, belongs, changed_arm
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
-from nasbench_stc.runs.ablation import ABLATIONS, Arm, Search, belongs, changed_arm
 from nasbench_stc.space import DATASETS
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nasbench_stc.errors import BadCallError, choose
 from nasbench_stc.methods import Method
-from nasbench_stc.runs.record import Made, Memory
+from nasbench_stc.records.record import Made, Memory
 
 PACKAGES = ("nasbench_stc", "torch", "numpy", "scipy")
 

@@ -22,10 +22,11 @@ from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol, n
 from nasbench_stc.engine.training import Training
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.methods import Method, find
-from nasbench_stc.runs import environment, planned, record
+from nasbench_stc.records import record
+from nasbench_stc.records.record import Record, Supernet
+from nasbench_stc.runs import environment, planned
 from nasbench_stc.runs.folder import working
 from nasbench_stc.runs.lookup import identity, scores
-from nasbench_stc.runs.record import Record, Supernet
 from nasbench_stc.runs.status import Teller
 from nasbench_stc.space import TSS, Cell, check_dataset, find_space
 

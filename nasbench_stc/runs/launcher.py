@@ -33,8 +33,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from nasbench_stc import claim
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import BadCallError, RunError, StcBenchError, describe
+from nasbench_stc.records.record import Record
 from nasbench_stc.runs import status
-from nasbench_stc.runs.record import Record
 
 if TYPE_CHECKING:
     from nasbench_stc.runs.launch import Plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nasbench_stc.benchmark import Benchmark, held_columns
 from nasbench_stc.benchmark.base import Cells, as_indices
-from nasbench_stc.runs.record import Looked
+from nasbench_stc.records.record import Looked
 from nasbench_stc.space import Cell
 
 

@@ -17,8 +17,9 @@ from nasbench_stc.engine.precision import kept_in
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.models import Supernet
-from nasbench_stc.runs import environment, launch, ranking, record
-from nasbench_stc.runs.ranking import CellChoice, Ranking
+from nasbench_stc.records import ranking, record
+from nasbench_stc.records.ranking import CellChoice, Ranking
+from nasbench_stc.runs import environment, launch
 from nasbench_stc.space import Cell, Space, find_space
 
 IMAGES = 1024

@@ -8,8 +8,8 @@ from typing import Any
 from nasbench_stc.benchmark import Benchmark, open_benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.methods import find
+from nasbench_stc.records.record import Record
 from nasbench_stc.runs import simulate
-from nasbench_stc.runs.record import Record
 from nasbench_stc.space import TSS
 
 

@@ -18,11 +18,12 @@ from nasbench_stc.engine.oracle import Oracle
 from nasbench_stc.engine.simulation import SIMULATIONS, Run, Score, Simulation, simulate
 from nasbench_stc.errors import blamed, choose
 from nasbench_stc.methods import Method, find
-from nasbench_stc.runs import environment, planned, simulated
+from nasbench_stc.records import simulated
+from nasbench_stc.records.record import Looked
+from nasbench_stc.records.simulated import SimulatedRuns, with_runs
+from nasbench_stc.runs import environment, planned
 from nasbench_stc.runs.folder import working
 from nasbench_stc.runs.lookup import identity, scores_of
-from nasbench_stc.runs.record import Looked
-from nasbench_stc.runs.simulated import SimulatedRuns, with_runs
 from nasbench_stc.space import check_dataset
 
 UNTRAINED = "untrained"

@@ -20,7 +20,7 @@ import msgspec
 
 from nasbench_stc import claim, files, stored
 from nasbench_stc.errors import DataError, describe
-from nasbench_stc.runs import record, simulated, training
+from nasbench_stc.records import record, simulated, training
 from nasbench_stc.stored import Count, NotNegative, Time
 
 FILE_NAME = "status.json"

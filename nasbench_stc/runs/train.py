@@ -20,11 +20,12 @@ from nasbench_stc.engine.precision import kept_in
 from nasbench_stc.engine.recipe import RECIPES, Recipe, choose_recipe
 from nasbench_stc.engine.training import TrainImages, Training, build_network, measure_size
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.runs import environment, record, training
+from nasbench_stc.records import record, training
+from nasbench_stc.records.training import Entry, Origin, TrainingRecord
+from nasbench_stc.runs import environment
 from nasbench_stc.runs.folder import working
 from nasbench_stc.runs.launch import OnStep, go_on
 from nasbench_stc.runs.launcher import Watch, Way, run_all
-from nasbench_stc.runs.training import Entry, Origin, TrainingRecord
 from nasbench_stc.space import TSS, Cell, check_dataset, find_space, space_of
 
 IMAGENET = "imagenet"

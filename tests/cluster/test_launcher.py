@@ -12,7 +12,8 @@ from records import untimed
 from two_nodes import TwoNodes
 
 from nasbench_stc import search
-from nasbench_stc.runs import Record, launch, read_all, status
+from nasbench_stc.records import Record, read_all
+from nasbench_stc.runs import launch, status
 
 METHOD = f"{Path(__file__).with_name('held.py')}:Held"
 EPOCHS = 4

@@ -16,12 +16,12 @@ from nasbench_stc.benchmark import column, held_columns
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import DataError
 from nasbench_stc.methods import title_of
+from nasbench_stc.records.ablation import LONGER, Search, changed_arm
 from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.groups import Chosen, Group, grouped
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords, like
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.runs.ablation import LONGER, Search, changed_arm
 from nasbench_stc.space import DATASETS, Space
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nasbench_stc.benchmark import COLUMNS
+from nasbench_stc.records.ablation import Arm
 from nasbench_stc.report import statistics
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.published import PublishedRows, load_rows
@@ -18,7 +19,6 @@ from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.studies import Study, about, missing, studies
 from nasbench_stc.report.table import MEANS, Column, Row, Spread, Table, Value
 from nasbench_stc.report.tables.differences import NOT_TOLD_APART, marked
-from nasbench_stc.runs.ablation import Arm
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series

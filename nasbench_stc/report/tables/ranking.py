@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from nasbench_stc.benchmark import COLUMNS, Benchmark, held_columns
 from nasbench_stc.errors import DataError
 from nasbench_stc.methods import title_of
+from nasbench_stc.records import Ranking
 from nasbench_stc.report import statistics
 from nasbench_stc.report.inputs import RESULTS, Inputs, Missing, MissingRecords
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.table import Column, Row, Table, Value
-from nasbench_stc.runs import Ranking
 from nasbench_stc.space import DATASETS, Cell, params
 
 BEST = 0.1

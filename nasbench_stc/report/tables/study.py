@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasbench_stc.errors import DataError
+from nasbench_stc.records.ablation import TUNING_SEEDS, Arm
 from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.studies import Study, about, missing, required
 from nasbench_stc.report.table import MEANS, Column, Row, Spread, Table, Value
 from nasbench_stc.report.tables.ablations import difference
-from nasbench_stc.runs.ablation import TUNING_SEEDS, Arm
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series

@@ -10,11 +10,11 @@ import math
 from collections.abc import Iterable, Mapping
 
 from nasbench_stc.methods import title_of
+from nasbench_stc.records.profile import SUBNET, Point, Profile
 from nasbench_stc.report.inputs import Inputs, Missing
 from nasbench_stc.report.published import PublishedCost, PublishedCosts, load_costs
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.table import Column, Row, Table, Value
-from nasbench_stc.runs.profile import SUBNET, Point, Profile
 from nasbench_stc.space import EDGES, OPS, TSS, Cell, flops
 
 _COLUMNS = (

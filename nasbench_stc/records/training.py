@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from nasbench_stc import stored
 from nasbench_stc.engine.recipe import Recipe
-from nasbench_stc.runs.record import Memory, check_values
+from nasbench_stc.records.record import Memory, check_values
 from nasbench_stc.space import Cell
 from nasbench_stc.stored import Count, NotNegative, Percent, Plain, Positive, Time
 

@@ -15,7 +15,7 @@ from typing import Any
 from nasbench_stc import stored
 from nasbench_stc.engine.cost import StepCost
 from nasbench_stc.engine.protocol import Protocol
-from nasbench_stc.runs.record import check_values, read_below
+from nasbench_stc.records.record import check_values, read_below
 from nasbench_stc.stored import Positive, Time
 
 PATTERN = "profile-*.json"

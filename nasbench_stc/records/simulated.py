@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from nasbench_stc import stored
 from nasbench_stc.engine.simulation import Incumbent, Run, Simulation
-from nasbench_stc.runs.record import Looked, Made, Record, Settings, check_columns, check_settings
+from nasbench_stc.records.record import Looked, Made, Record, Settings, check_columns, check_settings
 from nasbench_stc.space import TSS, Cell, Space, find_space
 from nasbench_stc.stored import Count, NotNegative, Percent, Positive
 
