@@ -299,6 +299,18 @@ def test_a_point_is_a_row_beside_the_subnet() -> None:
     assert rows[0].values["agrees"] is None and rows[0].values["search_days"] is None
 
 
+def test_devices_have_sections_of_their_own_and_replayed_steps_no_ratio_of_seconds() -> None:
+    here = made_up(point(SUBNET, 1), point("stc", 3))
+    card = replace(here, device="A Card", protocol={**here.protocol, "form": "static"})
+    *_, on_cpu, _, on_card = make_table(3, Inputs.of(profiles=[here, card])).rows[PUBLISHED:]
+    assert (on_cpu.section, on_card.section) == ("Ours, L=17, a_processor 100%", "Ours, L=17, A Card")
+    assert (
+        on_cpu.values["weights_ratio"] == pytest.approx(3) and on_cpu.values["agrees"] == "not memory, weights, alpha"
+    )
+    assert "weights_ratio" not in on_card.values and on_card.values["weights_seconds"]
+    assert on_card.values["memory_ratio"] == pytest.approx(3) and on_card.values["agrees"] == "not memory"
+
+
 def test_growth_that_is_not_as_claimed_is_named() -> None:
     subnet, cheap, dear = point(SUBNET, 1), point("darts", 1.2, 5), point("stc", 3)
     setn = replace(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from nasbench_stc.methods import title_of
 from nasbench_stc.records.profile import SUBNET, Point, Profile
+from nasbench_stc.report.groups import short_device
 from nasbench_stc.report.inputs import Inputs, Missing
 from nasbench_stc.report.published import PublishedCost, PublishedCosts, load_costs
 from nasbench_stc.report.registry import Maker
@@ -49,7 +50,11 @@ def build(inputs: Inputs) -> Table:
         for profile in inputs.profiles
         for point in sorted(profile.points, key=lambda point: -point.cells_per_stage)  # keeps the sweep's order
     ]
-    rows = [*map(_published_row, published.rows), *(_own_row(*found, claims) for found in points)]
+    devices = list(dict.fromkeys(profile.device for _, profile in points))
+    rows = [*map(_published_row, published.rows)]
+    for point, profile in points:
+        on = f", {short_device(profile.device)}" if len(devices) > 1 else ""
+        rows.append(_own_row(f"Ours, L={point.cells}{on}", point, profile, claims))
     caption = [
         f"The paper's rows are of {published.about}: not to be compared with ours in gigabytes or days, only in how "
         "they grow."
@@ -57,10 +62,9 @@ def build(inputs: Inputs) -> Table:
     more = [f"Paper: as printed in {published.reference}. {_printed_growth(published)}"]
     missing: tuple[Missing, ...] = ()
     if points:
-        devices = " and ".join(dict.fromkeys(profile.device for _, profile in points))
         caption.append(
-            f"Ours: steps of a search on random images, on {devices}. Search days are EXTRAPOLATED, no search was run: "
-            "50 epochs of 25,000 images times the seconds of a step."
+            f"Ours: steps of a search on random images, on {' and '.join(devices)}. Search days are EXTRAPOLATED, no "
+            "search was run: 50 epochs of 25,000 images times the seconds of a step."
         )
         more += _notes({point.cells_per_stage for point, _ in points})
     else:
@@ -80,7 +84,7 @@ def _published_row(row: PublishedCost) -> Row:
     )
 
 
-def _own_row(point: Point, profile: Profile, claims: Mapping[str, tuple[str, str]]) -> Row:
+def _own_row(section: str, point: Point, profile: Profile, claims: Mapping[str, tuple[str, str]]) -> Row:
     name = "Subnet" if point.method == SUBNET else title_of(point.method)
     memory, time = claims.get(name) or _by_what_runs(point)
     seconds, ratios = point.search_seconds, _ratios(point, profile)
@@ -111,7 +115,7 @@ def _own_row(point: Point, profile: Profile, claims: Mapping[str, tuple[str, str
         **{key: getattr(point, key) for key in ("settings", "git_revision", "measured")},
         **{key: getattr(profile, key) for key in ("protocol", "device", "threads", "versions")},
     }
-    return Row(f"Ours, L={point.cells}", values, (note,), details)
+    return Row(section, values, (note,), details)
 
 
 def _seconds(point: Point) -> dict[str, float]:
@@ -121,12 +125,17 @@ def _seconds(point: Point) -> dict[str, float]:
 
 
 def _ratios(point: Point, profile: Profile) -> dict[str, float]:
-    """Of memory and of steps to those of the subnet at the same depth and batch size; empty where it is missing."""
+    """Of memory and of steps to those of the subnet at the same depth and batch size; empty where it is missing.
+
+    Steps of the static form are replayed as one CUDA graph, the subnet's are launched operation by operation: their
+    seconds are not of the same kind.
+    """
     sizes = SUBNET, point.cells_per_stage, point.batch_size
     for other in profile.points:
         if (other.method, other.cells_per_stage, other.batch_size) == sizes:
             of_subnet = _seconds(other)
-            steps = {kind: seconds / of_subnet[kind] for kind, seconds in _seconds(point).items()}
+            replayed = profile.protocol.get("form") == "static"
+            steps = {} if replayed else {kind: took / of_subnet[kind] for kind, took in _seconds(point).items()}
             return {"memory": point.peak_mib / other.peak_mib, **steps}
     return {}
 
@@ -173,7 +182,8 @@ def _notes(depths: Iterable[int]) -> tuple[str, ...]:
         "Seconds: where steps draw paths the mean over steps, where all run the same the median. Weights: beside a "
         "training step of the subnet. Alpha: beside the subnet's forward pass and the way back through it without "
         "weight gradients; of ENAS it is a sample of its controller's, a forward pass alone. Search days: of the "
-        "device named, not GPU-days, and without the evaluation at the end.",
+        "device named, not GPU-days, and without the evaluation at the end. Where a search's step is replayed as one "
+        "CUDA graph (form=static), its seconds are not set beside the subnet's, which is launched operation by operation.",
         "Claimed: by the paper; where it claims nothing of a method, by how many operations run on an edge (two terms: "
         "in the weight step and in the alpha step). Of the five, `none` costs nothing, and an edge of the subnet has "
         "the mean of the other four, so n is four on the edges, and with stem, reductions and head, counted in "
