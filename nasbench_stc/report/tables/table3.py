@@ -183,7 +183,8 @@ def _notes(depths: Iterable[int]) -> tuple[str, ...]:
         "training step of the subnet. Alpha: beside the subnet's forward pass and the way back through it without "
         "weight gradients; of ENAS it is a sample of its controller's, a forward pass alone. Search days: of the "
         "device named, not GPU-days, and without the evaluation at the end. Where a search's step is replayed as one "
-        "CUDA graph (form=static), its seconds are not set beside the subnet's, which is launched operation by operation.",
+        "CUDA graph (form=static), its seconds are not set beside the subnet's, which is launched operation by "
+        "operation.",
         "Claimed: by the paper; where it claims nothing of a method, by how many operations run on an edge (two terms: "
         "in the weight step and in the alpha step). Of the five, `none` costs nothing, and an edge of the subnet has "
         "the mean of the other four, so n is four on the edges, and with stem, reductions and head, counted in "
