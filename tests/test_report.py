@@ -450,6 +450,13 @@ def test_the_summary_writes_names_as_they_are() -> None:
     assert rows[0].section == "Weight-sharing, on ImageNet16-120 by protocol cpu: NATS-Bench v1.0"
 
 
+def test_the_summary_prefers_the_papers_protocol_to_another_but_several_searches_to_one() -> None:
+    by_cpu, by_paper = ([make_record(seed, protocol=name) for seed in range(3)] for name in ("cpu", "paper"))
+    for records, section in (([*by_cpu, *by_paper], "paper"), ([*by_cpu, by_paper[0]], "cpu"), (by_paper[:1], "paper")):
+        row, _ = make_table("summary", Inputs.of(records)).rows
+        assert f"by protocol {section}" in row.section and row.values["n"] == min(len(records), 3)
+
+
 def test_rows_are_in_the_papers_order() -> None:
     names = ["stc", "mine", "setn", "darts2", "rsps", "darts"]
     rows = own_rows([make_record(method=name) for name in names])

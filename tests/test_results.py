@@ -156,7 +156,7 @@ def test_the_tables_that_are_shown_are_what_the_records_give(regenerate, nb201, 
 def test_the_summary_says_what_the_records_say(regenerate, records, nb201):
     """Against plain numpy, for a row of each kind."""
     rows = {row.values["method"]: row.values for row in make_table("summary", regenerate.read(nb201.path)).rows}
-    own = {"GDAS": "gdas", "REA": "rea", "NASWOT": "naswot"}
+    own = {"SETN": "setn", "REA": "rea", "NASWOT": "naswot"}
     for name, method in own.items():
         ours = [r for r in records if r.method == method and r.protocol in ("cpu", "nats-bench", "untrained")]
         of_dataset = [r for r in ours if r.search_dataset == "cifar10" or name != "REA"]
@@ -176,14 +176,14 @@ def test_no_two_rows_of_a_section_have_one_name(regenerate, nb201, name):
 
 
 def test_table_6_fits_a_terminal(regenerate, nb201):
-    """80 lines of 100 columns with all of ours in them, and the rest with --notes."""
+    """80 lines of 100 columns with all of ours on the benchmark's data sets, and the rest with --notes."""
     table = make_table(6, regenerate.read(nb201.path))
     lines = render(table, "text", 100).splitlines()
     assert len(lines) <= 80 and max(map(len, lines)) <= 100
     assert all(
         any(line.startswith(f"  {row.values['method']} ") for line in lines)
         for row in table.rows
-        if row.details.get("seeds")
+        if row.details.get("seeds") and "digits" not in row.section
     )
     assert len(render(table, "text", 100, notes=True).splitlines()) > 150
 
@@ -195,5 +195,6 @@ def test_table_3_is_made_from_committed_profiles():
     points = [point for profile in profiles for point in profile.points]
     measured = {(point.method, point.cells_per_stage) for point in points if point.batch_size == 64}
     assert measured >= {(method, depth) for method in ONE_SHOT for depth in (5, 1)}
-    assert not {method for method, _ in measured} & NEWER
+    on_cpu = {point.method for profile in profiles if "CPU" in profile.device for point in profile.points}
+    assert not on_cpu & NEWER
     assert all("+changes" not in point.git_revision for point in points)

@@ -430,12 +430,13 @@ def chosen(inputs: Inputs, runs: DataFrame, method: str, datasets: Sequence[str]
 def leading(groups: Sequence[Group]) -> list[Group]:
     """Of each method those that stand for it: as it is, on the benchmark's data sets, by the paper's protocol if any.
 
-    They differ by device alone.
+    A single search stands for a method only where there are no more. They differ by device alone.
     """
 
     def worth(group: Group) -> tuple[Any, ...]:
         known = group["search_dataset"] in DATASETS
-        return not group.changes, known, group["protocol"] == "paper", len(group.parts)
+        several = len(group.runs) > 1
+        return not group.changes, known, several, group["protocol"] == "paper", len(group.parts)
 
     found = []
     for method in dict.fromkeys((group["method"], group["origin"]) for group in groups):

@@ -36,8 +36,8 @@ def build(inputs: Inputs) -> Table:
         *dict.fromkeys(group.benchmark_line for group in groups),
     )
     more = (
-        "Of each method its own settings, by the protocol that is nearest to the paper's; `stc-bench report --table 6` "
-        "has every row, `--all` every table and figure.",
+        "Of each method its own settings, by the protocol nearest to the paper's of which there are several searches; "
+        "`stc-bench report --table 6` has every row, `--all` every table and figure.",
     )
     missing = () if groups else (inputs.lacking("records of searches", inputs.a_search),)
     return Table(None, "What was found: test accuracy in percent", _COLUMNS, tuple(rows), caption, missing, more)

@@ -19,7 +19,7 @@ from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.table import AND_INTERVAL, MEAN_OF_SEARCHES, Column, Row, Spread, Table, Value, accuracy_column
 from nasbench_stc.report.yardsticks import yardsticks
 from nasbench_stc.runs import simulate
-from nasbench_stc.space import Space
+from nasbench_stc.space import DATASETS, Space
 
 
 def _columns(space: Space) -> tuple[Column, ...]:
@@ -67,8 +67,14 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
         tuple(_caption(groups)),
         () if groups else tuple(inputs.lacking(what, call) for call, what in calls.items()),
         (*_where_printed(printed), *_more(groups, inputs)),
-        frozenset({_AGAIN, *(_section(table.rows[0]) for table in printed[1:])}),
+        frozenset({_AGAIN, *(_section(table.rows[0]) for table in printed[1:]), *_aside(groups)}),
     )
+
+
+def _aside(groups: Sequence[Group]) -> set[str]:
+    """Sections of searches on other images than the benchmark's (digits), where there are searches on its own."""
+    of_benchmark = {group.section for group in groups if group["search_dataset"] in DATASETS}
+    return {group.section for group in groups} - of_benchmark if of_benchmark else set()
 
 
 def _section(row: PublishedRow) -> str:
