@@ -13,7 +13,7 @@ gradient in a path and is left out of all.
 
 Beside them, what losses say: ratings of 600 random cells on 512 validation images, their Kendall tau-b with the
 benchmark, their main effects (operation by edge, least squares) in place of the gradients' means, and the cell that an
-evolution over the ratings ends in (`methods/spos.py`).
+evolution over the ratings ends in (`methods/evolution.py`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from nasbench_stc.engine.evaluation import rate
 from nasbench_stc.engine.loop import build_supernet
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.methods.base import Rating
-from nasbench_stc.methods.spos import EvolutionSettings, evolved
+from nasbench_stc.methods.evolution import EvolutionSettings, evolved
 from nasbench_stc.models import Mixture, Supernet
 from nasbench_stc.records import record
 from nasbench_stc.records.ranking import choose_cells

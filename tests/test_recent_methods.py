@@ -18,14 +18,15 @@ from nasbench_stc import Cell
 from nasbench_stc.methods.base import Rating
 from nasbench_stc.methods.beta_darts import BetaDARTS
 from nasbench_stc.methods.darts_minus import DARTSMinus
-from nasbench_stc.methods.darts_pt import OPEN, DartsPT, without
+from nasbench_stc.methods.darts_pt import OPEN, DartsPT
 from nasbench_stc.methods.drnas import DrNAS, dirichlet, from_uniform
 from nasbench_stc.methods.duel import Duel
+from nasbench_stc.methods.evolution import EvolutionSettings, evolved
 from nasbench_stc.methods.fairnas import FairNAS
 from nasbench_stc.methods.few_shot import FewShot
 from nasbench_stc.methods.gaea import GAEA
 from nasbench_stc.methods.gdas import gumbel_softmax
-from nasbench_stc.methods.spos import SPOS, EvolutionSettings, evolved
+from nasbench_stc.methods.spos import SPOS
 from nasbench_stc.methods.twins import Twins
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import changed
@@ -248,7 +249,7 @@ def test_every_edge_is_decided_by_the_end(epochs, selecting):
 
 def test_taking_an_operation_away_leaves_the_others_as_they_are():
     weights = torch.rand(6, 5, generator=generator())
-    less = without(Mixture.full(weights), 2, 3)
+    less = Mixture.full(weights).without(2, 3)
     assert less.active == (*ALL[:2], (0, 1, 2, 4), *ALL[3:])
     assert torch.equal(less.weights, weights)
 

@@ -61,35 +61,16 @@ class AlphaSettings:
     )
 
 
-class AlphaMethod(OneShotMethod):
-    """A method whose alpha learns by the validation loss under its `mixture`, and whose result is alpha's argmax.
+class TableMethod(OneShotMethod):
+    """A method with a table `alpha`, which rests in the uniform epochs (setting `uniform`) and then learns.
 
     Args:
-        settings: `AlphaSettings`, or with more fields.
-        generator: of everything random.
-        alpha: the parameters at the start, shape (edges, operations); None draws them.
+        alpha: the table at the start, shape (edges, operations).
     """
 
-    Settings: ClassVar[type] = AlphaSettings
-    # The short protocols have a tenth of the usual steps: weights that mean something before alpha learns, and an
-    # alpha that gets as far. The same for every method, as found for STC-NAS: see "Protocols" in docs/methods.md.
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "cpu": {"uniform": 0.65, "alpha_lr": 3e-3},
-        "digits": {"uniform": 0.5, "alpha_lr": 3e-3},
-    }
-
-    def __init__(self, settings: Any, generator: torch.Generator, alpha: Tensor | None = None) -> None:
+    def __init__(self, settings: Any, generator: torch.Generator, alpha: Tensor) -> None:
         super().__init__(settings, generator)
-        if alpha is None:
-            alpha = settings.alpha_init * normal(generator, self.space)
         self.alpha = alpha.requires_grad_()
-        self.adam = torch.optim.Adam(
-            [self.alpha],
-            settings.alpha_lr,
-            betas=(settings.alpha_beta1, settings.alpha_beta2),
-            weight_decay=settings.alpha_weight_decay,
-            capturable=self.alpha.device.type != "cpu",  # its step is counted there
-        )
         self.begin_epoch(0, 1)
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
@@ -106,6 +87,49 @@ class AlphaMethod(OneShotMethod):
         """alpha's mixture, alpha a constant; before alpha learns, a uniformly drawn path."""
         with torch.no_grad():
             return self.mixture() if self.learns else uniform_path(self.generator, self.space)
+
+    def snapshot(self) -> dict[str, Any]:
+        """alpha."""
+        return {"alpha": self.alpha.tolist()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """alpha."""
+        return {"alpha": self.alpha.detach().clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        with torch.no_grad():
+            self.alpha.copy_(state["alpha"])
+
+
+class AlphaMethod(TableMethod):
+    """A method whose alpha learns by Adam on the validation loss under its `mixture`; the result is alpha's argmax.
+
+    Args:
+        settings: `AlphaSettings`, or with more fields.
+        generator: of everything random.
+        alpha: the parameters at the start, shape (edges, operations); None draws them.
+    """
+
+    Settings: ClassVar[type] = AlphaSettings
+    # The short protocols have a tenth of the usual steps: weights that mean something before alpha learns, and an
+    # alpha that gets as far. The same for every method, as found for STC-NAS: see "Protocols" in docs/methods.md.
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "cpu": {"uniform": 0.65, "alpha_lr": 3e-3},
+        "digits": {"uniform": 0.5, "alpha_lr": 3e-3},
+    }
+
+    def __init__(self, settings: Any, generator: torch.Generator, alpha: Tensor | None = None) -> None:
+        if alpha is None:
+            alpha = settings.alpha_init * normal(generator, self.space)
+        super().__init__(settings, generator, alpha)
+        self.adam = torch.optim.Adam(
+            [self.alpha],
+            settings.alpha_lr,
+            betas=(settings.alpha_beta1, settings.alpha_beta2),
+            weight_decay=settings.alpha_weight_decay,
+            capturable=self.alpha.device.type != "cpu",  # its step is counted there
+        )
 
     def alpha_step(self, objective: Objective) -> Tensor:
         """First order: Adam on the validation loss and `terms`, the weights taken as they are."""
@@ -126,16 +150,11 @@ class AlphaMethod(OneShotMethod):
         """What alpha is highest for: see `Space.strongest`."""
         return strongest(self.space, self.alpha.detach())
 
-    def snapshot(self) -> dict[str, Any]:
-        """alpha."""
-        return {"alpha": self.alpha.tolist()}
-
     def state_dict(self) -> dict[str, Any]:
         """alpha and Adam's state."""
-        return {"alpha": self.alpha.detach().clone(), "adam": self.adam.state_dict()}
+        return {**super().state_dict(), "adam": self.adam.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
-        with torch.no_grad():
-            self.alpha.copy_(state["alpha"])
+        super().load_state_dict(state)
         self.adam.load_state_dict(state["adam"])

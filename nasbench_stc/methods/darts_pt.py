@@ -9,7 +9,6 @@ rate); those of DARTS (`darts.py`).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -24,15 +23,7 @@ from nasbench_stc.models.mixture import one_hot
 from nasbench_stc.settings import setting
 from nasbench_stc.space import Cell
 
-OPEN = -1
-"""Of an edge that is not decided."""
-
-
-def without(mixture: Mixture, edge: int, op: int) -> Mixture:
-    """The mixture but for one operation; the weights of others stay as they are."""
-    runs = mixture.mask.clone()
-    runs[edge, op] = False
-    return Mixture(runs, mixture.weights)
+OPEN = -1  # an edge that is not decided
 
 
 @dataclass(frozen=True)
@@ -48,7 +39,7 @@ class DartsPT(DARTS):
 
     listing: ClassVar[Listing] = Listing(
         "DARTS-PT",
-        "DARTS-PT: keeps what accuracy misses most (Wang et al., 2021)",
+        "DARTS-PT: what accuracy misses (Wang et al., 2021)",
         name="darts_pt",
         kind="one-shot",
         order=90,
@@ -85,14 +76,14 @@ class DartsPT(DARTS):
             if self.chosen[edge] == OPEN:
                 with torch.no_grad():
                     whole = self.mixture()
-                removed = [without(whole, edge, op) for op in range(len(self.space.ops))]
+                removed = [whole.without(edge, op) for op in range(len(self.space.ops))]
                 rating = rate(removed, self.settings.select_images)
                 self.chosen[edge] = int(np.lexsort((-rating.loss, rating.accuracy))[0])
 
     def cell(self) -> Cell:
         """What was chosen, on open edges argmax of alpha."""
         kept = one_hot(self.chosen, self.space.shape[1])
-        return strongest(self.space, self.alpha.detach().masked_fill((self.chosen[:, None] != OPEN) & ~kept, -math.inf))
+        return strongest(self.space, self.alpha.detach().masked_fill((self.chosen[:, None] != OPEN) & ~kept, -np.inf))
 
     def snapshot(self) -> dict[str, Any]:
         """alpha, and the operations chosen: -1 where an edge is open."""

@@ -2,8 +2,8 @@
 
 Chu, Zhang & Xu, "FairNAS: Rethinking evaluation fairness of weight sharing neural architecture search", ICCV 2021:
 strict fairness (its Algorithm 1). Departures: the search over the supernet's ratings is the evolution of SPOS
-(`spos.py`) for accuracy alone, where the paper has NSGA-II for accuracy, multiply-adds and parameters; and behind a
-`none`, which the paper's space does not have, an operation of a path does not learn. A step's paths see the same
+(`evolution.py`) for accuracy alone, where the paper has NSGA-II for accuracy, multiply-adds and parameters; and behind
+a `none`, which the paper's space does not have, an operation of a path does not learn. A step's paths see the same
 images, as there.
 """
 

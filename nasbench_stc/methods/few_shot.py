@@ -1,16 +1,16 @@
 """Few-shot NAS: one edge's operations each get a supernet of their own, which starts from the weights of a common one.
 
-Zhao, Wang, Tian, Fonseca & Guo, "Few-shot neural architecture search", ICML 2021, in the form of the authors' code for
+Zhao, Wang, Tian, Fonseca & Guo, "Few-shot neural architecture search", ICML 2021, as in the authors' code for
 NAS-Bench-201: uniform paths, the edge 0→1 split into five, weights transferred. Departures: the common supernet and its
-parts share the protocol's epochs (there 600 and five times 300, each under a cosine of its own), and the parts take
-turns epoch by epoch, so that none learns at a lower rate than others; they take over the momentum, too; the search over
-the ratings is the evolution of SPOS (`spos.py`), where the paper has several.
+parts share the protocol's epochs (there 600 and five times 300, each under its own cosine); the parts take turns epoch
+by epoch, so that all learn at the same rates, and take over the momentum, too; the search over the ratings is the
+evolution of SPOS (`evolution.py`), where the paper has several.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,8 +18,8 @@ import torch
 
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.methods.alpha import uniform_path
-from nasbench_stc.methods.base import Listing, Rate, Rating, Weights, scalar
-from nasbench_stc.methods.spos import SPOS, EvolutionSettings
+from nasbench_stc.methods.base import Listing, OneShotMethod, Rate, Rating, Weights, scalar
+from nasbench_stc.methods.evolution import PRESETS, EvolutionSettings, draws, evolved
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
 from nasbench_stc.space import Cell
@@ -33,7 +33,7 @@ class FewShotSettings(EvolutionSettings):
     edge: int = setting(0, "which edge is split, in the order of a cell's digits (the authors': 0→1)")
 
 
-class FewShot(SPOS):
+class FewShot(OneShotMethod):
     """Few-shot NAS; see the module."""
 
     listing: ClassVar[Listing] = Listing(
@@ -41,16 +41,15 @@ class FewShot(SPOS):
     )
     Settings: ClassVar[type] = FewShotSettings
     on_device = True
+    presets = PRESETS
 
     def __init__(self, settings: FewShotSettings, generator: torch.Generator) -> None:
         super().__init__(settings, generator)
-        edges = len(self.space.edges)
-        if settings.edge >= edges:
+        if settings.edge >= (edges := len(self.space.edges)):
             raise BadCallError(f"setting edge={settings.edge}: the edges of {self.space.title} are 0 to {edges - 1}")
         self.parts: dict[int, dict[str, Any]] = {}
         self.found: Cell | None = None
         self.fixed = scalar(generator)
-        self._split = torch.arange(edges, device=generator.device) == settings.edge
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Whose turn it is: the common supernet's (None), or that of the part for an operation."""
@@ -61,28 +60,24 @@ class FewShot(SPOS):
 
     def weight_mixture(self) -> Mixture:
         """Uniform paths, in a part with its operation on the edge that is split."""
-        drawn = uniform_path(self.generator, self.space).runs
-        ops = torch.where(self._split & (self.fixed >= 0), self.fixed.to(torch.int64), drawn)
+        ops, edge = uniform_path(self.generator, self.space).runs, self.settings.edge
+        ops[edge] = torch.where(self.fixed < 0, ops[edge], self.fixed.to(ops.dtype))
         return Mixture.path(ops, space=self.space)
 
     def end_epoch(self, rate: Rate, weights: Weights) -> None:
         """Keep the weights of whose turn it was, and take those of whose turn is next; in the end the evolution."""
         now = weights.copy()
-        every = range(len(self.space.ops))
-        self.parts = dict.fromkeys(every, now) if self.turn is None else {**self.parts, self.turn: now}
+        self.parts = (
+            dict.fromkeys(range(len(self.space.ops)), now) if self.turn is None else {**self.parts, self.turn: now}
+        )
         if self.last:
-            self.found = self.evolved(_InParts(rate, weights, self.parts, self.settings.edge))
+            self.found = evolved(partial(self._rated, rate, weights), self.settings, draws(self.generator), self.space)
             weights.restore(self.parts[self.found.ops[self.settings.edge]])
         elif self.next is not None:
             weights.restore(self.parts[self.next])
 
     def cell(self) -> Cell | None:
         """What the evolution found; None before."""
-        return self.found
-
-    def result(self, rate: Rate) -> Cell:
-        """The same."""
-        assert self.found is not None  # after the last epoch
         return self.found
 
     def state_dict(self) -> dict[str, Any]:
@@ -94,19 +89,12 @@ class FewShot(SPOS):
         self.parts = state["parts"]
         self.found = None if state["found"] is None else Cell(tuple(state["found"]), self.space.name)
 
-
-class _InParts:
-    """Rates cells, each in the part that has its operation."""
-
-    def __init__(self, rate: Rate, weights: Weights, parts: dict[int, dict[str, Any]], edge: int) -> None:
-        self.rate, self.weights, self.parts, self.edge = rate, weights, parts, edge
-
-    def __call__(self, candidates: Sequence[Cell] | Sequence[Mixture], n_images: int = 0) -> Rating:
-        cells = [candidate for candidate in candidates if isinstance(candidate, Cell)]
+    def _rated(self, rate: Rate, weights: Weights, cells: list[Cell], n_images: int) -> Rating:
+        """Cells, each in the part that has its operation."""
+        ops = np.array([cell.ops[self.settings.edge] for cell in cells])
         loss, accuracy = np.empty((2, len(cells)))
-        ops = np.array([cell.ops[self.edge] for cell in cells])
         for op in np.unique(ops).tolist():
-            self.weights.restore(self.parts[op])
+            weights.restore(self.parts[op])
             (places,) = np.nonzero(ops == op)
-            loss[places], accuracy[places] = self.rate([cells[place] for place in places], n_images)
+            loss[places], accuracy[places] = rate([cells[place] for place in places], n_images)
         return Rating(loss, accuracy)

@@ -9,13 +9,13 @@ another for theta (the paper's bilevel rows; its ERM rows use one for both); the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from nasbench_stc.methods.alpha import gradients, uniform_path
-from nasbench_stc.methods.base import Listing, Objective, OneShotMethod, scalar
+from nasbench_stc.methods.alpha import TableMethod, gradients
+from nasbench_stc.methods.base import Listing, Objective, scalar
 from nasbench_stc.methods.gdas import gumbel_softmax, straight_through
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import Ramp, setting
@@ -36,7 +36,7 @@ class GaeaSettings:
     uniform: float = setting(0.0, "share of the epochs, at the start, with uniform paths, theta at rest", high=1)
 
 
-class GAEA(OneShotMethod):
+class GAEA(TableMethod):
     """GAEA; see the module.
 
     `alpha` is theta, shape (edges, operations): rows sum to one, and what does not compete has zero.
@@ -49,20 +49,16 @@ class GAEA(OneShotMethod):
     on_device = True
 
     def __init__(self, settings: GaeaSettings, generator: torch.Generator) -> None:
-        super().__init__(settings, generator)
         self.competes = torch.ones(self.space.shape, device=generator.device)
         if self.space.none is not None:
             self.competes[:, self.space.none] = float(settings.none)
-        self.alpha = (self.competes / self.competes.sum(dim=1, keepdim=True)).requires_grad_()
         self.tau = scalar(generator)
-        self.begin_epoch(0, 1)
+        super().__init__(settings, generator, self.competes / self.competes.sum(dim=1, keepdim=True))
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
-        """theta learns after the uniform epochs; the temperature falls."""
-        first = round(self.settings.uniform * epochs)
-        self.learns = epoch >= first
-        ramp = Ramp(self.settings.tau_start, self.settings.tau_end)
-        self.tau.fill_(ramp.at(max(epoch - first, 0), epochs - first))
+        """The temperature falls while theta learns."""
+        super().begin_epoch(epoch, epochs)
+        self.tau.fill_(Ramp(self.settings.tau_start, self.settings.tau_end).at(*self.now))
 
     def mixture(self) -> Mixture:
         """theta weighs all operations, or GDAS draws one from it."""
@@ -73,11 +69,6 @@ class GAEA(OneShotMethod):
     def positive(self) -> Tensor:
         """theta, with the smallest positive number and no gradient in place of zeros: its logarithm is a number."""
         return self.alpha.clamp(min=torch.finfo(self.alpha.dtype).tiny)
-
-    def weight_mixture(self) -> Mixture:
-        """The same, theta a constant."""
-        with torch.no_grad():
-            return self.mixture() if self.learns else uniform_path(self.generator, self.space)
 
     def alpha_step(self, objective: Objective) -> Tensor:
         """theta ← theta · exp(-lr · gradient), row by row normalized (here by softmax, which does not overflow)."""
@@ -97,16 +88,3 @@ class GAEA(OneShotMethod):
     def super_cell(self) -> Mixture | None:
         """All operations under theta, where that is what the search trains."""
         return Mixture.full(self.alpha) if self.settings.runs == "all" else None
-
-    def snapshot(self) -> dict[str, Any]:
-        """theta, under the name that all methods give their table."""
-        return {"alpha": self.alpha.tolist()}
-
-    def state_dict(self) -> dict[str, Any]:
-        """theta."""
-        return {"alpha": self.alpha.detach().clone()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
-        with torch.no_grad():
-            self.alpha.copy_(state["alpha"])

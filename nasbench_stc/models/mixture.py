@@ -72,6 +72,12 @@ class Mixture:
         """Every operation on every edge."""
         return cls(torch.ones(weights.shape, dtype=torch.bool, device=weights.device), weights)
 
+    def without(self, edge: int, op: int) -> Mixture:
+        """The same but for one operation; the weights of others stay as they are."""
+        runs = self.mask.clone()
+        runs[edge, op] = False
+        return Mixture(runs, self.weights)
+
     @property
     def shape(self) -> tuple[int, int]:
         """(edges, operations)."""
