@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from gpu import check, lay, mosaics, pack, speed, steps
+from gpu import check, lay, mosaics, pack, precompile, speed, steps
 from gpu.steps import TINY, Way
 
 from nasbench_stc import files
@@ -207,3 +207,21 @@ def test_a_revision_may_be_told_where_there_is_no_history(monkeypatch):
 def test_data_is_looked_for_where_it_is_laid():
     assert lay.data_folder().name == "nasbench_stc-data"
     assert files.cache_dir() not in lay.data_folder().parents
+
+
+def test_precompile_knows_its_kinds_of_steps():
+    done = CliRunner().invoke(precompile.main, ["gdas", "stc:alhpa"])
+    assert isinstance(done.exception, BadCallError)
+    assert "unknown kind of step 'alhpa'" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    "method", ["rsps", "enas", "darts"]
+)  # without alpha steps, with closing steps, with alpha steps
+def test_reading_takes_each_kind_of_step_that_the_method_has_once(monkeypatch, method):
+    monkeypatch.setattr(precompile, "TARGET", TINY)
+    taken = []
+    for kind in ("weight", "alpha", "closing"):
+        monkeypatch.setattr(steps.Search, f"{kind}_step", lambda self, index, kind=kind: taken.append(kind))
+    precompile.read(method, "cpu")
+    assert taken == {"rsps": ["weight"], "enas": ["weight", "closing"], "darts": ["weight", "alpha"]}[method]
