@@ -215,9 +215,7 @@ def test_precompile_knows_its_kinds_of_steps():
     assert "unknown kind of step 'alhpa'" in str(done.exception)
 
 
-@pytest.mark.parametrize(
-    "method", ["rsps", "enas", "darts"]
-)  # without alpha steps, with closing steps, with alpha steps
+@pytest.mark.parametrize("method", ["rsps", "enas", "darts"])  # one without alpha steps, one with closing steps
 def test_reading_takes_each_kind_of_step_that_the_method_has_once(monkeypatch, method):
     monkeypatch.setattr(precompile, "TARGET", TINY)
     taken = []
