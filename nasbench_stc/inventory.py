@@ -19,10 +19,14 @@ class Item:
     """What is known of its content: a checksum that is right, that none was looked at, what is missing."""
     usable: bool = True
     """Whether what was found is all there, as far as was looked."""
+    weighed: bool = True
+    """Whether its size is known; of a folder with a million files nobody would wait for it."""
 
     @property
-    def size(self) -> int:
-        """Bytes, of a folder those of all its files."""
+    def size(self) -> int | None:
+        """Bytes, of a folder those of all its files; None: it is not `weighed`."""
+        if not self.weighed:
+            return None
         if self.path is None:
             return 0
         if self.path.is_dir():

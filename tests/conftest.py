@@ -21,6 +21,7 @@ import pytest
 import torch
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
+from PIL import Image
 
 from nasbench_stc import cli
 from nasbench_stc.benchmark import Benchmark, analog, importing, official, open_benchmark, table
@@ -121,6 +122,21 @@ def nats_table(nats_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     with FileLock(common / "nats_table.lock"), warnings.catch_warnings():
         warnings.simplefilter("ignore", OfficialPickleWarning)
         return importing.import_official(nats_folder, common / "nats_table").path
+
+
+@pytest.fixture(scope="session")
+def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with twenty made-up images of two classes; of the first class they are green, of the other red."""
+    top = tmp_path_factory.mktemp("imagenet")
+    rng = np.random.default_rng(0)
+    for part, images in (("train", 7), ("val", 3)):
+        for number, colour in ((0, (0, 200, 0)), (1, (200, 0, 0))):
+            folder = top / "imagenet" / part / f"n0000000{number}"
+            folder.mkdir(parents=True)
+            for image in range(images):
+                width, height = rng.integers(30, 90, 2).tolist()
+                Image.new("RGB", (width, height), colour).save(folder / f"n0000000{number}_{image}.JPEG", quality=100)
+    return top
 
 
 @pytest.fixture(scope="session")

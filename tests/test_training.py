@@ -426,26 +426,12 @@ def test_every_protocol_is_a_recipe_of_its_own():
 SMALL = {"resolution": 32, "channels": 4, "cells_per_stage": 1, "batch_size": 4, "epochs": 2, "precision": "float32"}
 
 
-@pytest.fixture(scope="module")
-def imagenet(tmp_path_factory):
-    """A data folder with twenty made-up images of two classes; of the first class they are green, of the other red."""
-    top = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    for part, images in (("train", 7), ("val", 3)):
-        for number, colour in ((0, (0, 200, 0)), (1, (200, 0, 0))):
-            folder = top / "imagenet" / part / f"n0000000{number}"
-            folder.mkdir(parents=True)
-            for image in range(images):
-                width, height = rng.integers(30, 90, 2).tolist()
-                Image.new("RGB", (width, height), colour).save(folder / f"n0000000{number}_{image}.JPEG", quality=100)
-    return top
-
-
 def test_imagenet_is_read_from_its_folders(imagenet):
-    listed, tested = folders.list_imagenet(imagenet)
-    assert (len(listed.paths), len(tested.paths), listed.classes) == (14, 6, 2)
+    sets = readers.read("imagenet", imagenet)
+    listed, tested = sets.train, sets.test
+    assert (len(listed), len(tested), sets.classes, sets.source) == (14, 6, 2, "imagenet")
     assert listed.labels.tolist() == [0] * 7 + [1] * 7 and tested.labels.tolist() == [0] * 3 + [1] * 3
-    images, labels = next(folders.FolderImages(tested, 16, CPU).batches(6))
+    images, labels = next(tested.shrink(16).on(CPU).batches(6))
     assert images.shape == (6, 3, 16, 16) and images.is_contiguous(memory_format=torch.channels_last)
     pixels = images * torch.tensor(folders.STD)[:, None, None] + torch.tensor(folders.MEAN)[:, None, None]
     for number, colour in ((0, (0, 200, 0)), (1, (200, 0, 0))):
@@ -455,11 +441,13 @@ def test_imagenet_is_read_from_its_folders(imagenet):
 
 
 def test_augmented_images_do_not_depend_on_the_number_of_threads(imagenet):
-    listed, _ = folders.list_imagenet(imagenet)
+    listed = readers.read("imagenet", imagenet).train
     batches = torch.arange(14).split(4)
     first, second, other = (
         list(
-            folders.FolderImages(listed, 16, CPU, workers=workers).stream(batches, torch.Generator().manual_seed(seed))
+            folders.FolderImages(listed.shrink(16), CPU, workers=workers).stream(
+                batches, torch.Generator().manual_seed(seed)
+            )
         )
         for workers, seed in ((1, 3), (5, 3), (1, 4))
     )
@@ -470,7 +458,7 @@ def test_augmented_images_do_not_depend_on_the_number_of_threads(imagenet):
 
 
 def test_who_stops_does_not_wait_for_what_was_read_ahead(imagenet, monkeypatch):
-    listed, _ = folders.list_imagenet(imagenet)
+    listed = readers.read("imagenet", imagenet).train
     begun, read, go_on = [], folders._read, threading.Event()
 
     def held(path, made):
@@ -479,7 +467,7 @@ def test_who_stops_does_not_wait_for_what_was_read_ahead(imagenet, monkeypatch):
         return read(path, made)
 
     monkeypatch.setattr(folders, "_read", held)
-    images = folders.FolderImages(listed, 16, CPU, workers=1)
+    images = folders.FolderImages(listed.shrink(16), CPU, workers=1)
     batches = images.stream(torch.arange(14).split(2), torch.Generator())
     assert len(next(batches)[1]) == 2
     batches.close()
@@ -534,7 +522,7 @@ def test_training_on_imagenet_continues_to_the_same_end(imagenet, tmp_path):
 
 
 def test_where_there_is_no_imagenet_it_is_said_how_to_get_it(tmp_path):
-    with pytest.raises(DataError, match=r"imagenet/train/<class>/\*\.JPEG; ImageNet cannot be fetched from here"):
+    with pytest.raises(DataError, match=r"imagenet/train/<class>/\*\.JPEG\. ImageNet cannot be fetched from here"):
         train(DARTS_V2, "imagenet", data_dir=tmp_path, device="cpu")
 
 
@@ -550,4 +538,4 @@ def test_classes_of_train_and_val_are_the_same(imagenet, tmp_path):
     shutil.copytree(imagenet, tmp_path, dirs_exist_ok=True)
     (tmp_path / "imagenet/val/n00000001").rename(tmp_path / "imagenet/val/n00000002")
     with pytest.raises(DataError, match="train has 2 classes, val 2, or others"):
-        folders.list_imagenet(tmp_path)
+        readers.read("imagenet", tmp_path)

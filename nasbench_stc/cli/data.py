@@ -133,7 +133,8 @@ def _status(folder: Path, check: bool = False) -> None:
     for item in items:
         if item.path is not None:
             state = Text.assemble(item.state, "\n", (_where(item.path, folder), "dim"))
-            row = (item.name, item.version, filesize.decimal(item.size), state)
+            size = "" if item.size is None else filesize.decimal(item.size)
+            row = (item.name, item.version, size, state)
             table.add_row(*row, style=None if item.usable else "yellow")
     console = Console(highlight=False)
     click.echo(f"data folder: {folder}{'' if folder.exists() else ' (not there yet)'}")

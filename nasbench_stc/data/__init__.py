@@ -1,13 +1,13 @@
 """Image sets: finding, fetching and reading the published files, splits, and batches augmented on the device.
 
 `readers` reads a set and `cache` keeps what was decoded, `splits` halves it for a search, `images` puts it on the
-device, `fetch` downloads it.
-Importing this room imports no torch; `images` does.
+device, `folders` reads it there an image at a time, `fetch` downloads it.
+Importing this room imports no torch; `images` and `folders` do.
 """
 
 from nasbench_stc.space import DATASETS as _BENCHMARKED
 
-DATASETS = (*_BENCHMARKED, "digits")
-"""What can be searched on: the benchmark's three data sets, and the small one that comes with scikit-learn."""
+DATASETS = (*_BENCHMARKED, "digits", "imagenet")
+"""What can be searched on: the benchmark's three data sets, the small one of scikit-learn, and the whole ImageNet."""
 
 __all__ = ["DATASETS"]

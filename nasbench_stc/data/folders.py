@@ -1,7 +1,7 @@
 """ImageNet in its published layout, a folder a class, its images read when they are needed.
 
 Below the data folder there are `imagenet/train/<wnid>/*.JPEG` and `imagenet/val/<wnid>/*.JPEG`. Augmented as DARTS does
-it: a random part, resized, flipped, colours changed; in the test the middle.
+it: a random part, resized, flipped, colours changed; as they are, images are their middle.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -21,44 +22,62 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
+from nasbench_stc.data.images import Batches
+from nasbench_stc.data.readers import IMAGENET_FOLDER, IMAGENET_HOW_TO_GET
 from nasbench_stc.errors import DataError
 
 SIDE = 224
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 """In units of 1/255, as ImageNet's images are normalised everywhere."""
 
-Batches = Generator[tuple[Tensor, Tensor], None, None]
-"""Images and labels; closed, it reads no further."""
-
 _AHEAD = 2  # batches that are read while another one is learned from
 _TRIES = 10  # at a random part that lies within the image; then the middle is taken
 _NUMBERS = 4 * _TRIES + 9  # uniform ones that an augmentation takes
 
 
-class Listed(NamedTuple):
-    """Which images there are."""
+@dataclass(frozen=True)
+class Listed:
+    """Images on disk, as `Images` are in memory: which there are. None is read before a batch has it."""
 
     paths: list[Path]
     labels: NDArray[np.int64]
+    """Shape (images,)."""
     classes: int
+    side: int = SIDE
+    """Of a batch's images, in pixels."""
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def take(self, index: NDArray[np.int64]) -> Listed:
+        """The images at `index`."""
+        return replace(self, paths=[self.paths[number] for number in index.tolist()], labels=self.labels[index])
+
+    def shrink(self, side: int) -> Listed:
+        """The same, to be made of that side when they are read; any will do."""
+        return replace(self, side=side)
+
+    def on(self, device: torch.device, dtype: torch.dtype = torch.float32) -> FolderImages:
+        """See `StoredImages`."""
+        return FolderImages(self, device, dtype)
 
 
 def list_imagenet(data_dir: Path) -> tuple[Listed, Listed]:
     """The images for training and for the test; classes are numbered in the order of their folders' names.
 
     Raises:
-        DataError: there are none, or not of the same classes.
+        DataError: there are none, none of a class, or not of the same classes.
     """
-    top = data_dir / "imagenet"
+    top = data_dir / IMAGENET_FOLDER
     names, parts = [], []
     for part in ("train", "val"):
         folders = sorted(path for path in (top / part).glob("*") if path.is_dir())
         paths = [sorted(folder.glob("*.JPEG")) for folder in folders]
         if not any(paths):
-            raise DataError(
-                f"no images {top / part}/<class>/*.JPEG; ImageNet cannot be fetched from here: image-net.org has "
-                "ILSVRC2012, whose images belong into a folder a class, those of val, too"
-            )
+            raise DataError(f"no images {top / part}/<class>/*.JPEG. {IMAGENET_HOW_TO_GET}")
+        for folder, of_class in zip(folders, paths, strict=True):
+            if not of_class:
+                raise DataError(f"{folder}: no images *.JPEG of that class. {IMAGENET_HOW_TO_GET}")
         labels = np.repeat(np.arange(len(folders)), [len(of_class) for of_class in paths])
         parts.append(Listed([path for of_class in paths for path in of_class], labels, len(folders)))
         names.append([folder.name for folder in folders])
@@ -72,20 +91,19 @@ class FolderImages:
 
     Args:
         listed: which.
-        side: of a batch's images, in pixels.
         device, dtype: of batches.
         workers: threads that read; None: as many as there are processors.
+
+    Raises:
+        DataError: of whatever gives a batch: an image is missing or damaged; the message names it.
     """
 
+    in_graphs = False
+
     def __init__(
-        self,
-        listed: Listed,
-        side: int,
-        device: torch.device,
-        dtype: torch.dtype = torch.float32,
-        workers: int | None = None,
+        self, listed: Listed, device: torch.device, dtype: torch.dtype = torch.float32, workers: int | None = None
     ) -> None:
-        self.side, self._paths = side, listed.paths
+        self.side, self._paths = listed.side, listed.paths
         self.labels = torch.from_numpy(listed.labels).to(device)
         self._mean, self._std = (torch.tensor(numbers, dtype=dtype, device=device) for numbers in (MEAN, STD))
         self._pool = ThreadPoolExecutor(workers or os.cpu_count())
@@ -93,20 +111,29 @@ class FolderImages:
     def __len__(self) -> int:
         return len(self._paths)
 
+    def augmented(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Images and labels at `index` (int64, shape (n,), on the device), augmented at random."""
+        return self._whole(self._begin_augmented(index, generator))
+
     def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Batches:
-        """Images and labels of each batch of numbers, augmented at random; a few batches are read ahead."""
+        """Images and labels of each batch of numbers, `augmented`; a few batches are read ahead."""
+        return self._ahead(self._begin_augmented(index, generator) for index in batches)
 
-        def begin(index: Tensor) -> _Reading:
-            drawn = torch.rand(len(index), _NUMBERS, generator=generator, device=generator.device).tolist()
-            return self._begin(index, [partial(_augmented, side=self.side, drawn=numbers) for numbers in drawn])
+    def plain(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Images and labels at `index`, as they are."""
+        return self._whole(self._begin_plain(index))
 
-        return self._ahead(map(begin, batches))
+    def batches(self, size: int, n: int | None = None) -> Batches:
+        """The first `n` images (None: all) once, in order, `size` at a time; the last batch may be smaller."""
+        every = torch.arange(min(n or len(self), len(self)), device=self.labels.device)
+        return self._ahead(map(self._begin_plain, torch.split(every, size)))
 
-    def batches(self, size: int) -> Batches:
-        """The images once, in order, `size` at a time, as they are; the last batch may be smaller."""
-        middle = partial(_middle, side=self.side)
-        every = torch.arange(len(self), device=self.labels.device)
-        return self._ahead(self._begin(index, [middle] * len(index)) for index in torch.split(every, size))
+    def _begin_augmented(self, index: Tensor, generator: torch.Generator) -> _Reading:
+        drawn = torch.rand(len(index), _NUMBERS, generator=generator, device=generator.device).tolist()
+        return self._begin(index, [partial(_augmented, side=self.side, drawn=numbers) for numbers in drawn])
+
+    def _begin_plain(self, index: Tensor) -> _Reading:
+        return self._begin(index, [partial(_middle, side=self.side)] * len(index))
 
     def _begin(self, index: Tensor, made: Sequence[partial[Image.Image]]) -> _Reading:
         numbers = index.tolist()

@@ -1,5 +1,8 @@
 """Image sets as uint8 tensors on the device, augmented and normalised there, a batch at a time.
 
+`StoredImages` are what a data set consists of, here `Images`; `on` a device they become `BatchedImages`, here
+`DeviceImages`, of which a search or a training draws. `folders` has the same two for images that are read from disk.
+
 No worker processes: a batch is one gather. Flip and padded crop are drawn for each image, as
 NAS-Bench-201's transforms do (RandomHorizontalFlip, RandomCrop with black padding, then normalisation).
 """
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -15,6 +19,63 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nasbench_stc.errors import BadCallError
+
+Batches = Generator[tuple[Tensor, Tensor], None, None]
+"""Images and labels; closed, it reads no further."""
+
+
+class StoredImages(Protocol):
+    """What a data set, or a part of it, consists of: `Images`, or `Listed`."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Shape (images,)."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, index: NDArray[np.int64]) -> Self:
+        """The images at `index`, shape (n,)."""
+
+    def shrink(self, side: int) -> Self:
+        """The same images, `side` pixels wide and high.
+
+        Raises:
+            BadCallError: they cannot be made that small.
+        """
+
+    def on(self, device: torch.device, dtype: torch.dtype = torch.float32) -> BatchedImages:
+        """They, to be drawn from; batches are on `device`."""
+
+
+class BatchedImages(Protocol):
+    """What a search or a training draws from: `DeviceImages`, or `FolderImages`.
+
+    Batches are images, `dtype` (n, 3, side, side) in channels-last memory, and labels, int64 (n,), both on the device.
+    An index is int64, shape (n,), on the device.
+    """
+
+    side: int
+    """Of a batch's images, in pixels."""
+    labels: Tensor
+    """Of all images, int64 (images,), on the device."""
+
+    @property
+    def in_graphs(self) -> bool:
+        """Whether the device alone makes a batch, so that this may be part of a CUDA graph."""
+
+    def __len__(self) -> int: ...
+
+    def augmented(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Images and labels at `index`, augmented at random."""
+
+    def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Batches:
+        """Images and labels of each batch of numbers, `augmented`."""
+
+    def plain(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Images and labels at `index`, as they are."""
+
+    def batches(self, size: int, n: int | None = None) -> Batches:
+        """The first `n` images (None: all) once, in order, `size` at a time; the last batch may be smaller."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +115,15 @@ class Images:
             pixels[piece] = np.round(sums / np.float32(area))
         return Images(pixels, self.labels, self.mean, self.std, max(self.pad // factor, 1))
 
+    def on(self, device: torch.device, dtype: torch.dtype = torch.float32) -> DeviceImages:
+        """See `StoredImages`."""
+        return DeviceImages(self, device, dtype)
+
 
 class DeviceImages:
     """`Images` on a device, ready to be drawn from. Batches are `dtype` (n, 3, side, side) in channels-last memory."""
+
+    in_graphs = True
 
     def __init__(self, images: Images, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
         self.side, self.pad = images.pixels.shape[-1], images.pad
@@ -85,9 +152,7 @@ class DeviceImages:
         columns = torch.where(draw[2, :, None] < 0.5, self._steps.flip(0), self._steps) + left[:, None]
         return self._gather(index, rows, columns)
 
-    def stream(
-        self, batches: Iterable[Tensor], generator: torch.Generator
-    ) -> Generator[tuple[Tensor, Tensor], None, None]:
+    def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Batches:
         """Images and labels of each batch of numbers, `augmented`."""
         return (self.augmented(index, generator) for index in batches)
 
@@ -96,7 +161,7 @@ class DeviceImages:
         middle = (self._steps + self.pad).expand(len(index), self.side)
         return self._gather(index, middle, middle)
 
-    def batches(self, size: int, n: int | None = None) -> Generator[tuple[Tensor, Tensor], None, None]:
+    def batches(self, size: int, n: int | None = None) -> Batches:
         """The first `n` images (None: all) once, in order, `size` at a time; the last batch may be smaller."""
         end = min(n or len(self), len(self))
         for start in range(0, end, size):

@@ -2,7 +2,7 @@
 
 CIFAR (Krizhevsky 2009) is read from its binary or its Python files, ImageNet16-120 (Chrabaszcz et al. 2017;
 the first 120 classes, as NAS-Bench-201 takes them) from the pickles, digits from scikit-learn. Pickles go
-through the admit-list unpickler.
+through the admit-list unpickler. Of ImageNet itself the files are listed (`folders`), and read when they are needed.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from nasbench_stc.inventory import Item
 from nasbench_stc.space import NUM_CLASSES, check_dataset
 
 if TYPE_CHECKING:
-    from nasbench_stc.data.images import Images
+    from nasbench_stc.data.images import Images, StoredImages
 
 
 @dataclass(frozen=True)
 class ImageSets:
-    """A data set in memory, as published: `source` is the name of its folder, or the package and its version."""
+    """A data set as published: `source` is the name of its folder, or the package and its version."""
 
     name: str
     classes: int
-    train: Images
-    test: Images
+    train: StoredImages
+    test: StoredImages
     source: str
 
 
@@ -61,6 +61,15 @@ class _Published(NamedTuple):
     md5: Mapping[str, str] = {}  # of files, by name, where it is known
 
 
+class _Own(NamedTuple):
+    """A data set that is none of a few files with many images each."""
+
+    read: Callable[[Path], ImageSets]
+    find_folder: Callable[[Path], Path | None]
+    status: Callable[[Path], Item]
+    how_to_get: str
+
+
 def read(dataset: str, data_dir: Path) -> ImageSets:
     """The images of `dataset`, from the first of its layouts that is complete below `data_dir`.
 
@@ -71,8 +80,8 @@ def read(dataset: str, data_dir: Path) -> ImageSets:
         DataError: its files are missing or damaged; the message names one and says how to get it.
     """
     check_dataset(dataset, DATASETS)
-    if dataset == "digits":
-        return _read_digits()
+    if dataset in _OWN:
+        return _OWN[dataset].read(data_dir)
     published = _PUBLISHED[dataset]
     layout = _complete_layout(dataset, data_dir)
     if layout is None:
@@ -93,9 +102,8 @@ def read(dataset: str, data_dir: Path) -> ImageSets:
 def find_folder(dataset: str, data_dir: Path) -> Path | None:
     """The folder that `read` would read: all its files are there, and as long as published. None: there is none."""
     check_dataset(dataset, DATASETS)
-    if dataset == "digits":
-        package = importlib.util.find_spec("sklearn")
-        return Path(package.origin).parent / "datasets" / "data" if package and package.origin else None
+    if dataset in _OWN:
+        return _OWN[dataset].find_folder(data_dir)
     layout = _complete_layout(dataset, data_dir)
     return None if layout is None else data_dir / layout.folder
 
@@ -103,19 +111,21 @@ def find_folder(dataset: str, data_dir: Path) -> Path | None:
 def how_to_get(dataset: str) -> str:
     """One sentence for those who lack the data set."""
     check_dataset(dataset, DATASETS)
-    if dataset == "digits":
-        return "It comes with scikit-learn: pip install scikit-learn"
-    return _PUBLISHED[dataset].how_to_get
+    return (_OWN.get(dataset) or _PUBLISHED[dataset]).how_to_get
 
 
 def status(data_dir: Path) -> list[Item]:
     """Each data set with the folder that it would be read from, and what is known of its files."""
-    return [_digits_status() if name == "digits" else _status(name, data_dir) for name in DATASETS]
+    return [_OWN[name].status(data_dir) if name in _OWN else _status(name, data_dir) for name in DATASETS]
 
 
-def _digits_status() -> Item:
-    item = Item("digits", how_to_get("digits"))
-    folder = find_folder("digits", Path())
+def _digits_folder(data_dir: Path) -> Path | None:
+    package = importlib.util.find_spec("sklearn")
+    return Path(package.origin).parent / "datasets" / "data" if package and package.origin else None
+
+
+def _digits_status(data_dir: Path) -> Item:
+    item, folder = Item("digits", how_to_get("digits")), _digits_folder(data_dir)
     if folder is None:
         return item
     version = importlib.metadata.version("scikit-learn")
@@ -233,9 +243,29 @@ def _unpickled(path: Path, label_keys: tuple[str, ...], side: int) -> Arrays:
     return pixels.reshape(-1, 3, side, side), labels.astype(np.int64)
 
 
-def _read_digits() -> ImageSets:
+def _imagenet_folder(data_dir: Path) -> Path | None:
+    folder = data_dir / IMAGENET_FOLDER
+    return folder if all((folder / part).is_dir() for part in ("train", "val")) else None
+
+
+def _imagenet_status(data_dir: Path) -> Item:
+    item, folder = Item("imagenet", how_to_get("imagenet"), weighed=False), _imagenet_folder(data_dir)
+    if folder is None:
+        return item
+    classes = sum(path.is_dir() for path in (folder / "train").iterdir())
+    return replace(item, path=folder, version="JPEG", state=f"{classes:,} classes, images not looked at")
+
+
+def _read_imagenet(data_dir: Path) -> ImageSets:
+    from nasbench_stc.data.folders import list_imagenet  # imports torch
+
+    train, test = list_imagenet(data_dir)
+    return ImageSets("imagenet", train.classes, train, test, IMAGENET_FOLDER)
+
+
+def _read_digits(data_dir: Path) -> ImageSets:
     """scikit-learn's 1,797 digits, 8x8 pixels, grey as three channels, shuffled: their order goes by writer."""
-    folder = find_folder("digits", Path())
+    folder = _digits_folder(data_dir)
     if folder is None:
         raise DataError(f"digits: not there. {how_to_get('digits')}")
     form = cache.Form(1797 - _DIGITS_TEST, _DIGITS_TEST, side=8, classes=10)
@@ -264,6 +294,19 @@ def _as_images(arrays: Arrays, mean: tuple[float, float, float], std: tuple[floa
 
 
 _DIGITS_SEED, _DIGITS_TEST = 0, 360  # 1,437 train images and 360 test images, the same ones always
+
+IMAGENET_FOLDER = "imagenet"
+IMAGENET_HOW_TO_GET = (
+    "ImageNet cannot be fetched from here: image-net.org has ILSVRC2012, whose images belong into a folder a class, "
+    f"{IMAGENET_FOLDER}/train/<class>/ and {IMAGENET_FOLDER}/val/<class>/ below --data-dir or $STC_BENCH_DATA"
+)
+
+_OWN = {
+    "digits": _Own(
+        _read_digits, _digits_folder, _digits_status, "It comes with scikit-learn: pip install scikit-learn"
+    ),
+    "imagenet": _Own(_read_imagenet, _imagenet_folder, _imagenet_status, IMAGENET_HOW_TO_GET),
+}
 
 CIFAR10_MD5 = {
     "data_batch_1.bin": "5dd7e06a14cb22eb9f671a540d1b7c25",

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nasbench_stc.data.images import DeviceImages
+from nasbench_stc.data.images import BatchedImages
 from nasbench_stc.engine.precision import computing, widened
 from nasbench_stc.methods.base import Rating
 from nasbench_stc.models import Mixture, Supernet
@@ -25,7 +25,7 @@ def scores(supernet: Supernet, images: Tensor, mixture: Mixture, precision: str)
 def rate(
     supernet: Supernet,
     cells: Sequence[Cell],
-    images: DeviceImages,
+    images: BatchedImages,
     batch_size: int,
     n_images: int = 0,
     precision: str = "float32",
@@ -63,7 +63,7 @@ def rate(
 def rate_mixtures(
     supernet: Supernet,
     mixtures: Sequence[Mixture],
-    images: DeviceImages,
+    images: BatchedImages,
     batch_size: int,
     n_images: int = 0,
     precision: str = "float32",

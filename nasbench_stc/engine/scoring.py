@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nasbench_stc.data.images import DeviceImages, Images
+from nasbench_stc.data.images import StoredImages
 from nasbench_stc.errors import BadCallError, UnknownScoreError, choose
 from nasbench_stc.models import CellNetwork
 from nasbench_stc.models.scores import SCORES, Untrained
@@ -63,7 +63,7 @@ class Scorer:
     def __init__(
         self,
         scoring: Scoring,
-        read: Callable[[], tuple[Images, int]] | None,
+        read: Callable[[], tuple[StoredImages, int]] | None,
         dataset: str,
         seed: int = 0,
         device: str = "cpu",
@@ -131,7 +131,7 @@ class Scorer:
         drawn = images.take(chosen)
         if self.scoring.resolution:
             drawn = drawn.shrink(self.scoring.resolution)
-        return *next(DeviceImages(drawn, self.device).batches(size)), classes
+        return *next(drawn.on(self.device).batches(size)), classes
 
 
 def _kaiming(module: nn.Module) -> None:

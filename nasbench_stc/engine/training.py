@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,8 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nasbench_stc.data.folders import Batches
-from nasbench_stc.data.images import cut_out
+from nasbench_stc.data.images import BatchedImages, cut_out
 from nasbench_stc.engine.clock import Clock
 from nasbench_stc.engine.loop import Progress, Tick, in_passes
 from nasbench_stc.engine.precision import by_default, computing, kept_in, set_cudnn, widened
@@ -29,28 +28,13 @@ from nasbench_stc.errors import BadCallError, RunError
 from nasbench_stc.space import Cell
 
 
-class TrainImages(Protocol):
-    """What is trained or tested on: `DeviceImages`, or `FolderImages`."""
-
-    side: int
-    labels: Tensor
-
-    def __len__(self) -> int: ...
-
-    def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Batches:
-        """Images and labels of each batch of numbers, augmented at random."""
-
-    def batches(self, size: int) -> Batches:
-        """All images once, in order, `size` at a time, as they are; the last batch may be smaller."""
-
-
 class Training:
     """One training: built once, then `run_epoch` until `done`; the last entry of `progress.trajectory` is the result.
 
     Args:
         cell: of a space that has networks.
         recipe: the settings.
-        train, test: the images, on the device.
+        train, test: the images; both give batches on the same device.
         classes: of the data set.
         seed: everything random follows from it.
 
@@ -59,7 +43,7 @@ class Training:
     """
 
     def __init__(
-        self, cell: Cell, recipe: Recipe, train: TrainImages, test: TrainImages, classes: int, seed: int
+        self, cell: Cell, recipe: Recipe, train: BatchedImages, test: BatchedImages, classes: int, seed: int
     ) -> None:
         self.device = train.labels.device
         self.recipe, self.train, self.test = recipe.on(self.device.type), train, test

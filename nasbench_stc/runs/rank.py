@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 
 from nasbench_stc import files, settings
-from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.evaluation import rate
 from nasbench_stc.engine.loop import build_supernet
@@ -93,7 +92,7 @@ def rank_cells(
             f"{folder}: its validation images were others than {halves.split['source']} gives now; {_AGAIN}"
         )
     supernet = _load(supernet_path, engine, halves.classes, torch.device(device), space)
-    valid = DeviceImages(halves.for_alpha, torch.device(device), kept_in(engine.precision))
+    valid = halves.for_alpha.on(torch.device(device), kept_in(engine.precision))
     begin = time.perf_counter()
     rating = rate(
         supernet,

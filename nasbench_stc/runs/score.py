@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nasbench_stc import settings
 from nasbench_stc.data import DATASETS
-from nasbench_stc.data.images import Images
+from nasbench_stc.data.images import StoredImages
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.engine.scoring import Scorer, Scoring
 from nasbench_stc.runs import environment, launch
@@ -43,7 +43,7 @@ def make_scorer(
     settings.check_seed(seed)
     chosen = settings.changed(scoring or Scoring(), changes)
 
-    def read() -> tuple[Images, int]:
+    def read() -> tuple[StoredImages, int]:
         images = dataset if chosen.images == "own" else chosen.images
         halves = launch.read_halves(images, Protocol(), seed, data_dir)
         return halves.for_weights, halves.classes

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 
 from nasbench_stc import files, settings, stored
-from nasbench_stc.data import DATASETS, folders, readers
-from nasbench_stc.data.images import DeviceImages
+from nasbench_stc.data import DATASETS, readers
+from nasbench_stc.data.images import BatchedImages
 from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.precision import kept_in
 from nasbench_stc.engine.recipe import RECIPES, Recipe, choose_recipe
-from nasbench_stc.engine.training import TrainImages, Training, build_network, measure_size
+from nasbench_stc.engine.training import Training, build_network, measure_size
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.records import record, training
 from nasbench_stc.records.training import Entry, Origin, TrainingRecord
@@ -28,7 +28,6 @@ from nasbench_stc.runs.launch import OnStep, go_on
 from nasbench_stc.runs.launcher import Watch, Way, run_all
 from nasbench_stc.space import TSS, Cell, check_dataset, find_space, space_of
 
-IMAGENET = "imagenet"
 NETWORK_NAME = "network.pt"
 """The weights, of a training that is done."""
 
@@ -128,7 +127,7 @@ def plan(
     Raises:
         BadCallError: something is unknown or out of range.
     """
-    check_dataset(dataset, (*DATASETS, IMAGENET))
+    check_dataset(dataset, DATASETS)
     settings.check_seed(seed)
     device = environment.choose_device(device, here)
     protocol = choose_recipe(protocol, cell.space, dataset, device)
@@ -218,8 +217,8 @@ def run(
 class TrainSets(NamedTuple):
     """The images of a training, where it takes them from."""
 
-    train: TrainImages
-    test: TrainImages
+    train: BatchedImages
+    test: BatchedImages
     classes: int
     source: str
 
@@ -231,14 +230,8 @@ def open_images(todo: TrainingPlan, data_dir: str | Path | None) -> TrainSets:
         BadCallError, DataError: they are not there, damaged, or do not have that resolution.
     """
     side, device, kept = todo.recipe.resolution, torch.device(todo.device), kept_in(todo.recipe.precision)
-    where = files.data_dir(data_dir)
-    if todo.dataset == IMAGENET:
-        listed = folders.list_imagenet(where)
-        first, second = (folders.FolderImages(part, side or folders.SIDE, device, kept) for part in listed)
-        return TrainSets(first, second, listed[0].classes, IMAGENET)
-    sets = readers.read(todo.dataset, where)
-    sized = (part.shrink(side) if side else part for part in (sets.train, sets.test))
-    train, test = (DeviceImages(part, device, kept) for part in sized)
+    sets = readers.read(todo.dataset, files.data_dir(data_dir))
+    train, test = ((part.shrink(side) if side else part).on(device, kept) for part in (sets.train, sets.test))
     return TrainSets(train, test, sets.classes, sets.source)
 
 
