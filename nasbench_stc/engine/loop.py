@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasbench_stc.data.images import DeviceImages
+from nasbench_stc.data.images import BatchedImages
 from nasbench_stc.engine import graphs
 from nasbench_stc.engine.clock import Clock
 from nasbench_stc.engine.evaluation import rate, rate_mixtures
@@ -58,7 +58,7 @@ class Search:
     Args:
         make_method: builds the method from its generator.
         protocol: the settings of supernet and weights.
-        train, valid: the images for the weights and for alpha, on the device.
+        train, valid: the images for the weights and for alpha; both give batches on the same device.
         classes: of the data set.
         seed: everything random follows from it.
         name: of the method, for messages; empty: its class's.
@@ -73,8 +73,8 @@ class Search:
         self,
         make_method: MakeMethod,
         protocol: Protocol,
-        train: DeviceImages,
-        valid: DeviceImages,
+        train: BatchedImages,
+        valid: BatchedImages,
         classes: int,
         seed: int,
         name: str = "",
@@ -85,7 +85,7 @@ class Search:
         self.protocol, self.train, self.valid = protocol.on(self.device.type, space), train, valid
         init, order, augmentation, method = (int(s) for s in np.random.SeedSequence(seed).generate_state(4))
         static = self.protocol.form == "static"
-        self._whole = static and on_device
+        self._whole = static and on_device and train.in_graphs
         self.generators = {
             "order": torch.Generator().manual_seed(order),
             "augmentation": torch.Generator(self.device).manual_seed(augmentation),
@@ -283,7 +283,7 @@ class Search:
             generator.set_state(state["generators"][name])
         self.progress = Progress(state["trajectory"], state["seconds"])
 
-    def _order(self, images: DeviceImages, steps: int) -> Tensor:
+    def _order(self, images: BatchedImages, steps: int) -> Tensor:
         """Image numbers for so many steps, shape (steps, batch): whole passes in fresh random orders."""
         batch = self.protocol.batch_size
         return in_passes(len(images), steps * batch, self.generators["order"]).view(steps, batch).to(self.device)
@@ -335,12 +335,13 @@ def build_supernet(protocol: Protocol, classes: int, device: torch.device, seed:
     Raises:
         BadCallError: the space has none.
     """
-    make: type[Supernet] | None = getattr(space.module(), "Supernet", None)
+    make: Callable[..., Supernet] | None = getattr(space.module(), "Supernet", None)
     if make is None:
         raise BadCallError(f"{space.title} has no supernet: black-box methods search it")
     with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU: the same on every device
         torch.manual_seed(seed)
-        supernet = make(protocol.channels, protocol.cells_per_stage, classes, protocol.bn == "running")
+        stem = {"imagenet": True} if protocol.stem == "imagenet" else {}
+        supernet = make(protocol.channels, protocol.cells_per_stage, classes, protocol.bn == "running", **stem)
     supernet.to(device, kept_in(protocol.precision), memory_format=torch.channels_last)  # type: ignore[call-overload]
     return supernet
 

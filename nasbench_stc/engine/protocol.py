@@ -17,7 +17,12 @@ class Protocol:
 
     channels: int = setting(16, "C, channels of the first stage (the target network, Sec. 4.4)", low=1)
     cells_per_stage: int = setting(5, "N, cells in each of the three stages (the target network)", low=1)
-    resolution: int = setting(0, "pixels a side that images are averaged down to; 0: as they are")
+    stem: str = setting(
+        "plain",
+        "what is before the cells: plain keeps the resolution, imagenet takes an eighth of it, as DARTS on ImageNet",
+        choices=("plain", "imagenet"),
+    )
+    resolution: int = setting(0, "pixels a side that images are averaged down to; 0: as they are, of ImageNet 224")
     epochs: int = setting(50, "epochs of the search (Sec. 4.4)", low=1)
     steps: int = setting(0, "weight steps an epoch; 0: one pass over the training half")
     batch_size: int = setting(64, "open: the batch size behind the paper's 3,600 s; the reference code's", low=2)
@@ -37,6 +42,9 @@ class Protocol:
         "images for weights and alpha: published (CIFAR-10: halves of the training set; CIFAR-100 and ImageNet16-120: "
         "the training set, and half of the test set) or halves (of the training set, always)",
         choices=("published", "halves"),
+    )
+    share: float = setting(
+        1.0, "of each class's images, at least two, that take part in a search (on ImageNet a tenth, Sec. 4.3)", high=1
     )
     eval_batch: int = setting(
         512, "images a batch in evaluation (batch statistics depend on it; the reference code's)", low=2
@@ -66,8 +74,10 @@ class Protocol:
         """The same with what `auto` means on that device, for that space's supernet.
 
         Raises:
-            BadCallError: the space's supernet does not have that form.
+            BadCallError: the space's supernet does not have that form, or that stem.
         """
+        if self.stem == "imagenet" and not space.has_imagenet_stem:
+            raise BadCallError(f"setting stem=imagenet: the supernet of {space.title} has the stem plain alone")
         on_gpu = device.startswith("cuda")
         if self.form == "static" and not space.has_static_form:
             raise BadCallError(f"setting form=static: the supernet of {space.title} has the form plan alone")
@@ -88,7 +98,13 @@ def precision_on(device: str, precision: str) -> str:
     return "bfloat16" if bfloat16 else "float32"
 
 
-EARLIER: dict[str, Any] = {"form": "plan", "compiled": False, "deterministic": False}
+EARLIER: dict[str, Any] = {
+    "form": "plan",
+    "compiled": False,
+    "deterministic": False,
+    "stem": "plain",
+    "share": 1.0,
+}
 """What searches did before these were settings: records of then lack them, and files are not named by them."""
 
 

@@ -12,7 +12,7 @@ import torch
 from nasbench_stc import files, settings, stored
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.data import DATASETS
-from nasbench_stc.data.images import DeviceImages, Images
+from nasbench_stc.data.images import StoredImages
 from nasbench_stc.data.readers import read as read_images
 from nasbench_stc.data.splits import search_split
 from nasbench_stc.engine import checkpoint
@@ -97,7 +97,7 @@ def plan(
     protocol = choose_protocol(protocol, dataset, device)
     settings.check_seed(seed)
     of = find_space(space)
-    in_space = settings.changed(PROTOCOLS[protocol].settings, of.protocols.get(protocol, {}))
+    in_space = settings.changed(PROTOCOLS[protocol].settings, of.differing(protocol, dataset))
     parts = {"protocol": in_space, "method": found.make_settings()}
     usual = settings.distributed(parts, found.cls.presets.get(protocol, {}))
     asked = settings.distributed(usual, changes or {})
@@ -199,8 +199,8 @@ def _begin(todo: Plan, images: Halves) -> Search:
     return Search(
         todo.make_method,
         todo.engine,
-        DeviceImages(images.for_weights, device, kept),
-        DeviceImages(images.for_alpha, device, kept),
+        images.for_weights.on(device, kept),
+        images.for_alpha.on(device, kept),
         images.classes,
         todo.seed,
         todo.method.name,
@@ -212,8 +212,8 @@ def _begin(todo: Plan, images: Halves) -> Search:
 class Halves(NamedTuple):
     """What a search learns from, in the protocol's resolution."""
 
-    for_weights: Images
-    for_alpha: Images
+    for_weights: StoredImages
+    for_alpha: StoredImages
     """The validation images."""
     split: dict[str, Any]
     """How they were split, their numbers, a checksum of which is where, and their files."""
@@ -227,7 +227,7 @@ def read_halves(dataset: str, engine: Protocol, seed: int, data_dir: str | Path 
         BadCallError, DataError: they are not there, damaged, or do not have that resolution.
     """
     sets = read_images(dataset, files.data_dir(data_dir))
-    for_weights, for_alpha, split = search_split(sets, engine.split, seed)
+    for_weights, for_alpha, split = search_split(sets, engine.split, seed, engine.share)
     if engine.resolution:
         for_weights, for_alpha = (part.shrink(engine.resolution) for part in (for_weights, for_alpha))
     return Halves(for_weights, for_alpha, {**split, "source": sets.source}, sets.classes)

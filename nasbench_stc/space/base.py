@@ -81,8 +81,12 @@ class Space:
     """Whether that module has one, which weight-sharing methods train."""
     has_static_form: bool = False
     """Whether that module's supernet can be asked by tensors alone (`models/static.py`), for CUDA graphs."""
+    has_imagenet_stem: bool = False
+    """Whether that module's supernet takes `imagenet`: a stem for large images, which takes part of the resolution."""
     protocols: Mapping[str, Mapping[str, Any]] = {}
     """Settings of a search that differ here, by protocol."""
+    on: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+    """Those that differ on one data set besides, by data set and protocol; by `any`, whatever the protocol."""
     example: str = ""
     """A cell, as `parse` reads it."""
     published: Mapping[str, str] = {}
@@ -91,6 +95,11 @@ class Space:
     def module(self) -> ModuleType | None:
         """The module that `networks` names, imported; None where there is none."""
         return importlib.import_module(self.networks) if self.networks else None
+
+    def differing(self, protocol: str, dataset: str) -> dict[str, Any]:
+        """The settings of a search by that protocol on that data set that differ in this space, by name."""
+        on = self.on.get(dataset, {})
+        return {**self.protocols.get(protocol, {}), **on.get("any", {}), **on.get(protocol, {})}
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import combinations, permutations, product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,20 @@ PROTOCOLS = {
 """The paper searches with 8 cells; with depth consistency with the 20 of C=36 of the target network, for which set
 `cells_per_stage=6 channels=36`."""
 
+ON: dict[str, dict[str, dict[str, Any]]] = {
+    "imagenet": {
+        "any": {"stem": "imagenet", "share": 0.1},
+        "paper": {"channels": 48, "cells_per_stage": 4, "lr": 0.5, "batch_size": 256},
+        "cpu": {"resolution": 64, "share": 0.02},
+        "smoke": {"resolution": 32, "share": 0.002, "batch_size": 2},
+    }
+}
+"""The paper's Sec. 4.3: 14 cells of C=48, weights at a rate of 0.5, a tenth of each class's images.
+
+Open are the stem (as DARTS's networks for ImageNet, of which the target network is one) and the batch size (the largest
+that the paper searches with, Table 3). Smaller protocols look at fewer images, of a size that is still some pixels
+behind that stem."""
+
 
 class DartsSpace(Space):
     """See the module."""
@@ -84,7 +99,9 @@ class DartsSpace(Space):
         for number, name in enumerate(("normal cell", "reduction cell"))
     )
     networks = "nasbench_stc.models.darts"
+    has_imagenet_stem = True
     protocols = PROTOCOLS
+    on = ON
     example = "DARTS_V2"
     published = PUBLISHED
 
