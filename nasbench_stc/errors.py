@@ -54,7 +54,7 @@ def describe(error: Exception) -> str:
 
 @contextmanager
 def blamed(method: str, where: str) -> Iterator[None]:
-    """Raise what the block raises as the method's mistake.
+    """Raise what the block raises as the method's mistake, unless it is a damaged file.
 
     Args:
         method: its name.
@@ -62,10 +62,11 @@ def blamed(method: str, where: str) -> Iterator[None]:
 
     Raises:
         MethodError: the block raised something.
+        DataError: it raised that: a file that was read for the method, as an image that it is rated on.
     """
     try:
         yield
-    except MethodError:
+    except (MethodError, DataError):
         raise
     except Exception as error:
         said = str(error) if isinstance(error, StcBenchError) else f"{type(error).__name__}: {error}"

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="params, flops, naswot, synflow, jacob_cov, snip, grad_norm: some of them (naswot,synflow), or all.",
 )
-@click.option("--dataset", default="cifar10", show_default=True, help="cifar10, cifar100, ImageNet16-120 or digits.")
+@click.option(
+    "--dataset", default="cifar10", show_default=True, help="cifar10, cifar100, ImageNet16-120, digits or imagenet."
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of weights and mini-batch.")
 @click.option(
     "--set",

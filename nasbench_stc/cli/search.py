@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     help="What to search with: names (stc,rea), path/to/file.py:Name, optuna:TPESampler, all methods of a kind "
     "(one-shot, black-box, training-free), or all; `stc-bench methods` lists them.",
 )
-@click.option("--dataset", default="cifar10", show_default=True, help="cifar10, cifar100, ImageNet16-120 or digits.")
+@click.option(
+    "--dataset", default="cifar10", show_default=True, help="cifar10, cifar100, ImageNet16-120, digits or imagenet."
+)
 @click.option(
     "--seeds",
     default="3",
@@ -158,6 +160,7 @@ def announce(
     """Say what is to be run, on what and about how long it takes; and which of it is there already."""
     from nasbench_stc.engine.protocol import PROTOCOLS
     from nasbench_stc.runs import launch, status
+    from nasbench_stc.space import find_space
 
     first = plans[0]
     preset = PROTOCOLS[first.protocol]
@@ -167,6 +170,10 @@ def announce(
     jobs = min(way.jobs, len(plans))
     at_a_time = f" ({jobs} at a time)" if jobs > 1 else ""
     console.print(f"about {preset.takes}; {told(seeds)}{at_a_time}; device {first.device}; records in {out}/")
+    differing = find_space(first.space).differing(first.protocol, first.dataset)
+    if differing:
+        said = ", ".join(f"{name}={value}" for name, value in differing.items())
+        console.print(f"here with {said}, which takes another time", markup=False)
     console.print(f"benchmark [bold]{opened.name}[/bold]: {opened.about}")
     left = []
     busy = status.at_work(out / todo.folder_name for todo in plans) if way.leaves else {}

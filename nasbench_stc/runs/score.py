@@ -29,7 +29,7 @@ def make_scorer(
     """A scorer whose mini-batch is drawn from the images that a search with that seed trains weights on.
 
     Args:
-        dataset: `cifar10`, `cifar100`, `ImageNet16-120` or `digits`.
+        dataset: `cifar10`, `cifar100`, `ImageNet16-120`, `digits` or `imagenet`.
         seed: split, mini-batch and weights follow from it.
         scoring: the settings; None: the defaults.
         data_dir: where images are, looked for when a score needs them; see `files.data_dir`.

@@ -38,7 +38,8 @@ def search(
 
     Args:
         method: as `stc-bench methods` lists them, `path/to/file.py:Name` or `optuna:TPESampler`.
-        dataset: `cifar10`, `cifar100`, `ImageNet16-120`, or for methods that train or score networks `digits`.
+        dataset: `cifar10`, `cifar100`, `ImageNet16-120`, or for methods that train or score networks `digits` or
+            `imagenet`.
         seed: everything random follows from it.
         protocol: as `stc-bench methods NAME` lists them, or `auto`.
         out: the folder for records and checkpoints; None keeps nothing on disk.
