@@ -107,13 +107,20 @@ class FolderImages:
         self.labels = torch.from_numpy(listed.labels).to(device)
         self._mean, self._std = (torch.tensor(numbers, dtype=dtype, device=device) for numbers in (MEAN, STD))
         self._pool = ThreadPoolExecutor(workers or os.cpu_count())
+        self._expected: _Reading | None = None
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def augmented(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Images and labels at `index` (int64, shape (n,), on the device), augmented at random."""
-        return self._whole(self._begin_augmented(index, generator))
+        begun, self._expected = self._expected, None
+        assert begun is None or torch.equal(begun.numbers, index)
+        return self._whole(begun or self._begin_augmented(index, generator))
+
+    def expect(self, index: Tensor, generator: torch.Generator) -> None:
+        """The next call of `augmented` will be this one; it is begun now, and draws from `generator` now."""
+        self._expected = self._begin_augmented(index, generator)
 
     def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Batches:
         """Images and labels of each batch of numbers, `augmented`; a few batches are read ahead."""

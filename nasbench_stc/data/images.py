@@ -68,6 +68,9 @@ class BatchedImages(Protocol):
     def augmented(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Images and labels at `index`, augmented at random."""
 
+    def expect(self, index: Tensor, generator: torch.Generator) -> None:
+        """The next call of `augmented` will be this one. Whoever reads from a disk begins with it, and draws now."""
+
     def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Batches:
         """Images and labels of each batch of numbers, `augmented`."""
 
@@ -151,6 +154,9 @@ class DeviceImages:
         rows = top[:, None] + self._steps
         columns = torch.where(draw[2, :, None] < 0.5, self._steps.flip(0), self._steps) + left[:, None]
         return self._gather(index, rows, columns)
+
+    def expect(self, index: Tensor, generator: torch.Generator) -> None:
+        """See `BatchedImages`: nothing is to be begun here."""
 
     def stream(self, batches: Iterable[Tensor], generator: torch.Generator) -> Batches:
         """Images and labels of each batch of numbers, `augmented`."""

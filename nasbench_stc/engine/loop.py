@@ -145,11 +145,18 @@ class Search:
         train_loss = torch.zeros((), device=self.device)
         valid_loss = torch.zeros((), device=self.device)
         alpha_steps = self.steps * self.method.learns + self.method.closing_steps
+        # From a disk a batch is read while the one before it is learned from. Draws stay in the order of steps.
+        drawing = self.generators["augmentation"]
+        self.train.expect(train_order[0], drawing)
         for step in range(self.steps):
+            if self.method.learns:
+                self.valid.expect(valid_order[step], drawing)
             self._at = f"epoch {epoch}, step {step}"
             self._set_lr(epoch * self.steps + step)
             with self.clock("weights"):
                 train_loss += self.weight_step(train_order[step])
+            if step + 1 < self.steps:
+                self.train.expect(train_order[step + 1], drawing)
             if self.method.learns:
                 with self.clock("alpha"):
                     valid_loss += self.alpha_step(valid_order[step])
