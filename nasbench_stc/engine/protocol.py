@@ -39,8 +39,8 @@ class Protocol:
     )
     split: str = setting(
         "published",
-        "images for weights and alpha: published (CIFAR-10: halves of the training set; CIFAR-100 and ImageNet16-120: "
-        "the training set, and half of the test set) or halves (of the training set, always)",
+        "images for weights and alpha: published (CIFAR-10, ImageNet: halves of the training set; CIFAR-100 and "
+        "ImageNet16-120: the training set, and half of the test set) or halves (of the training set, always)",
         choices=("published", "halves"),
     )
     share: float = setting(
