@@ -444,6 +444,14 @@ def test_the_benchmarks_of_records_are_found_by_what_they_were(nb201: Benchmark,
     assert opened_for(set(), None, tmp_path) == []
 
 
+def test_seeds_on_several_devices_are_one_row_unless_a_seed_ran_again() -> None:
+    here, there = ([replace(make_record(seed), device=device) for seed in range(4)] for device in ("CPU: B", "CPU: A"))
+    (row,) = own_rows([*here[:2], *there[2:]])
+    assert row.values["n"] == 4 and "on CPU: A and CPU: B" in row.notes[0]
+    rows = own_rows([*here[:3], *there[2:]])  # seed 2 on both
+    assert [(row.values["method"], row.values["n"]) for row in rows] == [("STC-NAS, on A", 2), ("STC-NAS, on B", 3)]
+
+
 def test_the_summary_writes_names_as_they_are() -> None:
     benchmark = {"name": "NATS-Bench v1.0", "about": "", "file": "t.table", "sha256": "a" * 64}
     rows = make_table("summary", Inputs.of([make_record(search_dataset="ImageNet16-120", benchmark=benchmark)])).rows

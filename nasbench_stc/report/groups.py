@@ -293,8 +293,8 @@ def span(numbers: Iterable[int]) -> int | str:
 def grouped(runs: DataFrame) -> list[Group]:
     """The rows of ours, in order; of two runs of one seed the newer one counts.
 
-    Runs of a row have their method, settings, device and benchmark in common; of simulated ones not the data set, nor
-    the budget that goes with it.
+    Runs of a row have their method, settings and benchmark in common, and, where a seed ran on several devices, the
+    device (`over_devices`); of simulated ones not the data set, nor the budget that goes with it.
     """
     if runs.empty:
         return []
@@ -315,7 +315,8 @@ def grouped(runs: DataFrame) -> list[Group]:
     newest = keyed.sort_values("finished", kind="stable").drop_duplicates(
         [*_SAME, "search_dataset", "seed"], keep="last"
     )
-    by_seed = newest.sort_values(["_place", "search_dataset", "seed"])
+    pooled = over_devices(newest, [name for name in _SAME if name != "device"])
+    by_seed = pooled.sort_values(["_place", "search_dataset", "seed"])
     groups = [Group(part) for _, part in by_seed.groupby(list(_SAME), observed=True, sort=False)]
 
     def order(group: Group) -> tuple[Any, ...]:
@@ -325,6 +326,24 @@ def grouped(runs: DataFrame) -> list[Group]:
         return -group["_most"], *group.benchmark, group["_kind"], first, *(group[name] for name in names)
 
     return sorted(groups, key=order)
+
+
+def over_devices(runs: DataFrame, same: Sequence[str], once: Sequence[str] = ("search_dataset", "seed")) -> DataFrame:
+    """Runs that belong together on several devices are of all of these, `A and B`, unless one ran again on another.
+
+    Seeds are independent searches, on whatever device; the same seed again is another search, but no new seed.
+
+    Args:
+        runs: no two of one device are the same.
+        same: the columns that runs have in common which belong together.
+        once: those that together say which run it is among these.
+    """
+    if runs["device"].nunique() < 2:
+        return runs
+    row = runs.groupby(list(same), observed=True, sort=False).ngroup()
+    apart = set(row[runs[list(once)].assign(_row=row).duplicated(keep=False)])
+    told = runs["device"].astype(str).groupby(row).agg(lambda devices: " and ".join(sorted(set(devices))))
+    return runs.assign(device=runs["device"].astype(str).where(row.isin(apart), row.map(told)))
 
 
 def without_budget(settings: str) -> str:
@@ -368,7 +387,7 @@ def by_section(items: Sequence[T], group: Callable[[T], Any] = lambda item: item
 
 def short_device(device: str) -> str:
     """`Intel Xeon` for `CPU: Intel(R) Xeon(R) Processor`."""
-    return " ".join(re.sub(r"^CPU:|\(R\)|\(TM\)|Processor", "", device).split())
+    return " ".join(re.sub(r"\bCPU:|\(R\)|\(TM\)|Processor", "", device).split())
 
 
 ON_CIFAR100, ON_IMAGENET = ("cifar100",), ("ImageNet16-120", "imagenet")

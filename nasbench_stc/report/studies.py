@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasbench_stc.benchmark import COLUMNS, column
 from nasbench_stc.records.ablation import ABLATIONS, Arm, Search, belongs, changed_arm
+from nasbench_stc.report.groups import over_devices
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.space import DATASETS
 
@@ -92,7 +93,9 @@ def studies(inputs: Inputs, name: str) -> list[Study]:
     """
     from pandas import concat
 
-    runs = inputs.runs.sort_values("finished", kind="stable")
+    by_age = inputs.runs.sort_values("finished", kind="stable")
+    newest = by_age.drop_duplicates([*_SEARCH, *_WHERE, "seed"], keep="last")
+    runs = over_devices(newest, ("protocol", "benchmark", "benchmark_sha256"), (*_SEARCH, "seed"))
     parts = [
         (Search(key[0], key[1], key[2], json.loads(key[3])), key[4:], part)
         for key, part in runs.groupby([*_SEARCH, *_WHERE], observed=True, sort=False)
