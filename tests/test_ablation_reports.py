@@ -125,7 +125,16 @@ def test_runs_without_a_change_alone_are_no_ablation() -> None:
         make_figure(7, only_usual)
 
 
-def test_protocols_benchmarks_and_devices_are_kept_apart() -> None:
+def test_devices_are_kept_apart_where_a_search_ran_again_on_another_one() -> None:
+    here = arms("noise")
+    elsewhere = [replace(record, device="another") for record in here]
+    (study,) = studies(Inputs.of([*here[::2], *elsewhere[1::2]]), "noise")
+    assert study.setting.device == "CPU: a_processor 100% and another" and len(study.runs) == len(here)
+    apart = studies(Inputs.of([*here, elsewhere[0]]), "noise")
+    assert len(apart[0].runs) == len(here) and {study.setting.device for study in apart} <= {here[0].device, "another"}
+
+
+def test_protocols_and_benchmarks_are_kept_apart() -> None:
     other = {"name": "analog", "file": "x", "sha256": "f" * 64}
     records = [
         *arms("noise"),
