@@ -1,6 +1,8 @@
 """What holds of every search space, and that one more is two files."""
 
+import ast
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,10 @@ import two_edges
 from hypothesis import given
 from hypothesis import strategies as st
 
+import nasbench_stc
+from nasbench_stc import open_benchmark
 from nasbench_stc import space as spaces
+from nasbench_stc.benchmark import find_metrics
 from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.protocol import Protocol
@@ -76,6 +81,39 @@ def test_an_unknown_space_is_refused_with_those_there_are():
     for name in ("nas", "base", "../x"):
         with pytest.raises(BadCallError, match=f"unknown space '{name}': choose from tss"):
             find_space(name)
+
+
+def asks_which_space(line):
+    """Whether a comparison is with a space that is named there."""
+    nodes = list(ast.walk(ast.parse(line)))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    return "TSS" in names or ("space" in line and bool(texts & {*NAMES}))
+
+
+def test_only_a_space_and_its_networks_know_which_space_it_is():
+    package = Path(nasbench_stc.__file__).parent
+    found = [
+        f"{path.relative_to(package)}: {line}"
+        for path in package.rglob("*.py")
+        if path.relative_to(package).parts[0] not in ("space", "models")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare) and asks_which_space(line := ast.unparse(node))
+    ]
+    assert found == []
+    for line in ("space.name == TSS.name", "inputs.space is not TSS", "'darts' != about.space"):
+        assert asks_which_space(line)
+
+
+def test_a_space_that_was_added_says_what_there_is_of_it(two, tmp_path):
+    assert [name for name in spaces.names() if find_space(name).usual] == ["tss"] == spaces.names()[:1]
+    assert (find_space("tss").option, two.option) == ("", " --space two")
+    none = open_benchmark("auto", tmp_path, "two")
+    assert (none.name, none.space, none.holds()) == ("none", two, ())
+    assert find_metrics(none, tmp_path) == {}
+    for name in ("analog", "analog:hwt", "nb201"):
+        with pytest.raises(BadCallError, match=f"'{name}' is of NAS-Bench-201, where one of Two edges .*--space tss"):
+            open_benchmark(name, tmp_path, "two")
 
 
 def search_in(space, method, **changes):

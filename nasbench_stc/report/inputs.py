@@ -155,8 +155,7 @@ class Inputs:
     def command(self, call: str) -> str:
         """A `stc-bench` command that writes records of this space to where these were read."""
         folder = self.folders[0] if self.folders else RESULTS
-        if self.space != TSS:
-            call += f" --space {self.space.name}"
+        call += self.space.option
         return f"stc-bench {call}" if folder == RESULTS else f"stc-bench {call} --out {shlex.quote(str(folder))}"
 
 

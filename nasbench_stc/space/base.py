@@ -87,6 +87,13 @@ class Space:
     """Settings of a search that differ here, by protocol."""
     on: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
     """Those that differ on one data set besides, by data set and protocol; by `any`, whatever the protocol."""
+    benchmarks: tuple[str, ...] = ()
+    """Benchmarks of its cells that go by a name of their own, as `--benchmark` takes it; tables that were imported and
+    official files say themselves whose cells they have."""
+    metrics: tuple[str, ...] = ()
+    """Files of the data folder with further numbers of its cells, whose columns `benchmark/metrics.py` knows."""
+    usual: bool = False
+    """Whether it is what is meant where no space is named; so it is with one space alone."""
     example: str = ""
     """A cell, as `parse` reads it."""
     published: Mapping[str, str] = {}
@@ -100,6 +107,11 @@ class Space:
         """The settings of a search by that protocol on that data set that differ in this space, by name."""
         on = self.on.get(dataset, {})
         return {**self.protocols.get(protocol, {}), **on.get("any", {}), **on.get(protocol, {})}
+
+    @property
+    def option(self) -> str:
+        """By which commands are told of it, with a space before it; empty of the usual one, which need not be named."""
+        return "" if self.usual else f" --space {self.name}"
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -46,6 +46,9 @@ class TopologySpace(Space):
     largest = (OPS.index("nor_conv_3x3"),) * len(EDGES)
     networks = "nasbench_stc.models.network"
     has_static_form = True
+    benchmarks = ("nb201", "analog")
+    metrics = ("nb201_hardware.csv.gz", "nb201_zerocost.csv.gz")
+    usual = True
     example = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
 
     def text(self, ops: Ops) -> str:
