@@ -21,6 +21,8 @@ from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.errors import BadCallError, MethodError
 from nasbench_stc.methods import find, of_kind
 from nasbench_stc.models import Mixture
+from nasbench_stc.report import gather, make_table
+from nasbench_stc.runs.sweep import sweep
 from nasbench_stc.space import Cell, find_space
 
 NAMES = spaces.names()
@@ -141,6 +143,17 @@ def test_every_weight_sharing_method_searches_a_space_that_was_added(two, method
 def test_weight_sharing_methods_search_the_darts_space(method):
     cell = found_by(search_in(find_space("darts"), method))
     assert cell.space == "darts" and sum(op != cell.of.none for op in cell.ops) == 16
+
+
+def test_what_searches_cost_is_measured_in_a_space_that_was_added(two, tmp_path):
+    """It has no networks of cells, so no subnet, and says nothing of how costs grow."""
+    changes = {"channels": 4, "resolution": 8}
+    found, _ = sweep(["rsps", "darts"], [4], [1], tmp_path, "cpu", 2, changes=changes, space="two")
+    assert [point.method for point in found.points] == ["rsps", "darts"]
+    table = make_table(3, gather([tmp_path], space="two"))
+    assert [row.values["method"] for row in table.rows[-2:]] == ["RSPS", "DARTS"]
+    assert [row.values["agrees"] for row in table.rows[-2:]] == [None, None]
+    assert not any("Subnet: " in line or "multiply-adds" in line for line in table.more)
 
 
 def found_by(search):

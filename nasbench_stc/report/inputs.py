@@ -129,7 +129,7 @@ class Inputs:
     @property
     def a_search(self) -> str:
         """The call of a first search in this space."""
-        if self.space.networks and self.space.has_supernet:
+        if self.space.shares_weights:
             return "search --dataset cifar10 --seeds 3"
         return "search --method black-box --seeds 500"
 
@@ -199,7 +199,7 @@ def gather(
         asked,
         opened,
         {path: record for path, record in trained.items() if record.space == space},
-        profiles,
+        [profile for profile in profiles if profile.space == space],
         ranked,
         paths,
         (*problems, *more, *most, *yet_more),

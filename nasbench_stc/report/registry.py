@@ -39,8 +39,7 @@ def makers(folder: str, space: str = TSS.name) -> dict[str, Maker[Any]]:
     """
     found: dict[str, Maker[Any]] = {}
     package = importlib.import_module(f"{__package__}.{folder}")
-    of = find_space(space)
-    searched = bool(of.networks) and of.has_supernet
+    searched = find_space(space).shares_weights
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         for name, maker in getattr(importlib.import_module(module.name), folder.upper(), {}).items():
             own = maker.space == space or (not maker.space and name not in found)
