@@ -16,10 +16,20 @@ from test_report import make_record
 
 from nasbench_stc import load_trainings
 from nasbench_stc.benchmark.base import NoBenchmark
-from nasbench_stc.errors import BadCallError, DamagedFileWarning
+from nasbench_stc.errors import BadCallError, DamagedFileWarning, DataError
 from nasbench_stc.records import Record
 from nasbench_stc.records.training import TrainingRecord
-from nasbench_stc.report import Inputs, MissingRecords, Table, gather, make_all, make_table, published, render
+from nasbench_stc.report import (
+    Inputs,
+    MissingRecords,
+    Table,
+    gather,
+    make_all,
+    make_figure,
+    make_table,
+    published,
+    render,
+)
 from nasbench_stc.report.table import Spread
 from nasbench_stc.space import DATASETS, TSS, Cell, find_space
 from nasbench_stc.space import names as space_names
@@ -274,6 +284,26 @@ def test_ours_stand_below_the_papers() -> None:
     assert ours.values["imagenet_top5"] == Spread(1.0, 0.0, 0.0, "2 record(s) of trainings")
     assert ours.values["imagenet_mflops"] == 528.4
     assert not any("not the paper's" in line for line in table.caption)
+
+
+def test_where_no_benchmark_exists_it_is_said_and_where_accuracies_are() -> None:
+    """Searches of a space without a benchmark are shown with what they took; no name of a benchmark is made up."""
+    none = {"name": "none", "about": "there is no table of DARTS", "file": "none", "sha256": ""}
+    searches = {f"search-{seed}": search(seed, benchmark=none) for seed in range(2)}
+    inputs = of(searches=searches, asked=NoBenchmark(DARTS))
+    said = (
+        "No benchmark of the space DARTS exists: cells found are not looked up. Accuracies are of trainings, in tables "
+        "of their own (4, 5, trainings): `stc-bench report --table trainings --space darts`."
+    )
+    for name in ("6", "summary", "records"):
+        table = make_table(name, inputs)
+        assert said in table.caption
+        text = render(table, "json") + render(table, "text", 100, notes=True)
+        assert table.rows and not re.search(r"looked up in|[Bb]enchmark none|sha256 |: none|argest cell", text), name
+    (row,) = make_table(6, inputs).rows
+    assert row.section == "Ours, weight-sharing, on cifar10 by protocol cpu" and "; not looked up; " in row.notes[0]
+    with pytest.raises(DataError, match="No benchmark of the space DARTS exists"):
+        make_figure("summary", inputs)
 
 
 # The space that they are of

@@ -28,6 +28,8 @@ class Maker(NamedTuple, Generic[T]):
     """Whose records alone it is of, by name; empty: of any space's."""
     supernet: bool = False
     """Whether it is of searches that train a supernet: of a space that has none it is not there."""
+    trained: bool = False
+    """Whether its accuracies are of trainings, not looked up."""
 
 
 @cache
