@@ -65,8 +65,8 @@ def check_seed(seed: Any) -> None:
     Raises:
         BadCallError: it is not.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise BadCallError(f"seed {seed!r}: it has to be a whole number, not negative")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise BadCallError(f"seed {seed!r}: it has to be a whole number, not negative, below 2^63")
 
 
 def changed(settings: S, values: Mapping[str, Any]) -> S:

@@ -25,8 +25,9 @@ T = TypeVar("T")
 
 Percent = Annotated[float, Meta(ge=0, le=100)]
 NotNegative = Annotated[float, Meta(ge=0)]
-Count = Annotated[int, Meta(ge=0)]
-Positive = Annotated[int, Meta(ge=1)]
+_LARGEST = 2**63 - 1  # that a column of whole numbers holds
+Count = Annotated[int, Meta(ge=0, le=_LARGEST)]
+Positive = Annotated[int, Meta(ge=1, le=_LARGEST)]
 Plain = bool | int | float | str | None
 """A setting's value."""
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$")]

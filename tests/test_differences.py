@@ -18,9 +18,12 @@ from scipy import stats
 from test_report import OUR_SECTION, make_record, simulated
 
 from nasbench_stc.benchmark import COLUMNS
+from nasbench_stc.benchmark.base import NoBenchmark
+from nasbench_stc.errors import BadCallError
 from nasbench_stc.records import Record, SimulatedRun
 from nasbench_stc.report import FORMATS, Inputs, MissingRecords, make_table, render, statistics
 from nasbench_stc.report.table import Column, Estimate, Row, Spread, Table
+from nasbench_stc.space import Cell, find_space
 
 TEST = ("cifar10-test", "cifar100-test", "ImageNet16-120-test")
 
@@ -178,6 +181,32 @@ def test_without_runs_to_compare_it_says_how_to_make_some() -> None:
         make_table("differences", Inputs.of(found(OURS)))
     with pytest.raises(MissingRecords, match="runs of STC-NAS"):
         make_table("differences", Inputs.of())
+
+
+def test_what_it_asks_for_are_methods_that_search_the_space() -> None:
+    sizes, darts = find_space("sss"), find_space("darts")
+    with pytest.raises(MissingRecords, match=r"runs of RS; .* stc-bench search --method rs --seeds 3 --space sss"):
+        make_table("differences", Inputs(space=sizes))
+    with pytest.raises(
+        BadCallError, match="--against stc: weight-sharing methods do not search NATS-Bench's size space"
+    ):
+        make_table("differences", Inputs(space=sizes, against="stc"))
+    none = {"asked": NoBenchmark(darts), "space": darts}
+    with pytest.raises(MissingRecords, match=r"runs of STC-NAS; .* --method stc --seeds 3 --space darts"):
+        make_table("differences", Inputs(**none))
+    cell = {"space": "darts", "cell": str(Cell.parse("DARTS_V2", space="darts")), "scores": {}}
+    with pytest.raises(MissingRecords, match=r"runs of RSPS; .* --method rsps --seeds 3 --space darts"):
+        make_table("differences", Inputs.of([make_record(0, **cell)], **none))
+    with pytest.raises(BadCallError, match="--against rs: black-box methods do not search DARTS; --against stc is"):
+        make_table("differences", Inputs(**none, against="rs"))
+
+
+def test_random_search_is_the_reference_where_there_is_no_supernet() -> None:
+    sizes = find_space("sss")
+    records = [*black_box(OURS, "cifar10", "rs"), *black_box(THEIRS, "cifar10")]
+    records = [replace(one, space="sss", cell=sizes.example) for one in records]
+    (row,) = make_table("differences", Inputs.of(records, space=sizes)).rows
+    assert (row.values["method"], row.details["against"]) == ("REA", "rs")
 
 
 # How it is marked and shown

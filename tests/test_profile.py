@@ -20,19 +20,20 @@ from torch.overrides import TorchFunctionMode
 
 from nasbench_stc.engine import profile as measuring
 from nasbench_stc.engine.cost import StepCost
-from nasbench_stc.errors import DataError, RunError
+from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.methods import load as load_method
 from nasbench_stc.methods import of_kind
 from nasbench_stc.records import profile
 from nasbench_stc.records.profile import SUBNET, Point, Profile
-from nasbench_stc.report import FORMATS, Inputs, make_table, published, render
-from nasbench_stc.report.tables import table3
+from nasbench_stc.report import FORMATS, Inputs, gather, make_table, published, render
 from nasbench_stc.runs import sweep
-from nasbench_stc.space import NONE, OPS, flops
+from nasbench_stc.space import NONE, OPS, TSS, darts_cost, find_space, flops
 
 PUBLISHED = 11
 SMALL = {"channels": 4, "resolution": 8}
 METHODS = ("rsps", "stc", "darts", "setn", "enas")
+DARTS = find_space("darts")
+RESULTS = Path(__file__).parents[1] / "results"
 
 
 class Convolutions(TorchFunctionMode):
@@ -144,8 +145,29 @@ def test_the_subnet_has_each_operation_equally_often() -> None:
         assert sorted(edge) == sorted([op for op in range(len(OPS)) if op != NONE] * 2)
     assert measuring.subnet_cells() == measuring.subnet_cells()
     all_operations = 7.78305 + 6 * (3.93216 + 35.38944)  # the official files' skeleton and convolutions
-    assert table3.counted_ratio(5) == pytest.approx(all_operations / flops(measuring.subnet_cells()).mean())
-    assert 1 < table3.counted_ratio(1) < table3.counted_ratio(5) < 4
+    assert TSS.growth(5) == pytest.approx(all_operations / flops(measuring.subnet_cells()).mean())
+    assert 1 < TSS.growth(1) < TSS.growth(5) < 4
+
+
+def test_the_subnet_of_darts_keeps_two_inputs_of_a_node_with_each_operation_equally_often() -> None:
+    cells = measuring.subnet_cells(DARTS)
+    assert cells == measuring.subnet_cells(DARTS) and {cell.space for cell in cells} == {"darts"}
+    every = list(range(DARTS.none + 1, len(DARTS.ops)))
+    for node in DARTS.inputs:
+        kept = np.array([[cell.ops[edge] for edge in node if cell.ops[edge] != DARTS.none] for cell in cells])
+        assert [sorted(column) for column in kept.T] == [every, every]
+    assert len({tuple(op == DARTS.none for op in cell.ops) for cell in cells}) > 1  # not always the same inputs
+
+
+@pytest.mark.parametrize("depth", [2, 6])
+def test_what_all_operations_cost_in_the_darts_space_is_counted_by_its_formula(depth: int) -> None:
+    size, edges = darts_cost.Size(16, depth, 10, 32), len(DARTS.edges)
+    nothing, *each = darts_cost.costs([(op,) * edges for op in range(len(DARTS.ops))], size)[:, 1]
+    all_operations = nothing + sum(one - nothing for one in each)
+    draws = np.random.default_rng(0)
+    for cells in ([DARTS.drawn(draws) for _ in range(2000)], [cell.ops for cell in measuring.subnet_cells(DARTS)]):
+        mean = darts_cost.costs(cells, size)[:, 1].mean()
+        assert DARTS.growth(depth) == pytest.approx(all_operations / mean, rel=0.01)
 
 
 # The sweep and its record
@@ -192,6 +214,34 @@ def test_a_profile_is_read_as_it_was_written(tiny: tuple[Profile, Path]) -> None
     assert replace(tiny[0], threads=99).file_name != tiny[0].file_name
 
 
+def test_files_of_before_there_were_spaces_are_found_again() -> None:
+    for path in RESULTS.glob("profile-*.json"):
+        found = profile.read(path)
+        assert (found.space, found.file_name) == ("tss", path.name)
+        assert replace(found, space="darts").file_name != path.name
+        subnet = next(point for point in found.points if point.method == SUBNET)
+        assert subnet.settings == {"cells": [str(cell) for cell in measuring.subnet_cells()]}
+
+
+def test_other_spaces_are_measured_and_have_profiles_of_their_own(tiny: tuple[Profile, Path], tmp_path: Path) -> None:
+    found, path = sweep.sweep(["stc", "darts"], [2], [1], tmp_path, "cpu", 2, changes=SMALL, space="darts")
+    tiny[0].write(tmp_path)
+    assert profile.read(path) == found and found.space == "darts"
+    subnet, stc, darts = found.points
+    assert (subnet.method, subnet.settings) == (SUBNET, {"cells": list(map(str, measuring.subnet_cells(DARTS)))})
+    assert {kind: cost.operations for kind, cost in darts.costs.items()} == {"weights": 8, "alpha": 8}
+    assert darts.peak_mib > 1.5 * stc.peak_mib > 1.5 * subnet.peak_mib
+    for space, methods in (("darts", ["Subnet", "STC-NAS", "DARTS"]), ("tss", ["Subnet", *METHODS]), ("sss", None)):
+        inputs = gather([tmp_path], space=space)
+        if methods is None:
+            assert not inputs.profiles
+            continue
+        table = make_table(3, inputs)
+        assert len(table.rows) == PUBLISHED + len(methods) and not table.missing
+    with pytest.raises(BadCallError, match="size space has no supernet"):
+        sweep.sweep(["stc"], [2], [1], tmp_path, "cpu", 2, space="sss")
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
@@ -205,6 +255,7 @@ def test_a_profile_is_read_as_it_was_written(tiny: tuple[Profile, Path]) -> None
         (lambda content: content["points"][0]["costs"].pop("alpha"), "damaged"),  # the subnet's
         (lambda content: content.update(points=None), "damaged"),
         (lambda content: content.update(protocol={}), "damaged"),
+        (lambda content: content.update(space="nas"), "damaged.*unknown space 'nas'"),
     ],
 )
 def test_damaged_and_foreign_profiles_are_refused(
@@ -231,6 +282,8 @@ def test_damaged_and_foreign_profiles_are_refused(
         (["--batch-sizes", "1,x"], "--batch-sizes '1,x'"),
         (["--cells-per-stage", "0"], "--cells-per-stage '0'"),
         (["--batch-sizes", "1"], "batch_size=1"),
+        (["--space", "nas"], "unknown space 'nas'"),
+        (["--set", "channels"], "expected KEY=VALUE"),
     ],
 )
 def test_bad_calls_say_what_is_wrong(
@@ -341,6 +394,26 @@ def test_the_caption_says_how_it_was_measured() -> None:
     assert len(make_table(3, Inputs.of()).rows) == PUBLISHED
 
 
+def test_in_the_darts_space_the_printed_rows_stand_beside_ours() -> None:
+    points = [point(*what, depth=2) for what in ((SUBNET, 1), ("stc", 1.5), ("darts", 5, 8), ("gdas", 3))]
+    own = replace(made_up(*points), space="darts")
+    table = make_table(3, Inputs.of(profiles=[own], space=DARTS))
+    assert [row.section for row in table.rows[PUBLISHED:]] == ["Ours, L=8"] * 4
+    border = DARTS.growth(2) ** 0.5
+    assert 1.5 < border < 3
+    assert [row.values["agrees"] for row in table.rows[PUBLISHED:]] == [
+        None,
+        "yes",
+        "yes",
+        "not memory, weights, alpha",
+    ]
+    notes = " ".join(table.more)
+    assert f"{DARTS.growth(2):.2f} at L=8" in notes and f"{border:.2f} at L=8" in notes
+    assert "7 cells without `none`, in which each edge that is kept" in notes and "of the five" not in notes.lower()
+    missing = make_table(3, Inputs.of(space=DARTS)).missing[0]
+    assert missing.command == "stc-bench profile --methods stc,gdas,darts --batch-sizes 16,32,64 --space darts"
+
+
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("profiles", [[], [usual()]], ids=["none", "one"])
 def test_every_format_has_the_numbers(form: str, profiles: list[Profile]) -> None:
@@ -378,3 +451,22 @@ def test_the_command_line_measures(
     assert status == 0 and f"{points}/{points}: " in out and "--table 3" in out
     ((found,), _) = profile.read_all([tmp_path])
     assert len(found.points) == points and found.repeats == profile.REPEATS
+    more = [
+        "--methods",
+        "stc",
+        "--space",
+        "darts",
+        "--set",
+        "channels=36",
+        "--device",
+        "cpu",
+        "--out",
+        tmp_path / "darts",
+    ]
+    status, out, _ = stc_bench("profile", *more)
+    assert status == 0 and "stc-bench report --table 3 --space darts" in out
+    ((found,), _) = profile.read_all([tmp_path / "darts"])
+    assert [(point.method, point.cells) for point in found.points] == [
+        (method, cells) for cells in (20, 8) for method in (SUBNET, "stc")
+    ]
+    assert (found.space, found.protocol["channels"]) == ("darts", 36)

@@ -4,6 +4,7 @@ import pytest
 
 from nasbench_stc import seeds
 from nasbench_stc.errors import BadCallError
+from nasbench_stc.settings import check_seed
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,11 @@ def test_what_is_told_can_be_typed():
 def test_what_names_no_seeds_is_refused(text, said):
     with pytest.raises(BadCallError, match=f"^--seeds '.*': .*{said}"):
         seeds.parse(text)
+
+
+def test_a_seed_is_a_whole_number_that_a_record_can_hold():
+    for seed in (0, 2**63 - 1):
+        check_seed(seed)
+    for seed in (-1, 2**63, True, 1.0, "1"):
+        with pytest.raises(BadCallError, match="whole number, not negative, below 2\\^63"):
+            check_seed(seed)

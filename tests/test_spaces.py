@@ -1,6 +1,8 @@
 """What holds of every search space, and that one more is two files."""
 
+import ast
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,13 +11,18 @@ import two_edges
 from hypothesis import given
 from hypothesis import strategies as st
 
+import nasbench_stc
+from nasbench_stc import open_benchmark
 from nasbench_stc import space as spaces
+from nasbench_stc.benchmark import find_metrics
 from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.errors import BadCallError, MethodError
 from nasbench_stc.methods import find, of_kind
 from nasbench_stc.models import Mixture
+from nasbench_stc.report import gather, make_table
+from nasbench_stc.runs.sweep import sweep
 from nasbench_stc.space import Cell, find_space
 
 NAMES = spaces.names()
@@ -78,6 +85,39 @@ def test_an_unknown_space_is_refused_with_those_there_are():
             find_space(name)
 
 
+def asks_which_space(line):
+    """Whether a comparison is with a space that is named there."""
+    nodes = list(ast.walk(ast.parse(line)))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    return "TSS" in names or ("space" in line and bool(texts & {*NAMES}))
+
+
+def test_only_a_space_and_its_networks_know_which_space_it_is():
+    package = Path(nasbench_stc.__file__).parent
+    found = [
+        f"{path.relative_to(package)}: {line}"
+        for path in package.rglob("*.py")
+        if path.relative_to(package).parts[0] not in ("space", "models")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare) and asks_which_space(line := ast.unparse(node))
+    ]
+    assert found == []
+    for line in ("space.name == TSS.name", "inputs.space is not TSS", "'darts' != about.space"):
+        assert asks_which_space(line)
+
+
+def test_a_space_that_was_added_says_what_there_is_of_it(two, tmp_path):
+    assert [name for name in spaces.names() if find_space(name).usual] == ["tss"] == spaces.names()[:1]
+    assert (find_space("tss").option, two.option) == ("", " --space two")
+    none = open_benchmark("auto", tmp_path, "two")
+    assert (none.name, none.space, none.holds()) == ("none", two, ())
+    assert find_metrics(none, tmp_path) == {}
+    for name in ("analog", "analog:hwt", "nb201"):
+        with pytest.raises(BadCallError, match=f"'{name}' is of NAS-Bench-201, where one of Two edges .*--space tss"):
+            open_benchmark(name, tmp_path, "two")
+
+
 def search_in(space, method, **changes):
     """A tiny search, built."""
     found = find(method)
@@ -103,6 +143,17 @@ def test_every_weight_sharing_method_searches_a_space_that_was_added(two, method
 def test_weight_sharing_methods_search_the_darts_space(method):
     cell = found_by(search_in(find_space("darts"), method))
     assert cell.space == "darts" and sum(op != cell.of.none for op in cell.ops) == 16
+
+
+def test_what_searches_cost_is_measured_in_a_space_that_was_added(two, tmp_path):
+    """It has no networks of cells, so no subnet, and says nothing of how costs grow."""
+    changes = {"channels": 4, "resolution": 8}
+    found, _ = sweep(["rsps", "darts"], [4], [1], tmp_path, "cpu", 2, changes=changes, space="two")
+    assert [point.method for point in found.points] == ["rsps", "darts"]
+    table = make_table(3, gather([tmp_path], space="two"))
+    assert [row.values["method"] for row in table.rows[-2:]] == ["RSPS", "DARTS"]
+    assert [row.values["agrees"] for row in table.rows[-2:]] == [None, None]
+    assert not any("Subnet: " in line or "multiply-adds" in line for line in table.more)
 
 
 def found_by(search):

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from test_report import make_record
 
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.records import profile, ranking, record, simulated
-from nasbench_stc.report import FIGURES, TABLES, Inputs, gather, make_figure, make_table, render
+from nasbench_stc.records import profile, ranking, record, simulated, training
+from nasbench_stc.report import Inputs, gather, make_figure, make_table, render
+from nasbench_stc.report.registry import makers
 from nasbench_stc.report.table import Estimate, Spread
 from nasbench_stc.space import Cell
 
@@ -28,6 +29,7 @@ READERS = {
     simulated.FILE_NAME: simulated.read,
     "ranking": ranking.read,
     "profile": profile.read,
+    training.FILE_NAME: training.read,
 }
 
 
@@ -38,12 +40,15 @@ def committed() -> dict[str, Path]:
         simulated.FILE_NAME: RESULTS.glob("*/runs.json"),
         "ranking": RESULTS.rglob("ranking-*.json"),
         "profile": RESULTS.glob("profile-*.json"),
+        training.FILE_NAME: RESULTS.glob(f"*/{training.FILE_NAME}"),
     }
     return {kind: min(paths, key=lambda path: (path.stat().st_size, path)) for kind, paths in found.items()}
 
 
 FILES = committed()
 CONTENT = {kind: json.loads(path.read_text()) for kind, path in FILES.items()}
+SPACES = {kind: content.get("space", "tss") for kind, content in CONTENT.items()}
+"""That a file is of, and so the reports that it is in."""
 
 
 def places(content: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -101,6 +106,15 @@ def test_a_file_of_each_kind_is_read_and_reported(folder: Path) -> None:
     assert not inputs.problems
     assert len(inputs.rankings) == len(inputs.profiles) == 1
     assert {type(source) for source in inputs.sources.values()} == {record.Record, simulated.SimulatedRuns}
+    elsewhere = gathered(folder, training.FILE_NAME)
+    assert not elsewhere.problems and [type(one) for one in elsewhere.trained.values()] == [training.TrainingRecord]
+    assert SPACES[training.FILE_NAME] == "darts" and len(make_table("trainings", elsewhere).rows) == 1
+
+
+def gathered(folder: Path, kind: str) -> Inputs:
+    """What reports of the space that the file of that kind is of are made from."""
+    space = SPACES[kind]
+    return gather([folder], "analog" if space == "tss" else "auto", space=space)
 
 
 HEALTHY = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]  # the folder is as it was; see conftest.py
@@ -115,13 +129,13 @@ def test_no_change_of_a_field_is_a_traceback_or_a_number_out_of_its_range(data: 
     before = path.read_bytes()
     path.write_text(json.dumps(changed(CONTENT[kind], at, value)))
     try:
-        inputs = gather([folder], "analog")
+        inputs = gathered(folder, kind)
         assert all(str(path) in problem for problem in inputs.problems)
         if inputs.problems and kind in LEFT_OUT:  # what is reported of the other files was seen
             return
         if inputs.problems:
             LEFT_OUT.add(kind)
-        for name in TABLES:
+        for name in makers("tables", inputs.space.name):
             try:
                 table = make_table(name, inputs)
                 render(table, "json")
@@ -136,7 +150,7 @@ def test_no_change_of_a_field_is_a_traceback_or_a_number_out_of_its_range(data: 
                     if key.endswith("-test")
                     if isinstance(of, Spread) and not of.signed
                 )
-        for name in FIGURES:
+        for name in makers("figures", inputs.space.name):
             try:
                 make_figure(name, inputs)
             except (DataError, BadCallError):
@@ -155,6 +169,7 @@ def test_no_change_of_a_field_is_a_traceback_or_a_number_out_of_its_range(data: 
         (("scores", "cifar10-test"), None, "Expected `float`, got `null`"),
         (("scores",), {"cifar11-test": 3.0}, "scores of no column: cifar11-test"),
         (("seed",), "0", "Expected `int`, got `str`"),
+        (("seed",), 10**30, "Expected `int` <= 9223372036854775807"),
         (("seconds",), {"weights": "x"}, "Expected `float`, got `str`"),
         (("settings", "protocol", "epochs"), 0, "epochs=0"),
         (("settings",), {}, "settings lack"),
@@ -206,6 +221,32 @@ def test_a_record_that_contradicts_its_own_benchmark_is_left_out(nb201: Any, tmp
     assert inputs.runs["seed"].tolist() == [0]
     elsewhere = gather([tmp_path], "analog")  # nothing is known of a benchmark that is not at hand
     assert isinstance(elsewhere, Inputs)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "why"),
+    [
+        (("test_accuracy",), 50.0, "not that of the last epoch"),
+        (("trajectory", 0, "epoch"), 1, "not counted from 0"),
+        (("trajectory",), [], "length >= 1"),
+        (("params",), 0, "Expected `int` >= 1"),
+        (("params",), 10**30, "Expected `int` <= 9223372036854775807"),
+        (("found_by", "seed"), 10**30, "Expected `int` <= 9223372036854775807"),
+        (("cell",), "DARTS_V9", "no cell of DARTS"),
+        (("settings", "lr"), -1, "lr=-1"),
+    ],
+)
+def test_a_damaged_training_is_named_with_the_reason_and_the_rest_is_reported(
+    tmp_path: Path, at: tuple[Any, ...], value: Any, why: str
+) -> None:
+    kind = training.FILE_NAME
+    for name, content in (("bad", changed(CONTENT[kind], at, value)), ("good", CONTENT[kind])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / kind).write_text(json.dumps(content))
+    inputs = gathered(tmp_path, kind)
+    (problem,) = inputs.problems
+    assert "bad/training.json: damaged" in problem and why in problem
+    assert len(make_table("trainings", inputs).rows) == 1
 
 
 def test_what_cannot_be_read_back_is_not_written(tmp_path: Path) -> None:

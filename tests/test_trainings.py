@@ -16,10 +16,20 @@ from test_report import make_record
 
 from nasbench_stc import load_trainings
 from nasbench_stc.benchmark.base import NoBenchmark
-from nasbench_stc.errors import BadCallError, DamagedFileWarning
+from nasbench_stc.errors import BadCallError, DamagedFileWarning, DataError
 from nasbench_stc.records import Record
 from nasbench_stc.records.training import TrainingRecord
-from nasbench_stc.report import Inputs, MissingRecords, Table, gather, make_all, make_table, published, render
+from nasbench_stc.report import (
+    Inputs,
+    MissingRecords,
+    Table,
+    gather,
+    make_all,
+    make_figure,
+    make_table,
+    published,
+    render,
+)
 from nasbench_stc.report.table import Spread
 from nasbench_stc.space import DATASETS, TSS, Cell, find_space
 from nasbench_stc.space import names as space_names
@@ -276,6 +286,26 @@ def test_ours_stand_below_the_papers() -> None:
     assert not any("not the paper's" in line for line in table.caption)
 
 
+def test_where_no_benchmark_exists_it_is_said_and_where_accuracies_are() -> None:
+    """Searches of a space without a benchmark are shown with what they took; no name of a benchmark is made up."""
+    none = {"name": "none", "about": "there is no table of DARTS", "file": "none", "sha256": ""}
+    searches = {f"search-{seed}": search(seed, benchmark=none) for seed in range(2)}
+    inputs = of(searches=searches, asked=NoBenchmark(DARTS))
+    said = (
+        "No benchmark of the space DARTS exists: cells found are not looked up. Accuracies are of trainings, in tables "
+        "of their own (4, 5, trainings): `stc-bench report --table trainings --space darts`."
+    )
+    for name in ("6", "summary", "records"):
+        table = make_table(name, inputs)
+        assert said in table.caption
+        text = render(table, "json") + render(table, "text", 100, notes=True)
+        assert table.rows and not re.search(r"looked up in|[Bb]enchmark none|sha256 |: none|argest cell", text), name
+    (row,) = make_table(6, inputs).rows
+    assert row.section == "Ours, weight-sharing, on cifar10 by protocol cpu" and "; not looked up; " in row.notes[0]
+    with pytest.raises(DataError, match="No benchmark of the space DARTS exists"):
+        make_figure("summary", inputs)
+
+
 # The space that they are of
 
 
@@ -288,7 +318,7 @@ def test_tables_4_and_5_take_their_space(stc_bench, tmp_path: Path) -> None:
     status, _, err = stc_bench("report", "--table", "4", "--results", tmp_path, "--space", "tss")
     assert (status, err) == (2, "Error: table 4 is of another space: --space darts\n")
     with pytest.raises(BadCallError, match="another space: --space tss"):
-        make_table(3, of())
+        make_table(3, Inputs(space=find_space("sss")))
     with pytest.raises(BadCallError, match="unknown table"):
         make_table("42", of())
 
@@ -301,7 +331,7 @@ def test_every_space_has_its_tables_and_figures(name: str) -> None:
     there = {f"{entry.kind} {entry.name}" for entry in entries}
     assert {"table 6", "table trainings", "table summary", "figure summary", "figure genotypes"} <= there
     assert ({"table 4", "table 5"} <= there) == (name == "darts")
-    assert ({"table 1", "table 7", "figure 3", "figure 5", "figure 10"} <= there) == space.has_supernet
+    assert ({"table 1", "table 3", "table 7", "figure 3", "figure 5", "figure 10"} <= there) == space.has_supernet
     for entry in entries:
         assert entry.made is not None or entry.missing or "\n" not in entry.problem, entry
         for one in entry.missing:

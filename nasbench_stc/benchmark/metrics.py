@@ -89,8 +89,8 @@ def find_metric(
     elsewhere = [str(one.dataset) for one in at_hand(benchmark, folder) if one.name == name]
     if elsewhere:
         raise BadCallError(f"metric {name!r} is there for {', '.join(elsewhere)}, not for {dataset}")
-    for file, columns in _files_of(benchmark.space).items():
-        if name in {column.name for column in columns.values()}:
+    for file in benchmark.space.metrics:
+        if name in {column.name for column in FILES[file].values()}:
             path = files.find(folder, [file])
             lack = f"in {file}, which is not in {folder}" if path is None else f"not in {path}, where it belongs"
             raise DataError(f"metric {name!r} is {lack}; {how_to_get(file)}")
@@ -101,7 +101,7 @@ def find_metric(
 
 def missing_files(folder: Path, space: Space) -> list[str]:
     """The files of metrics of the space's cells that are not in the data folder."""
-    return [name for name in _files_of(space) if files.find(folder, [name]) is None]
+    return [name for name in space.metrics if files.find(folder, [name]) is None]
 
 
 def how_to_get(name: str) -> str:
@@ -117,17 +117,12 @@ def at_hand(benchmark: Benchmark, folder: Path) -> Iterator[Metric]:
     """
     yield from _by_formula(benchmark)
     yield from _measured(benchmark)
-    if benchmark.space.name == TSS.name:
+    if "analog" in benchmark.space.benchmarks:
         yield from _of_analog()
-    for name in _files_of(benchmark.space):
+    for name in benchmark.space.metrics:
         path = files.find(folder, [name])
         if path is not None:
             yield from _of_file(path)
-
-
-def _files_of(space: Space) -> Mapping[str, Mapping[str, _Column]]:
-    """Those of `FILES` that have its cells."""
-    return FILES if space.name == TSS.name else {}
 
 
 def _by_formula(benchmark: Benchmark) -> Iterator[Metric]:

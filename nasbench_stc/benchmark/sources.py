@@ -8,7 +8,7 @@ from nasbench_stc import files
 from nasbench_stc.benchmark import analog, columnar, official, table
 from nasbench_stc.benchmark.base import Benchmark, NoBenchmark
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.space import TSS, Space, find_space
+from nasbench_stc.space import TSS, Space, find_space, names
 
 NAMES = ("auto", "nb201", "analog", "analog:CONDITION")
 
@@ -53,8 +53,8 @@ def reopen(source: str, data_dir: str, space: str, name: str, sha256: str) -> Be
 
 def _find(source: str | Path, folder: Path, space: Space) -> Benchmark:
     name, colon, condition = str(source).partition(":")
-    if name in ("nb201", "analog"):
-        _check(str(source), TSS, space)
+    whose = next((of for of in map(find_space, names()) if name in of.benchmarks), space)
+    _check(str(source), whose, space)
     if name == "analog":
         return analog.read_analog(condition if colon else "digital")
     if source == "nb201":
@@ -66,19 +66,26 @@ def _find(source: str | Path, folder: Path, space: Space) -> Benchmark:
         best = find_best(folder, space)
         if best is not None:
             return _open(best)
-        if space.name != TSS.name:
-            names = " and no ".join(official.names_of(space))
-            if not names:
-                return NoBenchmark(space)
-            raise DataError(f"no benchmark of {space.title} found in {folder}: no {names}: {official.HOW_TO_GET}")
-        if analog.find_file() is not None:
+        if "analog" in space.benchmarks and analog.find_file() is not None:
             return analog.read_analog()
-        raise DataError(f"no benchmark found in {folder}: {table.HOW_TO_GET}; or {analog.HOW_TO_GET}")
+        lacking = _lacking(space)
+        if not lacking:
+            return NoBenchmark(space)
+        raise DataError(f"no benchmark of {space.title} found in {folder}: {lacking}")
     path = Path(source)
     if not path.exists():
         raise BadCallError(f"benchmark {str(source)!r} is neither a path that exists nor one of {', '.join(NAMES)}")
     _check(str(source), space_of(path), space)
     return _open(path)
+
+
+def _lacking(space: Space) -> str:
+    """How to get a benchmark of the space: those with a name, which are quicker to get, else official files."""
+    how_to_get = {"nb201": table.HOW_TO_GET, "analog": analog.HOW_TO_GET}
+    if space.benchmarks:
+        return "; or ".join(how_to_get[name] for name in space.benchmarks)
+    files_of = " and no ".join(official.names_of(space))
+    return f"no {files_of}: {official.HOW_TO_GET}" if files_of else ""
 
 
 def _check(source: str, its: Space, asked: Space) -> None:
@@ -103,7 +110,7 @@ def find_best(folder: Path, space: Space = TSS) -> Path | None:
     nats = [path for path in whole if path.name.startswith("NATS")]
     if nats:
         return nats[0]
-    fetched = files.find(folder, [table.FILE_NAME]) if space.name == TSS.name else None
+    fetched = files.find(folder, [table.FILE_NAME]) if "nb201" in space.benchmarks else None
     if fetched is not None:
         return fetched
     if whole:

@@ -38,7 +38,6 @@ def import_(path: Path, data_dir: Path | None) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from nasbench_stc.benchmark.importing import import_official
-    from nasbench_stc.space import TSS
 
     def on_cell(done: int, total: int) -> None:
         doing = "checking" if done == total else f"reading {path.name}"
@@ -56,8 +55,7 @@ def import_(path: Path, data_dir: Path | None) -> None:
         f"{about.verified['numbers']:,} numbers of {len(about.verified['cells'])} cells read back: as "
         f"{about.verified['api']} has them. sha256 of the source ({about.source['of']}): {about.source['sha256']}"
     )
-    of = "" if about.space == TSS.name else f" --space {about.space}"
-    click.echo(f"stc-bench query {about.verified['cells'][0]} --benchmark {made.path}{of}")
+    click.echo(f"stc-bench query {about.verified['cells'][0]} --benchmark {made.path}{about.of.option}")
 
 
 @data.command()

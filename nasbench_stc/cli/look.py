@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--against",
     metavar="METHOD",
-    help="Of the table differences: what the other methods are compared with.  [default: stc]",
+    help="Of the table differences: what the other methods are compared with.  [default: stc; without a supernet rs]",
 )
 @click.option("--dataset", default="cifar10", show_default=True, help="Of accuracy and metric: pareto, anytime.")
 @click.option("--split", default="test", show_default=True, help="Of the figure's accuracy: test or valid.")

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--methods", default="all", show_default=True, help="all, or names (stc,gdas,darts).")
 @click.option("--batch-sizes", default="64", show_default=True, help="Images a step: one, or several (16,32,64).")
-@click.option("--cells-per-stage", default="5,1", show_default=True, help="Depths: N is L = 3 N + 2 cells.")
+@click.option(
+    "--cells-per-stage", help="Depths: N is L = 3 N + 2 cells.  [default: 5,1; of darts 6,2, which are the paper's]"
+)
+@click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting of the protocol (channels=36)."
+)
+@options.space
 @options.device
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Folder of records."
@@ -32,16 +38,28 @@ if TYPE_CHECKING:
     show_default=True,
     help="Measured steps of each kind where they draw paths; where all are alike, a few.",
 )
-def profile(methods: str, batch_sizes: str, cells_per_stage: str, device: str, out: Path, repeats: int) -> None:
+def profile(
+    methods: str,
+    batch_sizes: str,
+    cells_per_stage: str | None,
+    changes: tuple[str, ...],
+    space: str,
+    device: str,
+    out: Path,
+    repeats: int,
+) -> None:
     """Measure what a method's steps cost at the sizes of the protocol paper, for `stc-bench report --table 3`.
 
     Points that were measured before are kept: after an interruption the same command continues. Let nothing else run
     meanwhile; OMP_NUM_THREADS sets the threads.
     """
     from nasbench_stc.methods import of_kind
+    from nasbench_stc.space import find_space
 
+    of = find_space(space)
     names = options.method_names("--methods", methods, {"all": of_kind("one-shot")})
-    batches, depths = _numbers("--batch-sizes", batch_sizes), _numbers("--cells-per-stage", cells_per_stage)
+    batches, settings = _numbers("--batch-sizes", batch_sizes), options.parse_changes(changes)
+    depths = of.depths if cells_per_stage is None else _numbers("--cells-per-stage", cells_per_stage)
     # The profiler that counts memory on a CPU would speak to stderr twice a step.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
@@ -61,9 +79,10 @@ def profile(methods: str, batch_sizes: str, cells_per_stage: str, device: str, o
             if not console.is_terminal and done < of:
                 console.print(f"{done + 1}/{of}: {what}")
 
-        found, path = sweep(names, batches, depths, out, device, repeats, on_point)
+        found, path = sweep(names, batches, depths, out, device, repeats, on_point, settings, space)
     click.echo(render(_table(found)), nl=False)
-    console.print(f"{path}: {len(found.points)} points. `stc-bench report --table 3` puts them beside the paper's.")
+    report = f"stc-bench report --table 3{of.option}"
+    console.print(f"{path}: {len(found.points)} points. `{report}` puts them beside the paper's.")
 
 
 def _table(found: Profile) -> Table:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
+SUBNETS = 8
+"""Cells, about, whose stand-alone networks' mean is the target subnet."""
 Measured = Annotated[list[Annotated[float, Meta(gt=0)]], Meta(min_length=1)]
 """A positive number for each measured step."""
 

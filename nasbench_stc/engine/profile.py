@@ -18,24 +18,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasbench_stc.data.images import DeviceImages, Images
-from nasbench_stc.engine.cost import StepCost
+from nasbench_stc.engine.cost import SUBNETS, StepCost
 from nasbench_stc.engine.forms import Batch, StaticForm
 from nasbench_stc.engine.graphs import WARM_UP
 from nasbench_stc.engine.loop import MakeMethod, Search
 from nasbench_stc.engine.precision import computing, kept_in, widened
 from nasbench_stc.engine.protocol import Protocol
+from nasbench_stc.engine.recipe import Recipe
+from nasbench_stc.engine.training import build_network
 from nasbench_stc.methods.base import OneShotMethod
-from nasbench_stc.models import CellNetwork, Mixture
+from nasbench_stc.models import Mixture
 from nasbench_stc.models.mixture import Active
 from nasbench_stc.models.static import Live
-from nasbench_stc.space import EDGES, NONE, OPS, Cell
+from nasbench_stc.space import TSS, Cell, Space
 
 MIB = 2**20
 CLASSES = 10
 SIDE = 32
 HALF = 25_000
 """Images for the weights, and as many for alpha: a pass over CIFAR-10's training half, as in an epoch of `paper`."""
-SUBNETS = 8
 
 _SEED = 201
 _ALIKE = 4  # steps that all ran the same: the others would, too
@@ -51,7 +52,12 @@ class Measured(NamedTuple):
 
 
 def measure_method(
-    make_method: MakeMethod, protocol: Protocol, device: torch.device, repeats: int, on_device: bool = False
+    make_method: MakeMethod,
+    protocol: Protocol,
+    device: torch.device,
+    repeats: int,
+    on_device: bool = False,
+    space: Space = TSS,
 ) -> Measured:
     """The steps of a method: its weight step and, as far as it has them, its alpha step and its closing step.
 
@@ -62,10 +68,11 @@ def measure_method(
         repeats: timed steps of each kind, after one to warm up; as many again record memory. Where all run the same,
             a few are enough for time, and one for memory.
         on_device: as of `Search`.
+        space: that is searched; it has a supernet.
     """
     kept = kept_in(protocol.precision)
     images = random_images(protocol.batch_size, protocol.resolution or SIDE, device, kept)
-    search = Search(make_method, protocol, images, images, CLASSES, _SEED, on_device=on_device)
+    search = Search(make_method, protocol, images, images, CLASSES, _SEED, on_device=on_device, space=space)
     learning = _begin_learning(search.method, protocol.epochs)
     search.supernet.train()
     index = torch.arange(protocol.batch_size, device=device)
@@ -131,30 +138,30 @@ def _told(search: Search, ran: list[Active]) -> Iterator[None]:
         hook.remove()
 
 
-def subnet_cells() -> list[Cell]:
-    """`SUBNETS` cells without `none`, always the same ones, drawn so that each edge has each operation equally often.
+def subnet_cells(space: Space = TSS) -> list[Cell]:
+    """About `SUBNETS` cells, always the same ones, in which edges have each operation but `none` equally often.
 
-    So their mean number of convolutions is that of all cells without `none`, and all operations but `none` together
-    are four times as many on an edge as in the mean of these cells.
+    So their mean number of convolutions is that of all cells without `none`; in `tss` all operations but `none`
+    together are four times as many on an edge as in the mean of these cells.
     """
-    rng = np.random.default_rng(_SEED)
-    ops = [op for op in range(len(OPS)) if op != NONE] * (SUBNETS // (len(OPS) - 1))
-    return [Cell(tuple(row)) for row in np.stack([rng.permutation(ops) for _ in EDGES], axis=1).tolist()]
+    return [Cell(ops, space.name) for ops in space.even(SUBNETS, np.random.default_rng(_SEED))]
 
 
-def measure_subnet(protocol: Protocol, device: torch.device, repeats: int) -> Measured:
+def measure_subnet(protocol: Protocol, device: torch.device, repeats: int, space: Space = TSS) -> Measured:
     """The stand-alone networks of `subnet_cells` trained: what M and T of the target subnet are, on average.
 
     `weights` is a training step; `alpha` is what of an alpha step is the subnet's: its forward pass, and the way back
-    through it without weight gradients. `repeats` are divided among the cells.
+    through it without weight gradients. `repeats` are divided among the cells. Networks are without an auxiliary head.
     """
+    cells = subnet_cells(space)
+    size = Recipe(protocol.channels, protocol.cells_per_stage, auxiliary=0.0, drop_path=0.0)
     kept = kept_in(protocol.precision)
     images = random_images(protocol.batch_size, protocol.resolution or SIDE, device, kept)
     index, generator = torch.arange(protocol.batch_size, device=device), torch.Generator(device).manual_seed(_SEED)
     seconds: dict[str, list[float]] = {"weights": [], "alpha": []}
     mib: dict[str, list[float]] = {"weights": [], "alpha": []}
-    for cell in subnet_cells():
-        network = CellNetwork(cell, protocol.channels, protocol.cells_per_stage, CLASSES)
+    for cell in cells:
+        network = build_network(cell, size, CLASSES)
         network = network.to(device, kept, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
         def batch() -> Batch:
@@ -163,7 +170,7 @@ def measure_subnet(protocol: Protocol, device: torch.device, repeats: int) -> Me
         steps = {"weights": training_step(network, batch, protocol), "alpha": way_back(network, batch, protocol)}
         for kind, step in steps.items():
             step()
-            seconds[kind] += [time_step(step, device) for _ in range(max(1, repeats // SUBNETS))]
+            seconds[kind] += [time_step(step, device) for _ in range(max(1, repeats // len(cells)))]
             mib[kind].append(peak_mib(step, network, device))
     return Measured({kind: StepCost(seconds[kind], mib[kind], 1.0, drawn=True) for kind in seconds}, {})
 

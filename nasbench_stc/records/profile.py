@@ -16,6 +16,7 @@ from nasbench_stc import stored
 from nasbench_stc.engine.cost import StepCost
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.records.record import check_values, read_below
+from nasbench_stc.space import TSS, find_space
 from nasbench_stc.stored import Positive, Time
 
 PATTERN = "profile-*.json"
@@ -87,12 +88,15 @@ class Profile:
     repeats: Positive
     """Measured steps of each kind, where they differ."""
     points: list[Point] = field(default_factory=list)
+    space: str = TSS.name
+    """That is searched, by name."""
     schema: int = 1
 
     @property
     def file_name(self) -> str:
-        """The same for the same circumstances, another for any others."""
-        key = stored.key(self.device, self.threads, self.versions, self.protocol, self.repeats)
+        """The same for the same circumstances, another for any others; of the usual space as before there were more."""
+        where = [] if find_space(self.space).usual else [self.space]
+        key = stored.key(self.device, self.threads, self.versions, self.protocol, self.repeats, *where)
         return f"profile-{key}.json"
 
     def write(self, folder: Path) -> Path:
@@ -104,6 +108,7 @@ def _checked(found: Profile) -> Profile:
     if not {"channels", "precision", "resolution"} <= found.protocol.keys():  # a report tells them
         raise ValueError("the protocol's settings are not whole")
     check_values(found.protocol, Protocol())
+    find_space(found.space)  # there is one of that name
     for point in found.points:
         needed = {"weights", "alpha"} if point.method == SUBNET else {"weights"}
         if not needed | point.steps.keys() <= point.costs.keys():

@@ -15,9 +15,11 @@ import numpy as np
 
 from nasbench_stc import seeds
 from nasbench_stc.benchmark import COLUMNS
+from nasbench_stc.benchmark.base import NoBenchmark
 from nasbench_stc.methods import title_of
 from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.published import EACH
+from nasbench_stc.report.registry import makers
 from nasbench_stc.space import DATASETS, find_space
 
 if TYPE_CHECKING:
@@ -92,8 +94,9 @@ class Group:
 
     @property
     def section(self) -> str:
-        """What it has in common with the rows around it: kind, data set, protocol and benchmark."""
-        return f"Ours, {KINDS[self.kind]}, on {self.searched_on} by protocol {self['protocol']}: {self['benchmark']}"
+        """What it has in common with the rows around it: kind, data set, protocol and benchmark, if there is one."""
+        where = f": {self['benchmark']}" if self.is_looked_up else ""
+        return f"Ours, {KINDS[self.kind]}, on {self.searched_on} by protocol {self['protocol']}{where}"
 
     @cached_property
     def searched_on(self) -> str:
@@ -109,6 +112,17 @@ class Group:
     def benchmark(self) -> tuple[str, str]:
         """Name and checksum of what its cells were looked up in."""
         return self["benchmark"], self["benchmark_sha256"]
+
+    @property
+    def is_looked_up(self) -> bool:
+        """Whether there was a benchmark to look its cells up in."""
+        return bool(self["benchmark"] != NoBenchmark.name)
+
+    def looked_up(self, before: str = "sha256 ") -> str:
+        """Where its cells were looked up, to stand in a sentence; `before` the checksum."""
+        if not self.is_looked_up:
+            return "not looked up"
+        return f"looked up in {self['benchmark']} ({before}{self.benchmark[1][:12]})"
 
     @property
     def distinct_cells(self) -> int:
@@ -158,7 +172,14 @@ class Group:
 
     @property
     def benchmark_line(self) -> str:
-        """What the cells were looked up in, for a caption."""
+        """What the cells were looked up in, or where accuracies are instead, for a caption."""
+        if not self.is_looked_up:
+            space = find_space(self["space"])
+            tables = ", ".join(name for name, maker in makers("tables", space.name).items() if maker.trained)
+            return (
+                f"No benchmark of the space {space.title} exists: cells found are not looked up. Accuracies are of "
+                f"trainings, in tables of their own ({tables}): `stc-bench report --table trainings{space.option}`."
+            )
         about = f"{self['benchmark_about']} " if self["benchmark_about"] else ""
         return f"Benchmark {self['benchmark']}: {about}({self['benchmark_file']}, sha256 {self.benchmark[1][:12]})."
 
@@ -168,7 +189,7 @@ class Group:
         runs = self.runs
         return {
             "searched_on": self.searched_on,
-            "source": f"{len(runs)} record(s), looked up in {self['benchmark']} (sha256 {self.benchmark[1][:12]})",
+            "source": f"{len(runs)} record(s), {self.looked_up()}",
             **{name: self[name] for name in ("protocol", "device", "benchmark", "benchmark_file", "benchmark_sha256")},
             "changes": self.changes,
             "seeds": runs["seed"].tolist(),

@@ -75,8 +75,8 @@ class Inputs:
     """Of the figure anytime: how far below the best cell, instead of the accuracy."""
     space: Space = TSS
     """Of all these."""
-    against: str = "stc"
-    """Of the table differences: the method that the others are compared with."""
+    against: str = ""
+    """Of the table differences: the method that the others are compared with; empty: the first of `searchers`."""
 
     @classmethod
     def of(cls, records: Iterable[Source] = (), asked: Benchmark | None = None, **more: Any) -> Inputs:
@@ -126,10 +126,23 @@ class Inputs:
         known = [opened for opened in (*self.benchmarks, self.asked) if opened is not None]
         return next((opened for opened in known if (opened.name, opened.sha256) == (name, sha256)), None)
 
+    def is_searched_by(self, kind: str) -> bool:
+        """Whether methods of that kind search this space: one-shot ones its supernet, others a benchmark of it."""
+        if kind == "one-shot":
+            return self.space.shares_weights
+        return self.asked is None or bool(self.asked.holds())
+
+    @property
+    def searchers(self) -> tuple[str, ...]:
+        """Methods that search this space: what others are compared with, and what to compare with it."""
+        trained = ("stc", "rsps") if self.is_searched_by("one-shot") else ()
+        simulated = ("rs", "rea") if self.is_searched_by("black-box") or not trained else ()
+        return (*trained[:1], *simulated, *trained[1:])
+
     @property
     def a_search(self) -> str:
         """The call of a first search in this space."""
-        if self.space.networks and self.space.has_supernet:
+        if self.space.shares_weights:
             return "search --dataset cifar10 --seeds 3"
         return "search --method black-box --seeds 500"
 
@@ -155,8 +168,7 @@ class Inputs:
     def command(self, call: str) -> str:
         """A `stc-bench` command that writes records of this space to where these were read."""
         folder = self.folders[0] if self.folders else RESULTS
-        if self.space != TSS:
-            call += f" --space {self.space.name}"
+        call += self.space.option
         return f"stc-bench {call}" if folder == RESULTS else f"stc-bench {call} --out {shlex.quote(str(folder))}"
 
 
@@ -200,7 +212,7 @@ def gather(
         asked,
         opened,
         {path: record for path, record in trained.items() if record.space == space},
-        profiles,
+        [profile for profile in profiles if profile.space == space],
         ranked,
         paths,
         (*problems, *more, *most, *yet_more),

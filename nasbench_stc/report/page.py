@@ -19,7 +19,6 @@ from nasbench_stc.report.registry import makers
 from nasbench_stc.report.table import Table
 from nasbench_stc.report.writers import html_grid, render
 from nasbench_stc.runs.environment import git_revision
-from nasbench_stc.space import TSS
 
 FORMATS = ("text", "markdown", "html")
 FIRST = "summary"
@@ -145,5 +144,4 @@ def _command(entry: Entry, inputs: Inputs) -> str:
         f" --results {shlex.quote(str(folder))}" for folder in inputs.folders if inputs.folders != (RESULTS,)
     )
     metric = " --metric params" if entry.name == "pareto" else ""
-    space = f" --space {inputs.space.name}" if inputs.space != TSS else ""
-    return f"stc-bench report --figure {entry.name}{metric}{space}{folders} --out {name}.pdf"
+    return f"stc-bench report --figure {entry.name}{metric}{inputs.space.option}{folders} --out {name}.pdf"

@@ -28,6 +28,8 @@ class Maker(NamedTuple, Generic[T]):
     """Whose records alone it is of, by name; empty: of any space's."""
     supernet: bool = False
     """Whether it is of searches that train a supernet: of a space that has none it is not there."""
+    trained: bool = False
+    """Whether its accuracies are of trainings, not looked up."""
 
 
 @cache
@@ -39,8 +41,7 @@ def makers(folder: str, space: str = TSS.name) -> dict[str, Maker[Any]]:
     """
     found: dict[str, Maker[Any]] = {}
     package = importlib.import_module(f"{__package__}.{folder}")
-    of = find_space(space)
-    searched = bool(of.networks) and of.has_supernet
+    searched = find_space(space).shares_weights
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         for name, maker in getattr(importlib.import_module(module.name), folder.upper(), {}).items():
             own = maker.space == space or (not maker.space and name not in found)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nasbench_stc.methods import Method
-from nasbench_stc.space import TSS, find_space
+from nasbench_stc.space import find_space
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Plan:
     @property
     def beginning(self) -> str:
         """Of folder names: the method's, and the space's where it is not the usual one."""
-        return self.method.name if self.space == TSS.name else f"{self.method.name}-{self.space}"
+        return self.method.name if find_space(self.space).usual else f"{self.method.name}-{self.space}"
 
     def make_method(self, *of_run: Any) -> Any:
         """The method; `of_run`: its generator, from which it draws everything random, and what else its kind needs."""

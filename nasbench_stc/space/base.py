@@ -87,6 +87,17 @@ class Space:
     """Settings of a search that differ here, by protocol."""
     on: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
     """Those that differ on one data set besides, by data set and protocol; by `any`, whatever the protocol."""
+    depths: tuple[int, ...] = (5, 1)
+    """N of the supernets of which it is measured what they cost, the deepest first."""
+    growth_from: str = ""
+    """What `growth` counts, in words to stand before a number; empty: it is not known."""
+    benchmarks: tuple[str, ...] = ()
+    """Benchmarks of its cells that go by a name of their own, as `--benchmark` takes it; tables that were imported and
+    official files say themselves whose cells they have."""
+    metrics: tuple[str, ...] = ()
+    """Files of the data folder with further numbers of its cells, whose columns `benchmark/metrics.py` knows."""
+    usual: bool = False
+    """Whether it is what is meant where no space is named; so it is with one space alone."""
     example: str = ""
     """A cell, as `parse` reads it."""
     published: Mapping[str, str] = {}
@@ -100,6 +111,16 @@ class Space:
         """The settings of a search by that protocol on that data set that differ in this space, by name."""
         on = self.on.get(dataset, {})
         return {**self.protocols.get(protocol, {}), **on.get("any", {}), **on.get(protocol, {})}
+
+    @property
+    def shares_weights(self) -> bool:
+        """Whether weight-sharing methods search it: there is a supernet of it."""
+        return bool(self.networks) and self.has_supernet
+
+    @property
+    def option(self) -> str:
+        """By which commands are told of it, with a space before it; empty of the usual one, which need not be named."""
+        return "" if self.usual else f" --space {self.name}"
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -271,6 +292,30 @@ class Space:
         sizes = [len(decision.options) for decision in self.decisions]
         return self.chosen(generator.integers(sizes).tolist())
 
+    def even(self, about: int, generator: np.random.Generator) -> list[Ops]:
+        """Cells in which all operations occur on each edge alike, as near to `about` of them as can be.
+
+        `none` is no operation, and of edges that are decided on together as many are kept as may be. Where it is free
+        which ones, as of a DARTS node's inputs, that is drawn for each cell, and what is kept first, second and so on
+        has each operation equally often.
+
+        Raises:
+            BadCallError: the space has operations that do not go together.
+        """
+        none = -1 if self.none is None else self.none
+        ops = [op for op in range(len(self.ops)) if op != none]
+        ops *= max(1, about // len(ops))
+        columns = []
+        for one in self.decisions:
+            ways = np.unique(one.options != none, axis=0)
+            ways = ways[ways.sum(axis=1) == ways.sum(axis=1).max()]
+            drawn = np.stack([generator.permutation(ops) for _ in range(ways[0].sum())], axis=1)
+            kept = ways[generator.integers(len(ways), size=len(ops)) if len(ways) > 1 else [0] * len(ops)]
+            chosen = np.full(kept.shape, none)
+            chosen[kept] = drawn.ravel()
+            columns.append(chosen)
+        return [self.check(row) for row in np.concatenate(columns, axis=1).tolist()]
+
     def mutated(self, ops: Ops, generator: np.random.Generator) -> Ops:
         """The cell with another option of one decision, all equally likely."""
         numbers, place = self.choices(ops), int(generator.integers(len(self.decisions)))
@@ -307,3 +352,11 @@ class Space:
             BadCallError: they are not known here without the network.
         """
         raise BadCallError(f"{self.title}: no formula of multiply-adds")
+
+    def growth(self, cells_per_stage: int) -> float | None:
+        """Multiply-adds of a supernet that runs every operation on every edge, over those of a cell's own network.
+
+        Both are of the same depth, with C=16 on 32x32 pixels; the cell is the mean of those that `even` draws from.
+        None: they are not known here without the networks.
+        """
+        return None

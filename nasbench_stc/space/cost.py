@@ -39,6 +39,13 @@ def mflops(cells: Sequence[Ops], dataset: str) -> NDArray[np.float64]:
     return skeleton + one * ones + three * threes
 
 
+def growth(cells_per_stage: int) -> float:
+    """Multiply-adds of a supernet that runs all operations, over those of a cell with one of four on each edge."""
+    skeleton, one, three = _MFLOPS["cifar10"]
+    everything = 6 * (one + three) * cells_per_stage / 5  # the constants are of N=5
+    return (skeleton + everything) / (skeleton + everything / 4)
+
+
 def _convolutions(cells: Sequence[Ops]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     ops = np.array(cells, dtype=np.int64).reshape(-1, 6)
     return (ops == _CONV_1X1).sum(axis=1), (ops == _CONV_3X3).sum(axis=1)

@@ -102,6 +102,11 @@ class DartsSpace(Space):
     has_imagenet_stem = True
     protocols = PROTOCOLS
     on = ON
+    depths = (6, 2)
+    growth_from = (
+        "Of the eight, `none` costs nothing; the subnet keeps eight of a cell's 14 edges, each with the mean of the "
+        "other seven, so n is 12.25 on the edges, and with stem, what cells' inputs go through and head"
+    )
     example = "DARTS_V2"
     published = PUBLISHED
 
@@ -198,6 +203,10 @@ class DartsSpace(Space):
     def mflops(self, cells: Sequence[Ops], dataset: str) -> NDArray[np.float64]:
         """See `darts_cost`."""
         return darts_cost.mflops(cells, dataset)
+
+    def growth(self, cells_per_stage: int) -> float:
+        """See `darts_cost`."""
+        return darts_cost.growth(cells_per_stage)
 
 
 SPACE = DartsSpace()

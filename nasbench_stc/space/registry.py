@@ -12,10 +12,10 @@ from nasbench_stc.space.base import Space
 
 
 def names() -> list[str]:
-    """Of all spaces; `tss`, which is meant where none is named, first."""
+    """Of all spaces; the one that is meant where none is named, first."""
     found = [module.name for module in pkgutil.iter_modules(folder.__path__)]
     spaces = [name for name in found if hasattr(importlib.import_module(f"{folder.__name__}.{name}"), "SPACE")]
-    return sorted(spaces, key=lambda name: (name != "tss", name))
+    return sorted(spaces, key=lambda name: (not find_space(name).usual, name))
 
 
 def space_of(text: str, otherwise: str) -> str:

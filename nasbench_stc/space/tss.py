@@ -46,6 +46,13 @@ class TopologySpace(Space):
     largest = (OPS.index("nor_conv_3x3"),) * len(EDGES)
     networks = "nasbench_stc.models.network"
     has_static_form = True
+    growth_from = (
+        "Of the five, `none` costs nothing, and an edge of the subnet has the mean of the other four, so n is four on "
+        "the edges, and with stem, reductions and head"
+    )
+    benchmarks = ("nb201", "analog")
+    metrics = ("nb201_hardware.csv.gz", "nb201_zerocost.csv.gz")
+    usual = True
     example = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
 
     def text(self, ops: Ops) -> str:
@@ -145,6 +152,10 @@ class TopologySpace(Space):
     def mflops(self, cells: Sequence[Ops], dataset: str) -> NDArray[np.float64]:
         """See `cost`."""
         return cost.mflops(cells, dataset)
+
+    def growth(self, cells_per_stage: int) -> float:
+        """See `cost`. Stem, reductions and head are in both, so that it is below four."""
+        return cost.growth(cells_per_stage)
 
 
 SPACE = TopologySpace()

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nasbench_stc.benchmark import Benchmark
+from nasbench_stc.errors import DataError
 from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.groups import KINDS, MANY, Group, grouped, labels, leading
@@ -29,8 +30,11 @@ def build(inputs: Inputs) -> Chart:
 
     Raises:
         MissingRecords: nothing was searched for.
+        DataError: there is no benchmark of what was found.
     """
     groups = leading(grouped(inputs.searches))
+    if groups and not groups[0].is_looked_up:
+        raise DataError(groups[0].benchmark_line)
     if not groups or not groups[0].scores():
         raise MissingRecords(Missing("records of searches", inputs.command(inputs.a_search)))
     name, sha256 = groups[0].benchmark

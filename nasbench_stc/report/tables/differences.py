@@ -12,9 +12,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nasbench_stc.benchmark import COLUMNS, column
-from nasbench_stc.methods import title_of
+from nasbench_stc.errors import BadCallError
+from nasbench_stc.methods import of_kind, title_of
 from nasbench_stc.report import statistics
-from nasbench_stc.report.groups import MANY, Group, by_section, grouped, span
+from nasbench_stc.report.groups import KINDS, MANY, Group, by_section, grouped, span
 from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.published import EACH
 from nasbench_stc.report.registry import Maker
@@ -81,13 +82,23 @@ def build(inputs: Inputs) -> Table:
 
     Raises:
         MissingRecords: the reference method has no runs, or no other method has.
+        BadCallError: it cannot have runs, for it does not search this space.
     """
     groups = grouped(inputs.searches)
-    references = [group for group in groups if group["method"] == inputs.against]
+    against, *others = inputs.searchers
+    others.append(against)
+    against = inputs.against or against
+    references = [group for group in groups if group["method"] == against]
     found = [(group, _reference(group, references)) for group in groups]
     pairs = [_Pair(group, reference) for group, reference in found if reference and reference is not group]
     if not pairs:
-        lacking = inputs.against if not references else "rs" if inputs.against != "rs" else "rea"
+        kind = next((kind for kind in KINDS if against in of_kind(kind)), "")
+        if not references and not inputs.is_searched_by(kind):
+            raise BadCallError(
+                f"--against {against}: {KINDS[kind]} methods do not search {inputs.space.title}; "
+                f"--against {inputs.searchers[0]} is of one that does"
+            )
+        lacking = against if not references else next(name for name in others if name != against)
         raise MissingRecords(inputs.lacking(f"runs of {title_of(lacking)}", f"search --method {lacking} --seeds 3"))
     rows = [_row(pair, label) for pair, label in by_section(pairs, lambda pair: pair.group)]
     name = references[0].name

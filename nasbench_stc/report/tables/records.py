@@ -40,6 +40,8 @@ def build(inputs: Inputs) -> Table:
         *dict.fromkeys(
             f"Looked up in {one['benchmark']}: {one['benchmark_about']} ({one['benchmark_file']}, sha256 "
             f"{one['benchmark_sha256']})."
+            if one.is_looked_up
+            else one.benchmark_line
             for one in groups
         ),
         f"{total:,} runs; older ones of the same seed, left out: {len(inputs.runs) - total}.",
@@ -51,7 +53,7 @@ def build(inputs: Inputs) -> Table:
 def _row(group: Group) -> Row:
     runs = group.runs
     return Row(
-        f"looked up in {group['benchmark']}",
+        f"looked up in {group['benchmark']}" if group.is_looked_up else "not looked up",
         {
             "method": group.name,
             "changes": group.changed.removeprefix(", ") or None,

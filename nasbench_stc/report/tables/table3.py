@@ -7,8 +7,11 @@ target subnet at the same depth and batch size, which is what O(M) and O(T) are 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from nasbench_stc.engine.cost import SUBNETS
 from nasbench_stc.methods import title_of
 from nasbench_stc.records.profile import SUBNET, Point, Profile
 from nasbench_stc.report.groups import short_device
@@ -16,7 +19,7 @@ from nasbench_stc.report.inputs import Inputs, Missing
 from nasbench_stc.report.published import PublishedCost, PublishedCosts, load_costs
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.table import Column, Row, Table, Value
-from nasbench_stc.space import EDGES, OPS, TSS, Cell, flops
+from nasbench_stc.space import Space, find_space
 
 _COLUMNS = (
     Column("method", "method"),
@@ -38,7 +41,6 @@ _TITLE = "What a search costs: memory and time, beside the target subnet's"
 _CALL = "profile --methods stc,gdas,darts --batch-sizes 16,32,64"
 _GIB = 1024  # MiB
 _DAY = 86_400  # seconds
-_MIXED = len(OPS) - 1  # operations on an edge that cost anything: all but `none`
 
 
 def build(inputs: Inputs) -> Table:
@@ -66,7 +68,7 @@ def build(inputs: Inputs) -> Table:
             f"Ours: steps of a search on random images, on {' and '.join(devices)}. Search days are EXTRAPOLATED, no "
             "search was run: 50 epochs of 25,000 images times the seconds of a step."
         )
-        more += _notes({point.cells_per_stage for point, _ in points})
+        more += _notes([point for point, _ in points], inputs.space)
     else:
         missing = (inputs.lacking("a profile of ours, measured with nothing else running", _CALL),)
     return Table(3, _TITLE, _COLUMNS, tuple(rows), tuple(caption), missing, tuple(more))
@@ -88,6 +90,7 @@ def _own_row(section: str, point: Point, profile: Profile, claims: Mapping[str, 
     name = "Subnet" if point.method == SUBNET else title_of(point.method)
     memory, time = claims.get(name) or _by_what_runs(point)
     seconds, ratios = point.search_seconds, _ratios(point, profile)
+    growth = find_space(profile.space).growth(point.cells_per_stage)
     values: dict[str, Value] = {
         "method": name,
         "cells": point.cells,
@@ -97,7 +100,7 @@ def _own_row(section: str, point: Point, profile: Profile, claims: Mapping[str, 
         "search_days": None if seconds is None else seconds / _DAY,
         "memory_complexity": memory,
         "time_complexity": time,
-        "agrees": _agrees(point, ratios, memory, time) if ratios and point.method != SUBNET else None,
+        "agrees": _agrees(ratios, growth, memory, time) if ratios and growth and point.method != SUBNET else None,
         **{f"{kind}_seconds": value for kind, value in _seconds(point).items()},
         **{f"{kind}_ratio": value for kind, value in ratios.items()},
     }
@@ -146,35 +149,35 @@ def _by_what_runs(point: Point) -> tuple[str, str]:
     return f"O({max(factors)}M)", "+".join(f"O({factor}T)" for factor in dict.fromkeys(factors))
 
 
-def _agrees(point: Point, ratios: Mapping[str, float], memory: str, time: str) -> str:
-    """`yes`, or what grows otherwise than claimed."""
-    edge = math.sqrt(counted_ratio(point.cells_per_stage))
+def _agrees(ratios: Mapping[str, float], growth: float, memory: str, time: str) -> str:
+    """`yes`, or what grows otherwise than claimed, where all operations cost `growth` times what one does."""
+    edge = math.sqrt(growth)
     of_time = time.split("+")
     claims = {"memory": memory, "weights": of_time[0], "alpha": of_time[-1]}
     wrong = [kind for kind, ratio in ratios.items() if (ratio > edge) != ("n" in claims[kind])]
     return f"not {', '.join(wrong)}" if wrong else "yes"
 
 
-def counted_ratio(cells_per_stage: int) -> float:
-    """Multiply-adds of a supernet that runs every operation on every edge, over those of the target subnet.
-
-    By `flops`, with C=16 on 32x32 pixels; the subnet is the mean of all cells without `none`, whose edges have each
-    of the other four operations equally often. Stem, reductions and head are in both, so the ratio is below four.
-    """
-    names = ("none", "nor_conv_1x1", "nor_conv_3x3")
-    none, one, three = (float(of) for of in flops([Cell((OPS.index(name),) * len(EDGES)) for name in names]))
-    all_operations = (one - none + three - none) * cells_per_stage / 5  # `flops` is of N=5
-    return (none + all_operations) / (none + all_operations / _MIXED)
-
-
-def _notes(depths: Iterable[int]) -> tuple[str, ...]:
-    ratios = {f"L={3 * depth + 2}": counted_ratio(depth) for depth in sorted(depths, reverse=True)}
-    counted = ", ".join(f"{ratio:.2f} at {cells}" for cells, ratio in ratios.items())
-    edges = ", ".join(f"{math.sqrt(ratio):.2f} at {cells}" for cells, ratio in ratios.items())
+def _notes(points: Sequence[Point], space: Space) -> tuple[str, ...]:
+    deepest_first = sorted(points, key=lambda point: -point.cells)
+    ratios = {f"L={point.cells}": space.growth(point.cells_per_stage) for point in deepest_first}
+    counted = ", ".join(f"{ratio:.2f} at {cells}" for cells, ratio in ratios.items() if ratio)
+    edges = ", ".join(f"{math.sqrt(ratio):.2f} at {cells}" for cells, ratio in ratios.items() if ratio)
+    subnet = ""
+    if any(point.method == SUBNET for point in points):
+        subnet = (
+            f" Subnet: stand-alone networks of {len(space.even(SUBNETS, np.random.default_rng()))} cells without "
+            f"`none`, in which each edge{' that is kept' * (not space.is_free)} has each operation equally often; "
+            "their mean is M and T."
+        )
+    border = (
+        f" {space.growth_from}, counted in multiply-adds, {counted}. Measured agrees: a ratio is nearer, as a factor, "
+        "to 1 where O(M) or O(T) is claimed, and to that number, or above it, for O(nM) and O(nT); the border is its "
+        f"square root, {edges}."
+    )
     return (
         "Ours: steps by protocol paper, in the first epoch in which alpha learns; L = 3 N + 2 counts the two "
-        "reductions. Subnet: stand-alone networks of 8 cells without `none`, in which each edge has each operation "
-        "equally often; their mean is M and T.",
+        f"reductions.{subnet}",
         "Memory: weights, momentum, gradients and whatever a step allocates, at its peak, in 2^30 bytes: of the kind "
         "of step that needs most the mean over its steps, and the highest of all steps. On a CPU it is the sum of "
         "torch's tensors by its profiler's record, on CUDA the allocator's counter; images and the process itself are "
@@ -186,10 +189,7 @@ def _notes(depths: Iterable[int]) -> tuple[str, ...]:
         "CUDA graph (form=static), its seconds are not set beside the subnet's, which is launched operation by "
         "operation.",
         "Claimed: by the paper; where it claims nothing of a method, by how many operations run on an edge (two terms: "
-        "in the weight step and in the alpha step). Of the five, `none` costs nothing, and an edge of the subnet has "
-        "the mean of the other four, so n is four on the edges, and with stem, reductions and head, counted in "
-        f"multiply-adds, {counted}. Measured agrees: a ratio is nearer, as a factor, to 1 where O(M) or O(T) is "
-        f"claimed, and to that number, or above it, for O(nM) and O(nT); the border is its square root, {edges}.",
+        f"in the weight step and in the alpha step).{border * bool(counted)}",
     )
 
 
@@ -206,4 +206,4 @@ def _printed_growth(published: PublishedCosts) -> str:
     return f"There DARTS takes, at the same batch size as STC-NAS, {', '.join(told)}."
 
 
-TABLES = {"3": Maker("what a search costs", build, TSS.name)}
+TABLES = {"3": Maker("what a search costs", build, supernet=True)}

@@ -120,7 +120,7 @@ def _note(group: Group) -> str:
         f"{group.searched}; n={group.n} "
         f"({'; '.join({seeds.told(part['seed']) for part in parts})}), "
         f"{group.distinct_cells} distinct cell{'s' * (group.distinct_cells > 1)}; {told}"
-        f"looked up in {group['benchmark']} ({group.benchmark[1][:12]}); {cost}."
+        f"{group.looked_up('')}; {cost}."
     )
 
 
@@ -169,7 +169,7 @@ def _more(groups: Sequence[Group], inputs: Inputs) -> Iterator[str]:
             "at in the search, but where the note says so."
         )
     at_hand = {(benchmark.name, benchmark.sha256) for benchmark in inputs.benchmarks}
-    for name, sha256 in dict.fromkeys(group.benchmark for group in groups):
+    for name, sha256 in dict.fromkeys(group.benchmark for group in groups if group.is_looked_up):
         if (name, sha256) not in at_hand:
             yield (
                 f"Not compared with the mean of all cells and the largest one: {name} (sha256 {sha256[:12]}) is not at "
