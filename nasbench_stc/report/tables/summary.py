@@ -30,9 +30,10 @@ def build(inputs: Inputs) -> Table:
             scores = {key: Spread(score.mean, score.std, source=score.source) for key, score in printed.scores.items()}
             paper = {"method": "STC-NAS", "n": printed.runs, "cost": f"{printed.seconds:,.0f} s"}
             rows.append(Row("As printed in the paper: the target network, 50 epochs, a GPU", {**paper, **scores}))
-    largest = " Largest cell: 3x3 convolutions on all edges; who ends there has found capacity."
+    largest = ", ".join(dict.fromkeys(inputs.space.ops[op] for op in inputs.space.largest))
+    capacity = f" Largest cell: {largest} throughout; who ends there has found capacity."
     caption = (
-        f"{MEAN_OF_SEARCHES}{AND_INTERVAL}.{largest * bool(inputs.benchmarks)}",
+        f"{MEAN_OF_SEARCHES}{AND_INTERVAL}.{capacity * bool(inputs.benchmarks)}",
         *dict.fromkeys(group.benchmark_line for group in groups),
     )
     more = (
