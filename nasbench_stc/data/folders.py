@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
+from nasbench_stc.data import IMAGENET_FOLDER, IMAGENET_HOW_TO_GET
 from nasbench_stc.data.images import Batches
-from nasbench_stc.data.readers import IMAGENET_FOLDER, IMAGENET_HOW_TO_GET
 from nasbench_stc.errors import DataError
 
 SIDE = 224

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nasbench_stc import files, unpickle
-from nasbench_stc.data import DATASETS, cache
+from nasbench_stc.data import DATASETS, IMAGENET_FOLDER, IMAGENET_HOW_TO_GET, cache
 from nasbench_stc.data.cache import Arrays
 from nasbench_stc.errors import DataError
 from nasbench_stc.inventory import Item
@@ -294,12 +294,6 @@ def _as_images(arrays: Arrays, mean: tuple[float, float, float], std: tuple[floa
 
 
 _DIGITS_SEED, _DIGITS_TEST = 0, 360  # 1,437 train images and 360 test images, the same ones always
-
-IMAGENET_FOLDER = "imagenet"
-IMAGENET_HOW_TO_GET = (
-    "ImageNet cannot be fetched from here: image-net.org has ILSVRC2012, whose images belong into a folder a class, "
-    f"{IMAGENET_FOLDER}/train/<class>/ and {IMAGENET_FOLDER}/val/<class>/ below --data-dir or $STC_BENCH_DATA"
-)
 
 _OWN = {
     "digits": _Own(
