@@ -215,7 +215,9 @@ def test_a_profile_is_read_as_it_was_written(tiny: tuple[Profile, Path]) -> None
 
 
 def test_files_of_before_there_were_spaces_are_found_again() -> None:
-    for path in RESULTS.glob("profile-*.json"):
+    older = [path for path in RESULTS.glob("profile-*.json") if "space" not in json.loads(path.read_text())]
+    assert len(older) >= 2
+    for path in older:
         found = profile.read(path)
         assert (found.space, found.file_name) == ("tss", path.name)
         assert replace(found, space="darts").file_name != path.name
