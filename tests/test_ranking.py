@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from nasbench_stc.records import ranking
 from nasbench_stc.report import Inputs, make_table, render
 from nasbench_stc.runs import rank
 from nasbench_stc.space import NUM_CELLS, all_cells, flops, params
+
+RESULTS = Path(__file__).parents[1] / "results"
 
 
 def images(n=24):
@@ -199,6 +202,22 @@ def test_what_is_missing_or_damaged_is_said(run_folder, stc_bench, tmp_path):
         with pytest.raises(DataError, match="rank again with --no-resume"):
             rank_cells(folder, 5, device="cpu")
     assert rank_cells(folder, 5, device="cpu", resume=False).loss == content["loss"]
+
+
+def test_of_several_runs_those_in_the_space_are_ranked(run_folder, stc_bench, tmp_path):
+    of_darts = next(RESULTS.glob("stc-darts-digits-digits-seed0-*")) / "record.json"
+    for name, source in (("tss", run_folder / "record.json"), ("darts", of_darts)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "record.json").write_bytes(source.read_bytes())
+        (tmp_path / name / "supernet.pt").write_bytes((run_folder / "supernet.pt").read_bytes())
+    status, out, _ = stc_bench("rank", tmp_path, "--benchmark", "analog", "--cells", 20, "--device", "cpu")
+    assert (status, out.count("RSPS on digits")) == (0, 1)
+    for folder in (tmp_path, tmp_path / "darts"):
+        status, _, err = stc_bench("rank", folder, "--space", "darts")
+        assert status == 1 and "no accuracies to compare a ranking with: there is no table of DARTS" in err
+        assert not list((tmp_path / "darts").glob("ranking-*"))
+    status, _, err = stc_bench("rank", tmp_path / "darts", "--benchmark", "analog")
+    assert status == 2 and "no finished run in the space tss; there are some for --space darts" in err
 
 
 def test_reading_and_reporting_a_ranking_does_without_torch(run_folder):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 )
 @options.table_format
 @options.notes
+@options.space
 @options.benchmark
 @options.data_dir
 @options.device
@@ -42,6 +43,7 @@ def rank(
     images: int,
     form: str,
     notes: bool,
+    space: str,
     benchmark: str,
     data_dir: Path | None,
     device: str,
@@ -51,19 +53,24 @@ def rank(
     """How well supernets rank cells: Kendall's tau-b with a benchmark, of all cells (isomorphic ones merged,
     too) and of the best tenth.
 
-    RUN is the folder of a finished search, or a folder of several. What a supernet says of the cells is kept there.
+    RUN is the folder of a finished search, or a folder of several: those in that space are ranked. What a supernet
+    says of the cells is kept there.
     """
     from rich.console import Console
 
     from nasbench_stc.benchmark import open_benchmark
     from nasbench_stc.cli.bars import Bars
+    from nasbench_stc.records import record
     from nasbench_stc.report import Inputs, make_table, render
+    from nasbench_stc.report.tables.ranking import compared_with
     from nasbench_stc.runs import launcher
     from nasbench_stc.runs.environment import choose_device
     from nasbench_stc.runs.rank import find_runs, rank_cells
 
-    folders = find_runs(runs)
-    opened = open_benchmark(benchmark, data_dir)
+    opened = open_benchmark(benchmark, data_dir, space)
+    folders = find_runs(runs, space)
+    for folder in folders:
+        compared_with(record.read(folder / record.FILE_NAME).search_dataset, opened)  # before the work, not after it
     how = (cells, images, data_dir, choose_device(device, way.launcher == "local"))
     works = [partial(rank_cells, folder.absolute(), *how, resume=resume) for folder in folders]
     tasks = [

@@ -19,7 +19,7 @@ from nasbench_stc.models import Supernet
 from nasbench_stc.records import ranking, record
 from nasbench_stc.records.ranking import CellChoice, Ranking
 from nasbench_stc.runs import environment, launch
-from nasbench_stc.space import Cell, Space, find_space
+from nasbench_stc.space import TSS, Cell, Space, find_space
 
 IMAGES = 1024
 """Validation images that rate a cell where nothing else is asked for: two batches of the protocols."""
@@ -27,20 +27,29 @@ IMAGES = 1024
 _AGAIN = "run the search again with --no-resume"
 
 
-def find_runs(paths: Iterable[Path]) -> list[Path]:
-    """The folders of runs that `paths` name: such folders, or folders above them, then all that have a supernet.
+def find_runs(paths: Iterable[Path], space: str = TSS.name) -> list[Path]:
+    """The folders of runs that `paths` name: such folders, or folders above them, then all in `space` with a supernet.
 
     Raises:
-        BadCallError: a path is no folder, or no run below it has a supernet.
+        BadCallError: a path is no folder, it is that of a run in another space, or no run below it has a supernet.
+        DataError: a run's record is damaged.
     """
     found: dict[Path, Path] = {}
     for path in paths:
         if not path.is_dir():
             raise BadCallError(f"{path} is no folder; give the folder of a finished run, or one of several")
         below = sorted(file.parent for file in path.rglob(checkpoint.SUPERNET_NAME))
-        runs = [run for run in (path, *below) if (run / record.FILE_NAME).exists()]
-        if not runs:
+        spaces = {
+            run: record.read(run / record.FILE_NAME).space
+            for run in (path, *below)
+            if (run / record.FILE_NAME).exists()
+        }
+        runs = [run for run, of in spaces.items() if of == space]
+        if not spaces:
             raise BadCallError(f"{path}: no finished run below it has a {checkpoint.SUPERNET_NAME}; {_AGAIN}")
+        if not runs:
+            others = " or ".join(f"--space {of}" for of in sorted(set(spaces.values())))
+            raise BadCallError(f"{path}: no finished run in the space {space}; there are some for {others}")
         found |= {run.resolve(): run for run in runs}
     return list(found.values())
 

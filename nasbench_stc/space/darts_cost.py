@@ -6,8 +6,9 @@ head, multiply-adds of convolutions and of the classifier; batch norm, pooling a
 
 The network is that of `models/darts.py`, at the sizes of the paper: for CIFAR C=36 and 20 cells, for ImageNet C=48 and
 14 cells. DARTS_V2 has 3.3 M parameters on CIFAR-10 and 4.7 M on ImageNet, as printed. Its multiply-adds on ImageNet are
-529.9 M. The paper prints 574 M, and how that was counted is not published (quark0/darts, issue 46, where others count
-523 M, and 544.59 M with batch norm, ReLU and pooling).
+529.9 M. With two more for each value of a batch norm, and one for each that a ReLU or a pooling takes, they are
+544.59 M, as in issue 46 of quark0/darts. So counted, P-DARTS and PC-DARTS have the 557, 586 and 597 M that their papers
+print; the 574 M that DARTS's paper prints are by no count that is known.
 """
 
 from __future__ import annotations

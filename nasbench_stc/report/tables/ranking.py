@@ -77,7 +77,8 @@ def compared_with(dataset: str, benchmark: Benchmark) -> list[str]:
     for candidate in (dataset, DATASETS[0]):
         if names := [name for name, which in held.items() if which[0] == candidate]:
             return names
-    raise DataError(f"benchmark {benchmark.name} holds neither {dataset} nor {DATASETS[0]}; take another --benchmark")
+    why = f"benchmark {benchmark.name} holds neither {dataset} nor {DATASETS[0]}; take another --benchmark"
+    raise DataError(why if benchmark.holds() else f"no accuracies to compare a ranking with: {benchmark.about}")
 
 
 def _section(ranking: Ranking, name: str, benchmark: Benchmark) -> list[Row]:
