@@ -78,8 +78,8 @@ def test_imagenet_at_its_size():
     assert counted(DARTS_V2, IMAGENET) == [4_718_752, 529_911_552]
 
 
-# P-DARTS (arXiv:1904.12760) prints 557 M on ImageNet, PC-DARTS (arXiv:1907.05737) 586 and 597 M. DARTS prints 574 M, which
-# by this count, as in issue 46 of quark0/darts, is 544.59 M.
+# P-DARTS (arXiv:1904.12760) prints 557 M on ImageNet, PC-DARTS (arXiv:1907.05737) 586 and 597 M. DARTS prints 574 M,
+# which by this count, as in issue 46 of quark0/darts, is 544.59 M.
 @pytest.mark.parametrize(
     ("name", "millions"), [("PDARTS", 557), ("PC_DARTS_cifar", 586), ("PC_DARTS_image", 597), ("DARTS_V2", 544.59)]
 )
