@@ -59,7 +59,7 @@ def test_the_study_is_of_the_short_protocols() -> None:
         plans("study", protocol="paper", device="cpu")
     todo = plans("study", protocol="cpu", device="cpu")
     assert {plan.seed for plan in todo} == {100, 101, 102, 103, 104}
-    assert {plan.method.name for plan in todo} == {"stc", "darts", "drnas", "duel", "twins"}
+    assert {plan.method.name for plan in todo} == {"stc", "darts", "drnas", "duel", "twins", "paired_twins"}
 
 
 def test_an_unknown_ablation_is_refused() -> None:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from objectives import Objective
-from scipy.stats import chisquare
+from scipy.stats import chisquare, kstest
 from test_methods import TINY, make, search, with_alpha
 from torch.distributions import Dirichlet, kl_divergence
 
@@ -26,6 +26,7 @@ from nasbench_stc.methods.fairnas import FairNAS
 from nasbench_stc.methods.few_shot import FewShot
 from nasbench_stc.methods.gaea import GAEA
 from nasbench_stc.methods.gdas import gumbel_softmax
+from nasbench_stc.methods.paired_twins import PairedTwins
 from nasbench_stc.methods.spos import SPOS
 from nasbench_stc.methods.twins import Twins
 from nasbench_stc.models import Mixture
@@ -521,3 +522,36 @@ def test_twins_finds_the_best_cell_of_an_additive_loss_and_narrows():
     assert method.cell() == Cell(tuple(gain.argmax(dim=1).tolist()))
     drawn = [method.weight_mixture().active for _ in range(100)]
     assert sum(active == tuple((op,) for op in method.cell().ops) for active in drawn) > 50
+
+
+# Paired twins
+
+
+def test_weights_of_paired_twins_train_on_two_operations_drawn_without_replacement():
+    alpha = torch.randn(6, 5, generator=generator())
+    method = with_alpha(make(PairedTwins), alpha)
+    mixtures = [method.weight_mixture() for _ in range(4000)]
+    assert all(len(ops) == 2 for mixture in mixtures[:100] for ops in mixture.active)
+    weights = torch.stack([mixture.weights for mixture in mixtures])
+    assert not weights.requires_grad
+    np.testing.assert_allclose(weights.sum(dim=2), 1, atol=1e-6)
+    assert torch.equal(weights != 0, torch.stack([mixture.mask for mixture in mixtures]))
+    first = alpha.softmax(dim=1).double()
+    expected = first.clone()  # chance to be among the two: drawn first, or after another one
+    for other in range(5):
+        after = first[:, [other]] * first / (1 - first[:, [other]])
+        after[:, other] = 0
+        expected += after
+    np.testing.assert_allclose((weights != 0).double().mean(dim=0), expected, atol=0.04)
+    larger = weights.amax(dim=2).flatten()  # of a share that is uniform in [0, 1]
+    assert kstest(larger.numpy(), "uniform", (0.5, 0.5)).pvalue > 1e-4
+
+
+def test_alpha_of_paired_twins_is_told_what_twins_tell():
+    losses = torch.rand(40, generator=generator())
+    told = []
+    for kind in (Twins, PairedTwins):
+        method, each = make(kind), iter(losses)
+        found = [method.alpha_step(Objective(lambda mixture: next(each))).item() for _ in range(20)]  # noqa: B023
+        told.append((found, method.alpha.tolist()))
+    assert told[0] == told[1]

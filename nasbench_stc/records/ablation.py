@@ -159,6 +159,9 @@ ABLATIONS = {
             Arm("twins, fast", {"alpha_lr": 3e-2}, "twins"),
             Arm("twins, early", {"uniform": 0.25}, "twins"),
             Arm("twins, late and fast", {"uniform": 0.8, "alpha_lr": 5e-2}, "twins"),
+            Arm("paired twins", {}, "paired_twins"),
+            Arm("paired twins, slow", {"alpha_lr": 3e-3}, "paired_twins"),
+            Arm("paired twins, late and fast", {"uniform": 0.8, "alpha_lr": 5e-2}, "paired_twins"),
         ),
         TUNING_SEEDS,
         protocols=("cpu", "digits"),  # the others have no uniform epochs, and the usual rate of alpha
