@@ -372,6 +372,12 @@ def test_the_study_is_shown_by_validation_accuracy_after_12_epochs(nb201: Any) -
     assert "method duel" in said(table)
 
 
+def test_runs_of_other_seeds_are_not_of_the_study() -> None:
+    records = [run(seed, {"lambda_end": 0.0}, cell=str(Cell.parse("333133"))) for seed in range(3)]
+    with pytest.raises(MissingRecords, match=r"to make it: stc-bench ablate study --protocol cpu$"):
+        make_table("study", Inputs.of([*records, run(0, protocol="digits")]))
+
+
 def test_when_leaders_change_for_the_last_time(nb201: Any) -> None:
     of_table = {"name": nb201.name, "file": nb201.path.name, "sha256": nb201.sha256}
     cells = ["333333", "133333", "133332", "133332"]  # one edge changes in epoch 2, one in epoch 3, four never

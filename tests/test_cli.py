@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -140,6 +141,25 @@ def test_one_method_that_cannot_is_an_error(stc_bench, tmp_path):
         status, _, err = stc_bench(*command)
         assert (status, said in err) == (2, True)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_space_without_a_benchmark_says_so_and_what_cells_cost(stc_bench, tmp_path):
+    status, out, _ = stc_bench("query", "--space", "darts", "DARTS_V2", "--dataset", "imagenet", "--format", "json")
+    (row,) = json.loads(out)["rows"]
+    assert status == 0 and (row["params_m"], row["mflops"]) == (4.718752, 529.91155)
+    assert not any("test" in name or "valid" in name for name in row)
+    assert "Percent right" not in stc_bench("query", "--space", "darts", "DARTS_V2")[1]
+    status, _, err = stc_bench("query", "--space", "darts", "--best", 3)
+    assert status == 2 and "too many to list" in err
+    status, _, err = stc_bench("search", "--space", "darts", "--method", "rs", "--out", tmp_path)
+    assert status == 2 and "simulated searches live on a benchmark: there is no table of DARTS" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_to_be_typed_next_is_of_that_space_and_folder(tmp_path):
+    assert options.report_command("--table 6", "tss", Path("results")) == "stc-bench report --table 6"
+    told = options.report_command("--table 6", "darts", tmp_path / "a b")
+    assert told == f"stc-bench report --table 6 --space darts --results '{tmp_path}/a b'"
 
 
 def test_query_takes_a_cell_by_any_name(stc_bench):

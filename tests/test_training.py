@@ -397,8 +397,13 @@ def test_a_bad_call_ends_in_one_line(stc_bench, tmp_path, arguments, message):
 
 
 def test_a_folder_without_a_search_is_said_to_be_one(tmp_path):
-    with pytest.raises(DataError, match=r"no record\.json there; give the folder of a search"):
+    with pytest.raises(DataError, match=r"no record\.json there; give that of a search"):
         find_cell(str(tmp_path))
+    (tmp_path / "training.json").touch()
+    with pytest.raises(DataError, match=r"a training's folder; give that of a search"):
+        find_cell(str(tmp_path))
+    with pytest.raises(BadCallError, match=r"there is no folder .*/nothing"):
+        find_cell(str(tmp_path / "nothing"))
 
 
 def test_networks_of_the_size_space_are_trained_too():

@@ -319,6 +319,8 @@ def resolve(benchmark: Benchmark, dataset: str, split: str, epochs: int | None, 
     if split not in SPLITS:
         raise choose("split", split, SPLITS)
     keys = benchmark.holds()
+    if not keys:
+        raise BadCallError(f"no benchmark to look up in: {benchmark.about}")
     same_split = [key for key in keys if key[:2] == (dataset, split)]
     if epochs is None and same_split:
         epochs = max((key.epochs for key in same_split), key=lambda e: e or 0)

@@ -81,4 +81,4 @@ def ablate(
         return
     kind, number = ablation.stands_for.lower().split()
     where = f" --out {kind}{number}.pdf" if kind == "figure" else ""
-    show(console, records, f"stc-bench report --{kind} {number}{where}")
+    show(console, records, options.report_command(f"--{kind} {number}{where}", space, out))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from nasbench_stc.errors import BadCallError
-from nasbench_stc.space import ENCODINGS, TSS, Cell
+from nasbench_stc.space import ENCODINGS, TSS, Cell, find_space
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -136,6 +137,12 @@ def method_names(
     if not names or len(set(names)) < len(names):
         raise BadCallError(f"{option} {text!r}: give names, each once ({example}), or {', '.join(groups)}")
     return names
+
+
+def report_command(shows: str, space: str, out: Path) -> str:
+    """The `stc-bench report` of a space's records below `out`; `shows` is its --table or --figure."""
+    where = "" if out == Path("results") else f" --results {shlex.quote(str(out))}"
+    return f"stc-bench report {shows}{find_space(space).option}{where}"
 
 
 def parse_changes(pairs: tuple[str, ...], option: str = "--set") -> dict[str, Any]:

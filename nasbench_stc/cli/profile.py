@@ -81,7 +81,7 @@ def profile(
 
         found, path = sweep(names, batches, depths, out, device, repeats, on_point, settings, space)
     click.echo(render(_table(found)), nl=False)
-    report = f"stc-bench report --table 3{of.option}"
+    report = options.report_command("--table 3", space, out)
     console.print(f"{path}: {len(found.points)} points. `{report}` puts them beside the paper's.")
 
 

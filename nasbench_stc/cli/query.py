@@ -60,15 +60,12 @@ def query(
     from nasbench_stc.benchmark import column, find_metric, open_benchmark
     from nasbench_stc.report.lookup import Training, build_cells, find_end
     from nasbench_stc.report.writers import render
-    from nasbench_stc.space import check_dataset
 
     if bool(cells) + (best is not None) + (worst is not None) != 1:
         raise click.UsageError("give cells, or --best N, or --worst N")
     if by is not None and cells:
         raise click.UsageError("--by is of --best and --worst")
     parsed = options.parse_cells(cells, encoding, space)
-    if dataset is not None:
-        check_dataset(dataset)
     bench = open_benchmark(benchmark, data_dir, space)
     training, cost_of = Training(epochs, seed, at_epoch), dataset or "cifar10"
     end = None

@@ -125,7 +125,7 @@ def search(
         # What another process did is there, and only read here.
         records += _simulate(console, runs, opened, chosen, out, data_dir, resume or not way.is_here)
     if not say_submitted(console, submitted if way.leaves else (), out) and records:
-        show(console, records, "stc-bench report --table 6")
+        show(console, records, options.report_command("--table 6", space, out))
 
 
 def say_submitted(console: Console, jobs: Sequence[str], out: Path) -> bool:

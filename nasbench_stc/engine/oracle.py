@@ -52,11 +52,13 @@ class Oracle:
         of_dataset = [key for key in benchmark.holds() if key.dataset == dataset]
         self.split = "valid" if any(key.split == "valid" for key in of_dataset) else "test"
         keys = [key for key in of_dataset if key.split == self.split]
+        if not benchmark.holds():
+            raise BadCallError(f"simulated searches live on a benchmark: {benchmark.about}")
         if not keys:
             held = ", ".join(dict.fromkeys(key.dataset for key in benchmark.holds()))
             raise BadCallError(
                 f"benchmark {benchmark.name} has no trainings on {dataset!r}, which simulated searches live on; it has "
-                f"{held or 'none'}. {benchmark.elsewhere if dataset in DATASETS else ''}".rstrip(" .")
+                f"{held}. {benchmark.elsewhere if dataset in DATASETS else ''}".rstrip(" .")
             )
         lengths: list[Epochs] = sorted({key.epochs for key in keys}, key=lambda length: length or 0)
         self.usual: Epochs = lengths[0] if len(lengths) == 1 else epochs

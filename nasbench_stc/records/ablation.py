@@ -65,7 +65,9 @@ class Ablation:
     dataset: str = "cifar10"
     """The paper's, and the default."""
     protocols: tuple[str, ...] = tuple(PROTOCOLS)
-    """Under which its arms are what they say."""
+    """Under which its arms are what they say; the first one is meant where none is said."""
+    tunes: bool = False
+    """Whether its seeds are for choosing settings: runs of other seeds are not of it."""
 
     def of(self, dataset: str, protocol: str) -> tuple[Arm, ...]:
         """Its arms on a data set under a protocol, by name; none under one that it is not of."""
@@ -165,6 +167,7 @@ ABLATIONS = {
         ),
         TUNING_SEEDS,
         protocols=("cpu", "digits"),  # the others have no uniform epochs, and the usual rate of alpha
+        tunes=True,
     ),
 }
 

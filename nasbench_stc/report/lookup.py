@@ -57,8 +57,10 @@ def find_end(
         dataset: of a metric.
 
     Raises:
-        BadCallError, DataError: there is no such column or metric here; the message says what there is.
+        BadCallError, DataError: there is no such column or metric here; the message says what there is; or the space is
+            too large to look at every cell.
     """
+    bench.space.every()  # refuses a space that is too large
     every = np.arange(bench.space.num_cells)
     which = {column(*pair): pair for pair in itertools.product(DATASETS, SPLITS)}.get(by)
     if which is not None:
@@ -138,7 +140,7 @@ def build_cells(
     what += f" of the training with seed {training.seed}" if training.seed is not None else ""
     what += f"; #1 is the best of {bench.space.num_cells:,}" if ranked else ""
     caption = [end.told] if end is not None else []
-    caption.append(f"{what}; parameters and FLOPs for {cost_of}.")
+    caption.append(f"{what}; parameters and FLOPs for {cost_of}." if scores else f"Parameters and FLOPs for {cost_of}.")
     for metric in metrics:
         of = f", {metric.dataset}" if metric.dataset else ""
         caption.append(f"{metric.name}: {metric.about}{of}; {metric.better} is good. {metric.source}")
@@ -172,7 +174,12 @@ def build_metrics(metrics: Iterable[Metric], dataset: str, missing: Iterable[str
 def _scores(
     bench: Benchmark, cells: Sequence[Cell], dataset: str | None, split: str | None, training: Training
 ) -> dict[tuple[str, str], NDArray[np.float64]]:
-    """Percent right by (data set, split), as far as the benchmark holds what is asked for; it fails if none."""
+    """Percent right by (data set, split), as far as the benchmark holds what is asked for; it fails if none.
+
+    Of a space that has no benchmark there is none to fail.
+    """
+    if not bench.holds():
+        return {}
     errors: dict[tuple[str, str], BadCallError | DataError] = {}
     scores = {}
     for which in itertools.product([dataset] if dataset else DATASETS, [split] if split else ("valid", "test")):

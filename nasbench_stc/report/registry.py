@@ -85,4 +85,4 @@ def _find(kind: str, name: int | str, space: Space) -> Maker[Any]:
     other = space_of(kind, str(name))
     if str(name) in makers(f"{kind}s", other):
         raise BadCallError(f"{kind} {name} is of another space: --space {other}")
-    raise choose(kind, str(name), there)
+    raise choose(kind, str(name), dict.fromkeys(one for of in names() for one in makers(f"{kind}s", of)))

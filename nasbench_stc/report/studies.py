@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nasbench_stc.benchmark import COLUMNS, column
 from nasbench_stc.records.ablation import ABLATIONS, Arm, Search, belongs, changed_arm
 from nasbench_stc.report.groups import over_devices
-from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
+from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords, like
 from nasbench_stc.space import DATASETS
 
 if TYPE_CHECKING:
@@ -93,7 +93,9 @@ def studies(inputs: Inputs, name: str) -> list[Study]:
     """
     from pandas import concat
 
-    by_age = inputs.runs.sort_values("finished", kind="stable")
+    ablation = ABLATIONS[name]
+    of_it = inputs.runs[inputs.runs["seed"].isin(ablation.seeds)] if ablation.tunes else inputs.runs
+    by_age = of_it.sort_values("finished", kind="stable")
     newest = by_age.drop_duplicates([*_SEARCH, *_WHERE, "seed"], keep="last")
     runs = over_devices(newest, ("protocol", "benchmark", "benchmark_sha256"), (*_SEARCH, "seed"))
     parts = [
@@ -109,7 +111,7 @@ def studies(inputs: Inputs, name: str) -> list[Study]:
     for setting in dict.fromkeys(settings):
         there = [(search, part) for search, where, part in parts if (search.protocol, *where) == setting[1:]]
         arms = []
-        for arm in ABLATIONS[name].of(setting.dataset, setting.protocol):
+        for arm in ablation.of(setting.dataset, setting.protocol):
             own = [runs.iloc[:0], *(part for search, part in there if belongs(search, arm, setting.dataset))]
             newest = concat(own).sort_values("finished", kind="stable").drop_duplicates("seed", keep="last")
             arms.append((arm, newest.sort_values("seed")))
@@ -120,8 +122,10 @@ def studies(inputs: Inputs, name: str) -> list[Study]:
 def missing(inputs: Inputs, name: str, found: Sequence[Study]) -> tuple[Missing, ...]:
     """What an ablation lacks: of each study the seeds of its arms, or all of it."""
     if not found:
-        what = f"the searches of {ABLATIONS[name].stands_for}: {ABLATIONS[name].about}"
-        return (inputs.lacking(what, f"ablate {name}{inputs.like_ours}"),)
+        ablation = ABLATIONS[name]
+        what = f"the searches of {ablation.stands_for}: {ablation.about}"
+        options = like(ablation.dataset, ablation.protocols[0]) if ablation.tunes else inputs.like_ours
+        return (inputs.lacking(what, f"ablate {name}{options}"),)
     return tuple(
         inputs.lacking(
             f"runs of {', '.join(short)}",

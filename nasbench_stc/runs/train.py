@@ -86,13 +86,13 @@ def find_cell(text: str, space: str = TSS.name, seed: int = 0) -> tuple[Cell, Or
         drawn = Cell(of.drawn(np.random.default_rng(seed)), space)
         return drawn, Origin(folder="", method=RANDOM, search_dataset="", seed=seed, protocol="")
     if not os.path.isdir(text):
+        if os.path.dirname(text):  # no cell has a slash
+            raise BadCallError(f"there is no folder {text}")
         return Cell.parse(text, space=space_of(text, space)), None
     path = Path(text) / record.FILE_NAME
     if not path.exists():
-        raise DataError(
-            f"{text}: no {record.FILE_NAME} there; give the folder of a search that is finished and trained a "
-            "supernet, or a cell"
-        )
+        what = "a training's folder" if (Path(text) / training.FILE_NAME).exists() else f"no {record.FILE_NAME} there"
+        raise DataError(f"{text}: {what}; give that of a search that is finished and trained a supernet, or a cell")
     found = record.read(path)
     origin = Origin(
         folder=path.resolve().parent.name,
