@@ -130,7 +130,7 @@ PROTOCOLS = {
     "cpu": Preset(
         Protocol(cells_per_stage=1, resolution=16, epochs=20, steps=400, lr=0.1),
         "a shallower supernet (N=1) on images of 16x16 pixels and fewer steps than the paper's",
-        "4 to 21 minutes a seed on a CPU core, by method",
+        "4 to 30 minutes a seed on a CPU core, by method",
     ),
     "digits": Preset(
         Protocol(channels=8, cells_per_stage=1, epochs=60, batch_size=32, lr=0.1, compiled=False),
