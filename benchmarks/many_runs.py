@@ -1,7 +1,7 @@
 """What 100,000 runs would need: made-up records, as many as asked for, written and read as real ones are.
 
     python benchmarks/many_runs.py --out benchmarks/results/many_runs.json
-    python benchmarks/many_runs.py --runs 1000,10000,100000 --out benchmarks/results/many_runs-100000.json    # 2.5 GB of disk
+    python benchmarks/many_runs.py --runs 1000,10000,100000 --out benchmarks/results/many_runs-100000.json  # 2.5 GB
 
 Each run is a folder with a record in the form of the committed ones by a protocol (`--protocol`), a method after
 another, with cells, losses and scores of its own. They are written by the package's own writer (whole or not at all,

@@ -70,12 +70,23 @@ def test_several_methods_in_one_command(stc_bench, tmp_path):
 
 
 def test_report_formats_and_files(stc_bench, tmp_path):
-    status, out, _ = stc_bench("report", "--results", tmp_path / "none")
+    status, out, _ = stc_bench("report", "--results", tmp_path)
     assert status == 0
     assert "stc-bench search --dataset cifar10 --seeds 3" in out
     for form in ("markdown", "latex", "csv", "json", "html"):
         assert stc_bench("report", "--results", tmp_path, "--format", form, "--out", tmp_path / form)[:2] == (0, "")
         assert "93.41" in (tmp_path / form).read_text()
+    for ending, starts in ((".md", "**"), (".csv", "section,method,"), (".json", "{"), (".txt", "What was found")):
+        assert stc_bench("report", "--results", tmp_path, "--out", tmp_path / f"a{ending}")[0] == 0
+        assert (tmp_path / f"a{ending}").read_text().startswith(starts)
+    for wrong, said in (
+        (("--table", "6", "--out", tmp_path / "a.pdf"), "a.pdf: a table ends in .html, .csv, .json, .tex, .md, .txt"),
+        (("--results", tmp_path / "none"), "there is no folder"),
+        (("--table", "6", "--split", "valid"), "--dataset and --split are of the figures pareto and anytime"),
+        (("--figure", "5", "--dataset", "cifar100", "--format", "csv"), "are of the figures pareto and anytime"),
+    ):
+        status, _, err = stc_bench("report", *wrong)
+        assert status == 2 and said in err
     status, _, err = stc_bench("report", "--format", "word")
     assert (status, err) == (2, "Error: unknown format 'word': choose from text, markdown, latex, csv, json, html\n")
     assert stc_bench("report", "--table", 99)[0] == 2
@@ -151,6 +162,13 @@ def test_a_space_without_a_benchmark_says_so_and_what_cells_cost(stc_bench, tmp_
     assert "Percent right" not in stc_bench("query", "--space", "darts", "DARTS_V2")[1]
     status, _, err = stc_bench("query", "--space", "darts", "--best", 3)
     assert status == 2 and "too many to list" in err
+    status, _, err = stc_bench("query", "--space", "darts", "DARTS_V2", "--split", "test")
+    assert status == 2 and "no benchmark to look up in: there is no table of DARTS" in err
+    for method in ("naswot", "params"):
+        status, _, err = stc_bench("search", "--space", "darts", "--method", method, "--out", tmp_path)
+        assert status == 2 and "training-free scores know no networks of DARTS" in err
+    status, out, _ = stc_bench("search", "--space", "darts", "--method", "training-free,rs", "--out", tmp_path)
+    assert status == 2 and "left out: rs: there is no table of DARTS" in out and "left out: naswot" in out
     status, _, err = stc_bench("search", "--space", "darts", "--method", "rs", "--out", tmp_path)
     assert status == 2 and "simulated searches live on a benchmark: there is no table of DARTS" in err
     assert not list(tmp_path.iterdir())
@@ -160,6 +178,17 @@ def test_what_is_to_be_typed_next_is_of_that_space_and_folder(tmp_path):
     assert options.report_command("--table 6", "tss", Path("results")) == "stc-bench report --table 6"
     told = options.report_command("--table 6", "darts", tmp_path / "a b")
     assert told == f"stc-bench report --table 6 --space darts --results '{tmp_path}/a b'"
+
+
+def test_what_the_system_refuses_is_said_in_one_line():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "nasbench_stc", "query", "5", "--benchmark", "analog"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (1, "Error: output: No space left on device\n")
 
 
 def test_query_takes_a_cell_by_any_name(stc_bench):

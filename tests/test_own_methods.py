@@ -118,6 +118,9 @@ def test_packages_offer_methods(stc_bench: Callable[..., tuple[int, str, str]], 
         (PACKAGE, "Mine", BadCallError, "unknown method of .*own.py 'Mine': choose from Offered"),
         ("class Mine:\n    pass", "Mine", MethodError, "no subclass of OneShotMethod"),
         ("Mine = 3", "Mine", MethodError, "no subclass of OneShotMethod"),
+        ("", "Mine", BadCallError, "choose from none: the file has no class of a method"),
+        ("raise SystemExit(3)", "Mine", MethodError, "cannot be imported: SystemExit: 3"),
+        (PACKAGE + "\n    presets = 5", "Offered", MethodError, "its presets are no settings by protocol"),
     ],
 )
 def test_files_that_hold_no_method(
@@ -317,6 +320,13 @@ def test_a_method_without_a_mistake_runs(tmp_path: Path) -> None:
         ("alpha_step(self, objective)", "raise KeyError('x')", "alpha_step: KeyError: 'x'"),
         ("cell(self)", "return Cell((3, 3, 3, 3, 3, 9))", "end of epoch 0, cell: operation 9 is none of 0-4"),
         ("cell(self)", "return 'a cell'", "end of epoch 0, cell: .*returned 'a cell'"),
+        (
+            "cell(self)",
+            "return Cell.from_index(7, 'sss')",
+            "end of epoch 0, cell: .*is a cell of NATS-Bench.*, not of NAS",
+        ),
+        ("weight_mixtures(self)", "return []", "weight_mixture: .*has to return a mixture at least"),
+        ("state_dict(self)", "raise OSError('disk')", "state_dict: OSError: disk"),
         ("result(self, rate)", "return 7", "after the last epoch, result: .*returned 7"),
         ("snapshot(self)", "raise OSError('disk')", "end of epoch 0, snapshot: OSError: disk"),
     ],

@@ -352,6 +352,10 @@ MISTAKES = [
     (own(ask=lambda self: (3, 3, 3, 1, 3, 3)), r"query 1, ask: TypeError: .* it returned \(3, 3, 3, 1, 3, 3\)"),
     (own(ask=lambda self: Query((3, 3, 3, 1, 3, 3))), r"query 1, ask: TypeError"),
     (own(ask=lambda self: Cell((9, 0, 0, 0, 0, 0))), r"query 1, ask: operation 9 is none of 0-4"),
+    (
+        own(ask=lambda self: Cell.from_index(0, "sss")),
+        r"query 1, ask: .* is a cell of NATS-Bench.*, not of NAS-Bench-201",
+    ),
     (own(ask=lambda self: Query(Cell.from_index(0), 5)), r"query 1, ask: .*epochs=5: its `budgets` are 12, 200"),
     (own(ask=lambda self: Query(Cell.from_index(0), "12")), r"query 1, ask: .*epochs='12': its `budgets` are 12, 200"),
     (own(ask=lambda self: Query(Cell.from_index(0), [12])), r"query 1, ask: .*epochs=\[12\]"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -262,3 +264,18 @@ def test_files_are_written_as_they_were_read(kind: str, tmp_path: Path) -> None:
     found = READERS[kind](FILES[kind])
     again = READERS[kind](found.write(tmp_path))  # type: ignore[attr-defined]
     assert again == found
+
+
+def test_a_folder_that_cannot_be_read_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed, scan = tmp_path / "closed", os.scandir
+    closed.mkdir()
+
+    def scandir(path: Any = ".") -> Any:
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert gather([tmp_path, tmp_path / "nothing"], "analog").problems == (
+        f"{closed}: cannot be read (Permission denied)",
+    )

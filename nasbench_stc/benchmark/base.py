@@ -338,7 +338,9 @@ def check_epoch(key: Key, at_epoch: int) -> str:
     Raises:
         BadCallError: no epoch of that training.
     """
-    if key.epochs is None or not 1 <= at_epoch <= key.epochs:
+    if key.epochs is None:
+        raise BadCallError(f"at_epoch={at_epoch}: {key} has no epochs")
+    if not 1 <= at_epoch <= key.epochs:
         raise BadCallError(f"at_epoch={at_epoch}: {key} has the epochs 1 to {key.epochs}")
     return f" after {at_epoch} epochs"
 

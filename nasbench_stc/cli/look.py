@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     metavar="METHOD",
     help="Of the table differences: what the other methods are compared with.  [default: stc; without a supernet rs]",
 )
-@click.option("--dataset", default="cifar10", show_default=True, help="Of accuracy and metric: pareto, anytime.")
-@click.option("--split", default="test", show_default=True, help="Of the figure's accuracy: test or valid.")
+@click.option("--dataset", help="Of the figures pareto and anytime: of accuracy and metric.  [default: cifar10]")
+@click.option("--split", help="Of these figures: of accuracy, test or valid.  [default: test]")
 @options.notes
 @click.option(
     "--results",
@@ -51,12 +51,13 @@ if TYPE_CHECKING:
     "--format",
     "form",
     help="text, markdown, latex, csv, json or html; of a figure's numbers csv or json; of --all html, text or "
-    "markdown.  [default: text; of a figure a picture; where --out ends in .html that]",
+    "markdown.  [default: as --out ends, else text; of a figure a picture]",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write to this file, a picture by its ending: .pdf, .svg or .png.  [default: the terminal]",
+    help="Write to this file: a picture as .pdf, .svg or .png, a table as .txt, .md, .tex, .csv, .json or .html.  "
+    "[default: the terminal]",
 )
 @click.option(
     "--space",
@@ -71,8 +72,8 @@ def report(
     metric: str | None,
     regret: bool,
     against: str | None,
-    dataset: str,
-    split: str,
+    dataset: str | None,
+    split: str | None,
     notes: bool,
     results: tuple[Path, ...],
     form: str | None,
@@ -91,8 +92,11 @@ def report(
 
     if (figure is not None) + (table is not None) + everything > 1:
         raise click.UsageError("--table, --figure and --all exclude each other")
-    if form is None and figure is None and out is not None and out.suffix == ".html":
-        form = "html"
+    if form is None and figure is None and out is not None:
+        form = _form_of(out)
+    if (dataset or split) is not None and figure not in ("pareto", "anytime"):
+        raise click.UsageError("--dataset and --split are of the figures pareto and anytime")
+    dataset, split = dataset or "cifar10", split or "test"
     if metric is not None and figure is None:
         raise click.UsageError("--metric is of a figure: give --figure pareto, too")
     if regret and figure != "anytime":
@@ -108,6 +112,8 @@ def report(
     check_dataset(dataset)
     if space is None:
         space = space_of("table" if figure is None else "figure", figure or table or "summary")
+    if lost := [str(folder) for folder in results if not folder.is_dir() and folder != Path("results")]:
+        raise click.BadParameter(f"there is no folder {', '.join(lost)}", param_hint="--results")
     inputs = gather(results, benchmark, data_dir, space)
     for problem in inputs.problems:
         click.echo(f"left out: {problem}", err=True)
@@ -130,6 +136,24 @@ def report(
         _write(out, style.save(made.draw(), out))
         for line in (f"{out}: {made.caption}", *made.missing):
             click.echo(line)
+
+
+_FORMS = {
+    **{".html": "html", ".csv": "csv", ".json": "json", ".tex": "latex", ".md": "markdown"},
+    **{ending: "text" for ending in (".txt", "")},
+}
+
+
+def _form_of(out: Path) -> str:
+    """Of a table in a file that ends so.
+
+    Raises:
+        BadParameter: it is no table's.
+    """
+    if out.suffix not in _FORMS:
+        known = ", ".join(filter(None, _FORMS))
+        raise click.BadParameter(f"{out}: a table ends in {known}; or say --format", param_hint="--out")
+    return _FORMS[out.suffix]
 
 
 def _all(inputs: Inputs, form: str) -> str:

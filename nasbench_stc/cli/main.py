@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import signal
 import sys
@@ -54,6 +55,9 @@ def main() -> None:
     """Run `stc-bench`: exit status 0, 2 for a bad call, 1 for a run that failed, 130 for Ctrl-C, 143 for SIGTERM."""
     debug = "--debug" in sys.argv[1:]
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a letter that the terminal lacks ends nothing
     try:
         with _sigterm_heeded():
             sys.exit(cli(standalone_mode=False))
@@ -69,6 +73,10 @@ def main() -> None:
         terminated = isinstance(error.__cause__ or error, _Terminated)  # click raises Abort from what it caught
         what, status = ("terminated", 143) if terminated else ("interrupted", 130)
         _end(f"{what}; the same command continues where it stood", status)
+    except OSError as error:
+        if debug:
+            raise
+        _end(f"{error.filename or 'output'}: {error.strerror or error}", 1)
     except Exception as error:
         if debug:
             raise

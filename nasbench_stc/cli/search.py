@@ -96,9 +96,9 @@ def search(
     found = [find(name) for name in names]
     check_dataset(dataset, DATASETS)
     console = Console(soft_wrap=True, highlight=False)
-    if len(names) > 1 and not {part.strip() for part in method.split(",")} <= set(names):  # a group was named
-        found = _that_can(found, protocol, dataset, console)
     opened = open_benchmark(benchmark, data_dir, space)
+    if len(names) > 1 and not {part.strip() for part in method.split(",")} <= set(names):  # a group was named
+        found = _that_can(found, protocol, dataset, opened, console)
     trained = [one for one in found if one.kind == "one-shot"]
     others = [one for one in found if one.kind != "one-shot"]
     # All plans before the first run: what is wrong with one shows before hours pass.
@@ -136,8 +136,8 @@ def say_submitted(console: Console, jobs: Sequence[str], out: Path) -> bool:
     return bool(jobs)
 
 
-def _that_can(found: list[Method], protocol: str, dataset: str, console: Console) -> list[Method]:
-    """Those methods that know the protocol and the data set; which do not, and why, is said."""
+def _that_can(found: list[Method], protocol: str, dataset: str, opened: Benchmark, console: Console) -> list[Method]:
+    """Those methods that know the protocol, the data set and the space; which do not, and why, is said."""
     from nasbench_stc.runs.search import protocols
     from nasbench_stc.space import DATASETS
 
@@ -145,12 +145,18 @@ def _that_can(found: list[Method], protocol: str, dataset: str, console: Console
     for one in found:
         if one.kind == "black-box" and dataset not in DATASETS:
             console.print(f"left out: {one.name}: no benchmark has trainings on {dataset}", markup=False)
+        elif one.kind == "black-box" and not opened.holds():
+            console.print(f"left out: {one.name}: {opened.about}", markup=False)
+        elif one.kind == "one-shot" and not opened.space.shares_weights:
+            console.print(f"left out: {one.name}: there is no supernet of {opened.space.title}", markup=False)
+        elif getattr(one.cls, "scored", False) and not opened.space.has_scores:
+            console.print(f"left out: {one.name}: scores know no networks of {opened.space.title}", markup=False)
         elif protocol not in ("auto", *protocols(one.kind)):
             console.print(f"left out: {one.name}: {one.kind} methods have no protocol {protocol}", markup=False)
         else:
             able.append(one)
     if not able:
-        raise BadCallError(f"no method is left: none knows the protocol {protocol!r} on {dataset}")
+        raise BadCallError("no method is left")
     return able
 
 

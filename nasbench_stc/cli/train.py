@@ -99,15 +99,19 @@ def train(
     from nasbench_stc.cli.search import say_submitted
     from nasbench_stc.runs import train as trainings
 
-    settings = options.parse_changes(changes)
-    plans: list[TrainingPlan] = []
+    settings, chosen = options.parse_changes(changes), parse(seeds)
+    by_folder: dict[str, TrainingPlan] = {}  # two searches may have found one cell
     for genotype in genotypes:
         one = None
-        for seed in parse(seeds):
+        for seed in chosen:
             cell, origin = trainings.find_cell(genotype, space, seed)
             if one is None:  # what is wrong with one is with all
                 one = trainings.plan(cell, dataset, seed, protocol, settings, device, way.launcher == "local", origin)
-            plans.append(replace(one, cell=cell, seed=seed, found_by=origin))
+                if origin is None and (caution := cell.of.caution(genotype)):
+                    click.echo(f"Note: {caution}", err=True)
+            plan = replace(one, cell=cell, seed=seed, found_by=origin)
+            by_folder.setdefault(plan.folder_name, plan)
+    plans = list(by_folder.values())
     console = Console(soft_wrap=True, highlight=False)
     _announce(console, plans, way, out, resume)
     with Bars(console) as bars:

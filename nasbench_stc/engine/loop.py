@@ -172,7 +172,7 @@ class Search:
             self.method.end_epoch(self.rate, _Weights(self))
         seconds = self.clock.lap()
         with self._blamed("cell"):
-            cell = _cell(self.method.cell(), "a Cell or None", Cell | None)
+            cell = _cell(self.method.cell(), self.space, "a Cell or None", Cell | None)
         with self._blamed("snapshot"):
             snapshot = self.method.snapshot()
             json.dumps(snapshot, allow_nan=False)  # better now than after the last epoch
@@ -204,6 +204,8 @@ class Search:
             mixtures = [
                 _checked(mixture, self.space.shape, look=not self._whole) for mixture in self.method.weight_mixtures()
             ]
+            if not mixtures:
+                raise ValueError("it has to return a mixture at least")
         return self.form.train(self.train_batch, mixtures)
 
     def alpha_step(self, index: Tensor) -> Tensor:
@@ -259,7 +261,7 @@ class Search:
         with self.clock("evaluation"), by_default(self.protocol.precision):
             self._at = "after the last epoch"
             with self._blamed("result"):
-                cell = _cell(self.method.result(self.rate), "a Cell", Cell)
+                cell = _cell(self.method.result(self.rate), self.space, "a Cell", Cell)
             rating = self.rate([cell])
         self.progress.spend(self.clock.lap())
         found = {"loss": float(rating.loss[0]), "accuracy": float(rating.accuracy[0])}
@@ -272,10 +274,12 @@ class Search:
 
     def state_dict(self) -> dict[str, Any]:
         """All that a continued run needs, as tensors and plain containers; to be taken between epochs."""
+        with self._blamed("state_dict"):
+            of_method = self.method.state_dict()
         return {
             "supernet": self.supernet.state_dict(),
             "sgd": self.form.state_dict(),
-            "method": self.method.state_dict(),
+            "method": of_method,
             "generators": {name: generator.get_state() for name, generator in self.generators.items()},
             "trajectory": self.progress.trajectory,
             "seconds": self.progress.seconds,
@@ -330,9 +334,11 @@ def _checked(mixture: object, shape: tuple[int, int], look: bool = True) -> Mixt
     return mixture
 
 
-def _cell(cell: Any, expected: str, kind: Any) -> Any:
+def _cell(cell: Any, space: Space, expected: str, kind: Any) -> Any:
     if not isinstance(cell, kind):
         raise TypeError(f"it has to return {expected}; it returned {cell!r}")
+    if cell is not None and cell.space != space.name:
+        raise ValueError(f"{cell} is a cell of {cell.of.title}, not of {space.title}")
     return cell
 
 

@@ -96,6 +96,8 @@ class Scorer:
             if score.of_cell is not None:
                 found[name] = score.of_cell(cell, self.dataset)
             if score.of_network is not None:
+                if not cell.of.has_scores:
+                    raise BadCallError(f"the score {name} knows no networks of {cell.of.title}")
                 subject = subject or Untrained(self.network(cell), *self.batch)
                 value = score.of_network(subject)
                 found[name] = value if value == value else -np.inf

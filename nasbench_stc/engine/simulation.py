@@ -21,7 +21,7 @@ from nasbench_stc.engine.oracle import Epochs, Oracle
 from nasbench_stc.errors import BadCallError, MethodError, RunError, UnknownScoreError, blamed
 from nasbench_stc.methods.blackbox import BlackBoxMethod, Query
 from nasbench_stc.settings import setting
-from nasbench_stc.space import Cell
+from nasbench_stc.space import Cell, Space
 
 Score = Callable[[str, Cell], float]
 """A training-free score, by its name, of a cell's untrained network; higher is better."""
@@ -161,7 +161,7 @@ def simulate(
     while not (simulation.evaluations and trainings == simulation.evaluations):
         at = f"seed {seed}, query {len(run.cells) + 1}"
         with blamed(name, f"{at}, ask"):
-            query = _checked(method.ask(), budgets)
+            query = _checked(method.ask(), method.space, budgets)
         if query is None:
             break
         if query.score:
@@ -198,13 +198,15 @@ def simulate(
     return run
 
 
-def _checked(asked: object, budgets: tuple[Epochs, ...]) -> Query | None:
-    """What `ask` returned as a query."""
+def _checked(asked: object, space: Space, budgets: tuple[Epochs, ...]) -> Query | None:
+    """What `ask` returned as a query of a cell of the space."""
     if asked is None:
         return None
     query = Query(asked) if isinstance(asked, Cell) else asked
     if not isinstance(query, Query) or not isinstance(query.cell, Cell):
         raise TypeError(f"it has to return a Cell, a Query with a Cell, or None; it returned {asked!r}")
+    if query.cell.space != space.name:
+        raise ValueError(f"{query.cell} is a cell of {query.cell.of.title}, not of {space.title}")
     if query.epochs is None:
         return query
     if query.epochs not in budgets:

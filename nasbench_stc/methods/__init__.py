@@ -14,6 +14,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -57,7 +58,10 @@ class Method(NamedTuple):
             MethodError: they cannot be made.
         """
         with blamed(self.name, "its Settings"):
-            return self.cls.Settings()
+            made = self.cls.Settings()
+            if not is_dataclass(made):
+                raise TypeError("they have to be a dataclass, a field a setting")
+            return made
 
     def make(self, space: Space, *args: Any) -> Any:
         """An instance, which knows the space before its `__init__` is called with `args`."""
@@ -109,12 +113,15 @@ def find(spec: str) -> Method:
     if path.endswith(".py"):
         own_module, digest = _imported(Path(path))
         if not hasattr(own_module, name):
-            own = {key: value for key, value in vars(own_module).items() if _kind(value)}
-            raise choose(f"method of {path}", name, [key for key in own if own[key].__module__ == own_module.__name__])
+            methods = {key: value for key, value in vars(own_module).items() if _kind(value)}
+            own = [key for key, value in methods.items() if value.__module__ == own_module.__name__]
+            raise choose(f"method of {path}", name, own or ["none: the file has no class of a method"])
         origin = f"{Path(path).name}, sha256 {digest[:12]}"
         return _method(name, getattr(own_module, name), origin, spec)
     offered = installed()
     if spec not in offered:
+        if spec.endswith(".py"):
+            raise BadCallError(f"{spec}: say which class of the file is the method: {spec}:Name")
         if sampler := re.fullmatch("optuna[:-](.+)", spec):  # with a hyphen in records
             from nasbench_stc.methods import optuna_sampler
 
@@ -145,6 +152,8 @@ def _method(name: str, loaded: Any, origin: str, spec: str) -> Method:
         )
     if not isinstance(vars(loaded).get("listing"), (Listing, NoneType)):
         raise MethodError(f"method {name} of {origin}: its listing is no Listing (nasbench_stc.methods.listing)")
+    if not isinstance(loaded.presets, Mapping):
+        raise MethodError(f"method {name} of {origin}: its presets are no settings by protocol")
     return Method(name, kind, loaded, origin, spec)
 
 

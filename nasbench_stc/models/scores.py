@@ -149,8 +149,11 @@ def _flops(cell: Cell, dataset: str) -> float:
 
 
 SCORES: Mapping[str, Score] = {
-    "params": Score("parameters of the target network, millions, by formula", of_cell=_params),
-    "flops": Score("FLOPs of the target network, millions, by formula", of_cell=_flops),
+    "params": Score(
+        "parameters, millions, of the network for the data set (digits, imagenet: for CIFAR-10)",
+        of_cell=_params,
+    ),
+    "flops": Score("FLOPs, millions, likewise", of_cell=_flops),
     "naswot": Score("NASWOT: log-determinant of the kernel of ReLU patterns (Mellor et al., 2021)", naswot),
     "synflow": Score("log of SynFlow: synaptic flow without data (Tanaka et al., 2020)", synflow),
     "jacob_cov": Score("correlation of images' gradients (Mellor et al., 2020, first version)", jacob_cov),

@@ -39,7 +39,7 @@ def read_each(
     folders = list(folders)
     single, problems = record.read_below(folders, record.FILE_NAME, one)
     many, more = record.read_below(folders, simulated.FILE_NAME, lambda path: keep(path, simulated.read(path)))
-    return {**single, **many}, [*problems, *more]
+    return {**single, **many}, list(dict.fromkeys([*problems, *more]))  # a folder that is closed is so to both
 
 
 def read_all(folders: Iterable[Path]) -> tuple[list[Record], list[str]]:

@@ -7,6 +7,9 @@ One run is one folder with one `record.json`, written whole or not at all.
 
 from __future__ import annotations
 
+import errno
+import fnmatch
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -143,7 +146,7 @@ def _checked(record: Record) -> Record:
     return replace(record, settings={**record.settings, "protocol": {**EARLIER, **protocol} if protocol else {}})
 
 
-read = partial(stored.read, Record, "record of a run", "run the search again", check=_checked)
+read = partial(stored.read, Record, "record of a run", "run the search again with --no-resume", check=_checked)
 """The record in the file at a path; raises as `stored.read`."""
 
 
@@ -180,9 +183,20 @@ def check_values(values: Mapping[str, Any], usual: Any) -> None:
 
 def read_below(folders: Iterable[Path], pattern: str, read: Callable[[Path], T]) -> tuple[dict[Path, T], list[str]]:
     """What `read` makes of each file below `folders` whose name is as `pattern`, in the order of their paths,
-    and one sentence for each file that could not be read."""
-    found, problems = {}, []
-    paths = {path.resolve(): path for folder in folders for path in Path(folder).rglob(pattern)}
+    and one sentence for each file or folder that could not be read."""
+    found: dict[Path, T] = {}
+    problems: list[str] = []
+
+    def refused(error: OSError) -> None:
+        if error.errno != errno.ENOENT:  # where nothing was ever kept, or a folder has just gone
+            problems.append(f"{error.filename}: cannot be read ({error.strerror})")
+
+    paths = {
+        path.resolve(): path
+        for folder in folders
+        for parent, _, names in os.walk(folder, onerror=refused)
+        for path in (Path(parent, name) for name in fnmatch.filter(names, pattern))
+    }
     for path in sorted(paths.values()):
         try:
             found[path] = read(path)

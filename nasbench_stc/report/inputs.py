@@ -215,7 +215,7 @@ def gather(
         [profile for profile in profiles if profile.space == space],
         ranked,
         paths,
-        (*problems, *more, *most, *yet_more),
+        tuple(dict.fromkeys([*problems, *more, *most, *yet_more])),
         space=find_space(space),
     )
     wrong = contradictions(inputs.runs, opened)

@@ -176,9 +176,9 @@ def _scores(
 ) -> dict[tuple[str, str], NDArray[np.float64]]:
     """Percent right by (data set, split), as far as the benchmark holds what is asked for; it fails if none.
 
-    Of a space that has no benchmark there is none to fail.
+    Of a space that has no benchmark there is none, unless some are asked for.
     """
-    if not bench.holds():
+    if not bench.holds() and split is None and training == _FULL:
         return {}
     errors: dict[tuple[str, str], BadCallError | DataError] = {}
     scores = {}

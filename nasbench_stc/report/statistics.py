@@ -196,6 +196,8 @@ def kendall(x: Numbers, y: Numbers) -> Kendall:
     """
     from scipy.stats import kendalltau  # costs half a second, which other tables do without
 
+    if len(x) < 2:  # no pairs
+        return Kendall(np.nan, np.nan, len(x), 0, 0)
     found = kendalltau(x, y)
     return Kendall(float(found.statistic), float(found.pvalue), len(x), _tied(x), _tied(y))
 

@@ -117,7 +117,7 @@ def _text(table: Table, width: int, notes: bool) -> str:
         if needed <= width:
             break
     places = [table.columns.index(column) for column in columns]
-    grid = _grid(columns, [[line[place] for place in places] if len(line) > 1 else line for line in body], gap)
+    grid = _grid(columns, [[line[place] for place in places] if len(line) > 1 else [] for line in body], gap)
     console(file=out, width=needed, color_system=None, highlight=False).print(grid)
     sections = (line[0] for line in body if len(line) == 1)
     lines = [*_wrap(table.name, width), ""]
@@ -168,14 +168,15 @@ def _widths(columns: Sequence[Column], lines: Sequence[Sequence[str]]) -> dict[s
 
 
 def _grid(columns: Sequence[Column], body: Sequence[Sequence[str]], gap: int) -> RichTable:
+    """`body` has a text a column, and nothing where a section's title is to stand."""
     from rich import box
     from rich.table import Table as RichTable
 
     grid = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
     for column, at_left in zip(columns, _at_left(columns), strict=True):
         grid.add_column(column.head, justify="left" if at_left else "right", no_wrap=column.align != "wrapped")
-    for name, *texts in body:
-        grid.add_row(_INDENT + name if texts else _SECTION, *texts)
+    for texts in body:
+        grid.add_row(*([_INDENT + texts[0], *texts[1:]] if texts else [_SECTION]))
     return grid
 
 

@@ -89,7 +89,11 @@ def rank_cells(
     space = find_space(run.space)
     chosen = ranking.choose_cells(cells, space).tolist()
     available: int = run.split["valid_images"]
-    n_images, sha256 = min(images or available, available), files.digest(supernet_path)
+    n_images = min(images or available, available)
+    try:
+        sha256 = files.digest(supernet_path)
+    except OSError as error:
+        raise RunError(f"{supernet_path}: cannot be read ({error.strerror or error})") from None
     kept = folder / ranking.file_name(chosen, n_images, sha256)
     if resume and kept.exists():
         return ranking.read(kept)

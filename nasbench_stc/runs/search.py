@@ -7,6 +7,7 @@ from typing import Any
 
 from nasbench_stc.benchmark import Benchmark, open_benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
+from nasbench_stc.errors import BadCallError
 from nasbench_stc.methods import find
 from nasbench_stc.records.record import Record
 from nasbench_stc.runs import simulate
@@ -55,6 +56,8 @@ def search(
     """
     found = find(method)
     opened = open_benchmark(benchmark, data_dir, space) if isinstance(benchmark, (str, Path)) else benchmark
+    if opened.space.name != space:
+        raise BadCallError(f"the benchmark {opened.name} is of {opened.space.title}, not of the space {space!r}")
     folder = None if out is None else Path(out)
     if found.kind == "one-shot":
         from nasbench_stc.runs import launch  # imports torch

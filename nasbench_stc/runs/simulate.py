@@ -16,7 +16,7 @@ from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.data import DATASETS
 from nasbench_stc.engine.oracle import Oracle
 from nasbench_stc.engine.simulation import SIMULATIONS, Run, Score, Simulation, simulate
-from nasbench_stc.errors import blamed, choose
+from nasbench_stc.errors import BadCallError, blamed, choose
 from nasbench_stc.methods import Method, find
 from nasbench_stc.records import simulated
 from nasbench_stc.records.record import Looked
@@ -90,6 +90,8 @@ def plan(
         raise choose(f"protocol of {found.kind} methods", protocol, ("auto", *known))
     check_dataset(dataset, DATASETS)
     trained = found.kind != "training-free"
+    if found.cls.scored and not benchmark.space.has_scores:
+        raise BadCallError(f"method {found.name}: training-free scores know no networks of {benchmark.space.title}")
     parts: dict[str, Any] = {"protocol": SIMULATIONS[protocol].settings} if trained else {}
     if found.cls.scored:
         from nasbench_stc.engine.scoring import Scoring  # imports torch

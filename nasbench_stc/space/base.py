@@ -81,6 +81,8 @@ class Space:
     """Whether that module has one, which weight-sharing methods train."""
     has_static_form: bool = False
     """Whether that module's supernet can be asked by tensors alone (`models/static.py`), for CUDA graphs."""
+    has_scores: bool = False
+    """Whether training-free scores (`models/scores.py`) know that module's networks."""
     has_imagenet_stem: bool = False
     """Whether that module's supernet takes `imagenet`: a stem for large images, which takes part of the resolution."""
     protocols: Mapping[str, Mapping[str, Any]] = {}

@@ -46,6 +46,7 @@ class TopologySpace(Space):
     largest = (OPS.index("nor_conv_3x3"),) * len(EDGES)
     networks = "nasbench_stc.models.network"
     has_static_form = True
+    has_scores = True
     growth_from = (
         "Of the five, `none` costs nothing, and an edge of the subnet has the mean of the other four, so n is four on "
         "the edges, and with stem, reductions and head"
