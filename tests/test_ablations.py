@@ -10,7 +10,7 @@ import pytest
 from nasbench_stc import open_benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import BadCallError
-from nasbench_stc.records.ablation import ABLATIONS, belongs, find_ablation, is_of_ablation
+from nasbench_stc.records.ablation import ABLATIONS, Search, belongs, find_ablation, is_of_ablation
 from nasbench_stc.runs import launch
 from nasbench_stc.runs.ablation import plans
 from nasbench_stc.runs.launcher import run_many
@@ -60,6 +60,12 @@ def test_the_study_is_of_the_short_protocols() -> None:
     todo = plans("study", protocol="cpu", device="cpu")
     assert {plan.seed for plan in todo} == {100, 101, 102, 103, 104}
     assert {plan.method.name for plan in todo} == {"stc", "darts", "drnas", "duel", "twins", "paired_twins"}
+
+
+def test_final_searches_with_an_arms_settings_are_not_of_the_study() -> None:
+    for seed, inside in ((100, True), (3, False)):
+        assert is_of_ablation(Search("twins", "cifar10", "cpu", {"alpha_lr": 3e-3}, seed)) is inside
+    assert is_of_ablation(Search("stc", "cifar10", "cpu", {"lambda_end": 0.0}, 3))  # of Table 7
 
 
 def test_an_unknown_ablation_is_refused() -> None:

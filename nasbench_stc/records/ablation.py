@@ -190,6 +190,8 @@ class Search(NamedTuple):
     search_dataset: str
     protocol: str
     changes: Mapping[str, Any]
+    seed: int | None = None
+    """None: of any seed."""
 
 
 def belongs(run: Search | Record, arm: Arm, dataset: str) -> bool:
@@ -200,9 +202,12 @@ def belongs(run: Search | Record, arm: Arm, dataset: str) -> bool:
 
 def changed_arm(run: Search | Record, name: str) -> Arm | None:
     """The arm of that ablation, one that changes a setting, of which the run is one; None where there is none."""
+    ablation = ABLATIONS[name]
     if not run.changes or run.protocol not in PROTOCOLS:
         return None
-    arms = ABLATIONS[name].of(run.search_dataset, run.protocol)
+    if ablation.tunes and run.seed not in (None, *ablation.seeds):
+        return None
+    arms = ablation.of(run.search_dataset, run.protocol)
     return next((arm for arm in arms if belongs(run, arm, run.search_dataset)), None)
 
 

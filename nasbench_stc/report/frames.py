@@ -302,6 +302,8 @@ def _of_file(path: Path, source: Source) -> Part:
     """Columns of its runs: a list, or one value for all of them."""
     own = _simulated(source) if isinstance(source, SimulatedRuns) else _recorded(source)
     listing = _listing(source, own["origin"])
+    seed = None if isinstance(source, SimulatedRuns) else source.seed
+    search = Search(source.method, source.search_dataset, source.protocol, source.changes, seed)
     return {
         **{name: _NOTHING[of] for name, of in _RUNS.items()},
         **_whose(path, source),
@@ -311,7 +313,7 @@ def _of_file(path: Path, source: Source) -> Part:
         "settings": _json(source.settings),
         "benchmark": source.benchmark["name"],
         **{f"benchmark_{name}": source.benchmark.get(name, "") for name in ("sha256", "file", "about")},
-        "of_ablation": is_of_ablation(Search(source.method, source.search_dataset, source.protocol, source.changes)),
+        "of_ablation": is_of_ablation(search),
         **own,
     }
 
