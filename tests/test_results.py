@@ -58,11 +58,11 @@ def test_each_method_has_three_seeds_under_one_protocol(records, method):
     assert all(not record.changes and "+changes" not in record.git_revision for record in ours)
 
 
-@pytest.mark.parametrize("method", ["stc", "darts"])
-def test_two_methods_ran_again_on_another_processor(records, method):
+@pytest.mark.parametrize(("method", "n"), [("stc", 10), ("darts", 3)])
+def test_two_methods_ran_again_on_another_processor(records, method, n):
     again = [r for r in records if (r.method, r.protocol, r.search_dataset) == (method, "cpu", "cifar10")]
     again = [record for record in again if not record.changes and "AMD" in record.device]
-    assert [record.seed for record in again] == [0, 1, 2]
+    assert sorted(record.seed for record in again) == list(range(n))
     assert all("super_cell_accuracy" in record.supernet for record in again)
 
 
