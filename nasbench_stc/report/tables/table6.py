@@ -41,6 +41,8 @@ _AS_PRINTED = {
 }
 _AGAIN = "As printed, NAS-Bench-201"
 """Rows that are folded: NATS-Bench printed these methods again, some years later."""
+_EARLIER = "nas-bench-201"
+"""The protocol of black-box searches that stand beside NAS-Bench-201's printed rows; NATS-Bench's is the newer one."""
 _SIMULATED = "search --method black-box --seeds 500"
 
 
@@ -72,9 +74,12 @@ def build(inputs: Inputs, published: Published | None = None) -> Table:
 
 
 def _aside(groups: Sequence[Group]) -> set[str]:
-    """Sections of searches on other images than the benchmark's (digits), where there are searches on its own."""
-    of_benchmark = {group.section for group in groups if group["search_dataset"] in DATASETS}
-    return {group.section for group in groups} - of_benchmark if of_benchmark else set()
+    """Sections of searches on other images than the benchmark's (digits), where there are searches on its own.
+
+    And those of black-box searches by the protocol whose printed rows are folded, too, where there are others.
+    """
+    main = {g.section for g in groups if g["search_dataset"] in DATASETS and g["protocol"] != _EARLIER}
+    return {group.section for group in groups} - main if main else set()
 
 
 def _section(row: PublishedRow) -> str:
