@@ -68,6 +68,6 @@ def blamed(method: str, where: str) -> Iterator[None]:
         yield
     except (MethodError, DataError):
         raise
-    except (Exception, SystemExit) as error:
+    except Exception as error:  # not SystemExit, by which a job of Slurm gives up its place in time
         said = str(error) if isinstance(error, StcBenchError) else f"{type(error).__name__}: {error}"
         raise MethodError(f"method {method}: {where}: {said}") from error

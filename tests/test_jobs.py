@@ -109,7 +109,11 @@ def test_methods_of_simulated_runs_are_divided(stc_bench, tmp_path):
     ]
     alone, divided = stc_bench(*command, tmp_path / "one"), stc_bench(*command, tmp_path / "two", "--jobs", "2")
     assert (alone[0], divided[0], divided[2]) == (0, 0, "")
-    assert alone[1][alone[1].index("Cells found") :] == divided[1][divided[1].index("Cells found") :]
+    shown = [
+        said[said.index("Cells found") :].replace(str(tmp_path / "two"), str(tmp_path / "one"))
+        for said in (alone[1], divided[1])
+    ]
+    assert shown[0] == shown[1]
     again = stc_bench(*command, tmp_path / "two", "--jobs", "2", "--no-resume")
     assert again[0] == 0
     sessions = [simulated.read(path).sessions for path in (tmp_path / "two").glob("*/runs.json")]

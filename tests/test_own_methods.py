@@ -119,7 +119,7 @@ def test_packages_offer_methods(stc_bench: Callable[..., tuple[int, str, str]], 
         ("class Mine:\n    pass", "Mine", MethodError, "no subclass of OneShotMethod"),
         ("Mine = 3", "Mine", MethodError, "no subclass of OneShotMethod"),
         ("", "Mine", BadCallError, "choose from none: the file has no class of a method"),
-        ("raise SystemExit(3)", "Mine", MethodError, "cannot be imported: SystemExit: 3"),
+        ("raise SystemExit(3)", "Mine", MethodError, "cannot be imported: RuntimeError: it ends the program"),
         (PACKAGE + "\n    presets = 5", "Offered", MethodError, "its presets are no settings by protocol"),
     ],
 )

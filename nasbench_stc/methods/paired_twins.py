@@ -33,6 +33,7 @@ class PairedTwins(Twins):
         kind="one-shot",
         order=100,
     )
+    on_device = True
 
     def weight_mixture(self) -> Mixture:
         """Eqs. 1 and 2."""
