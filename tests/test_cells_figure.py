@@ -289,6 +289,7 @@ def test_report_writes_the_figures(stc_bench, tmp_path: Path, name: str) -> None
 @pytest.mark.parametrize("name", ["2", "3", "8", "9", "10"])
 def test_without_records_one_line_says_how_to_make_them(stc_bench, tmp_path: Path, name: str) -> None:
     folder, out = tmp_path / "nothing", tmp_path / "a.pdf"
+    folder.mkdir()
     status, said, err = stc_bench("report", "--figure", name, "--results", folder, "--out", out)
     call = "ablate epochs" if name == "8" else "search --method (darts|stc) --seeds 3"
     assert (status, said) == (1, "")
