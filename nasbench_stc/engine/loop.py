@@ -337,8 +337,8 @@ def _checked(mixture: object, shape: tuple[int, int], look: bool = True) -> Mixt
 def _cell(cell: Any, space: Space, expected: str, kind: Any) -> Any:
     if not isinstance(cell, kind):
         raise TypeError(f"it has to return {expected}; it returned {cell!r}")
-    if cell is not None and cell.space != space.name:
-        raise ValueError(f"{cell} is a cell of {cell.of.title}, not of {space.title}")
+    if cell is not None:
+        cell.check_in(space)
     return cell
 
 

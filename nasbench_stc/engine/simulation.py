@@ -205,8 +205,7 @@ def _checked(asked: object, space: Space, budgets: tuple[Epochs, ...]) -> Query 
     query = Query(asked) if isinstance(asked, Cell) else asked
     if not isinstance(query, Query) or not isinstance(query.cell, Cell):
         raise TypeError(f"it has to return a Cell, a Query with a Cell, or None; it returned {asked!r}")
-    if query.cell.space != space.name:
-        raise ValueError(f"{query.cell} is a cell of {query.cell.of.title}, not of {space.title}")
+    query.cell.check_in(space)
     if query.epochs is None:
         return query
     if query.epochs not in budgets:

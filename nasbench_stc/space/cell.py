@@ -34,6 +34,15 @@ class Cell:
         """The space that it is a cell of."""
         return find_space(self.space)
 
+    def check_in(self, space: Space) -> None:
+        """That it is a cell of that space.
+
+        Raises:
+            ValueError: it is of another one.
+        """
+        if self.space != space.name:
+            raise ValueError(f"{self} is a cell of {self.of.title}, not of {space.title}")
+
     @classmethod
     def parse(cls, text: str | int | Iterable[object], encoding: str | None = None, space: str = "tss") -> Cell:
         """A cell as users have it: in `tss` the official string, six digits (`"333133"`) or the index (`9930`).
