@@ -59,7 +59,15 @@ def test_the_study_is_of_the_short_protocols() -> None:
         plans("study", protocol="paper", device="cpu")
     todo = plans("study", protocol="cpu", device="cpu")
     assert {plan.seed for plan in todo} == {100, 101, 102, 103, 104}
-    assert {plan.method.name for plan in todo} == {"stc", "darts", "drnas", "duel", "twins", "paired_twins"}
+    assert {plan.method.name for plan in todo} == {
+        "stc",
+        "darts",
+        "drnas",
+        "duel",
+        "twins",
+        "paired_twins",
+        "elimination",
+    }
 
 
 def test_final_searches_with_an_arms_settings_are_not_of_the_study() -> None:

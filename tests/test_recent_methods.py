@@ -21,6 +21,7 @@ from nasbench_stc.methods.darts_minus import DARTSMinus
 from nasbench_stc.methods.darts_pt import OPEN, DartsPT
 from nasbench_stc.methods.drnas import DrNAS, dirichlet, from_uniform
 from nasbench_stc.methods.duel import Duel
+from nasbench_stc.methods.elimination import Elimination
 from nasbench_stc.methods.evolution import EvolutionSettings, evolved
 from nasbench_stc.methods.fairnas import FairNAS
 from nasbench_stc.methods.few_shot import FewShot
@@ -555,3 +556,83 @@ def test_alpha_of_paired_twins_is_told_what_twins_tell():
         found = [method.alpha_step(Objective(lambda mixture: next(each))).item() for _ in range(20)]  # noqa: B023
         told.append((found, method.alpha.tolist()))
     assert told[0] == told[1]
+
+
+# Elimination
+
+
+def rated(loss):
+    """A `Rate` of cells by a function of their operations; `asked` has how many each call was about."""
+
+    def rate(cells, n_images=0):
+        rate.asked.append(len(cells))
+        return Rating(np.array([loss(cell.ops) for cell in cells]), np.zeros(len(cells)))
+
+    rate.asked = []
+    return rate
+
+
+def eliminated(method, rate, epochs=10):
+    """Its epochs without a supernet; how many operations were left after each."""
+    left = []
+    for epoch in range(epochs):
+        method.begin_epoch(epoch, epochs)
+        method.end_epoch(rate, SimpleNamespace())
+        left.append(int((method.dropped == 0).sum()))
+    return left
+
+
+def test_elimination_finds_the_best_cell_of_an_additive_loss():
+    gain = torch.randn(6, 5, generator=generator(3)).numpy()
+    method = make(Elimination)
+    assert method.cell() is None
+    rate = rated(lambda ops: -sum(gain[edge, op] for edge, op in enumerate(ops)))
+    assert eliminated(method, rate) == [30] * 5 + [26, 21, 16, 11, 6]  # 24 operations go, evenly from the middle on
+    assert method.cell() == Cell(tuple(gain.argmax(axis=1).tolist()))
+    assert sorted(method.dropped.flatten().tolist()) == [0] * 6 + list(range(1, 25))
+
+
+def test_elimination_drops_what_is_furthest_behind_the_best_of_its_edge():
+    gain = np.zeros((6, 5))
+    gain[2, 3], gain[4, 0] = -2, 5  # in the fourth edge's company 5 stands out, and the other four are 5 behind it
+    method = make(Elimination, first=1.0, rated_cells=5000)
+    eliminated(method, rated(lambda ops: -sum(gain[edge, op] for edge, op in enumerate(ops))), epochs=1)
+    dropped = method.dropped.numpy()
+    assert set(dropped[4]) == {0, 1, 2, 3, 4} and dropped[4, 0] == 0
+    assert dropped[2, 3] == 5
+
+
+def test_elimination_is_not_misled_by_cells_that_what_was_dropped_breaks():
+    """Skip alone bears a `none` on the other edge, so its mean over all cells is best; without `none` it is worse."""
+
+    def loss(ops):
+        broken = 0.0 if ops[0] == SKIP else 3.0
+        return broken if ops[1] == NONE else 1.0 if ops[0] == SKIP else 0.5 + 0.1 * ops[0] + 0.01 * ops[1]
+
+    means = [np.mean([loss((op, other)) for other in range(5)]) for op in range(5)]
+    assert np.argmin(means) == SKIP
+    method = make(Elimination, first=1.0, rated_cells=1000)
+    eliminated(method, rated(loss), epochs=1)
+    assert method.cell().ops[:2] == (0, 1)
+
+
+def test_ratings_serve_as_long_as_all_operations_of_their_cells_are_left():
+    method, rate = make(Elimination, first=1.0), rated(lambda ops: float(sum(ops)))
+    eliminated(method, rate, epochs=1)
+    assert rate.asked[0] == 100 and len(rate.asked) == 24
+    assert sum(rate.asked) < 1200  # of 2,400, if each operation took new ones
+
+
+def test_weights_of_elimination_train_on_two_operations_that_are_left():
+    method = make(Elimination)
+    method.dropped[0, 1:4] = torch.tensor([1.0, 2.0, 3.0])
+    method.dropped[1] = torch.tensor([4.0, 5.0, 0.0, 6.0, 7.0])
+    mixtures = [method.weight_mixture() for _ in range(3000)]
+    assert {mixture.active[0] for mixture in mixtures} == {(0, 4)}
+    assert all(mixture.active[1] == (2,) and mixture.weights[1, 2] == 1 for mixture in mixtures)
+    pairs = [mixture.active[2] for mixture in mixtures]
+    assert chisquare([pairs.count(pair) for pair in {*pairs}]).pvalue > 1e-4 and len({*pairs}) == 10
+    weights = torch.stack([mixture.weights for mixture in mixtures])
+    np.testing.assert_allclose(weights.sum(dim=2), 1, atol=1e-6)
+    assert kstest(weights[:, 0, 0].numpy(), "uniform").pvalue > 1e-4
+    assert all(len(ops) == 1 for ops in make(Elimination, weights="paths").weight_mixture().active)
