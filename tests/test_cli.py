@@ -341,6 +341,7 @@ def test_data_status_and_doctor(stc_bench):
         (["--device", "tpu"], 2, "unknown device 'tpu': choose from auto, cpu, cuda"),
         (["--benchmark", "nats"], 2, "benchmark 'nats' is neither a path"),
         (["--data-dir", "/dev/null"], 2, "is not a folder"),
+        (["--data-dir", "no/such/folder"], 2, "there is no data folder no/such/folder; `stc-bench data fetch"),
         (["--dataset", "cifar10"], 1, "stc-bench data fetch cifar10"),
         (["--benchmark", "nb201"], 1, "no nb201.csv.gz in"),
         (["--sed", "1"], 2, "No such option"),
@@ -353,6 +354,11 @@ def test_bad_searches_end_in_one_line(stc_bench, tmp_path, args, status, said):
     assert err.startswith("Error: ")
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_an_encoding_without_a_cell_is_an_error(stc_bench):
+    status, _, err = stc_bench("query", "--best", 3, "--encoding", "naslib")
+    assert status == 2 and "--encoding is of cells, and none is given" in err
 
 
 @pytest.mark.parametrize(

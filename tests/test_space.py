@@ -98,6 +98,7 @@ def test_costs_of_the_whole_table(table_path):
         ("009930", "digit '9' in '009930' .*; the cell of an official file of that number is 9930"),
         ("099999", "digit '9' in '099999' is none of 0-4 \\([^;]*$"),
         ("Structure(4 nodes with none~0)", "'none~0' is no cell"),
+        ("Structure(5 nodes with |none~0|+|none~0|none~1|+|none~0|none~1|none~2|)", "is no cell: give an official"),
         ("(4, 0, 3, 1, 4, 3)", "is a list of operations.* say whose it is, naslib or syne-tune"),
         ("4,0,3,1,4,3", "is a list of operations"),
         ("[4 0 3 1 4 3]", "is a list of operations"),

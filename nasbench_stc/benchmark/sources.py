@@ -26,9 +26,11 @@ def open_benchmark(source: str | Path = "auto", data_dir: str | Path | None = No
         space: whose cells it is to have, by name.
 
     Raises:
-        BadCallError: no such name or path, or no such space; or it is of another space.
+        BadCallError: no such name or path, or no such space; or it is of another space; or there is no such data folder.
         DataError: what is named is not there or damaged; the message says how to get it.
     """
+    if data_dir is not None and not files.data_dir(data_dir).exists():
+        raise BadCallError(f"there is no data folder {data_dir}; `stc-bench data fetch nb201 --data-dir …` makes one")
     found = _find(source, files.data_dir(data_dir), find_space(space))
     path = Path(source).absolute()
     where = str(path if path.exists() else source), str(files.data_dir(data_dir).absolute()), space

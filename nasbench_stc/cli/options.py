@@ -114,8 +114,12 @@ def parse_cells(texts: Iterable[str], encoding: str | None, space: str = TSS.nam
     """The cells that CELL… names; what could be meant otherwise is told on stderr.
 
     Raises:
+        UsageError: there is an encoding and no cell.
         BadCallError: as of `Cell.parse`.
     """
+    texts = tuple(texts)
+    if encoding is not None and not texts:
+        raise click.UsageError("--encoding is of cells, and none is given")
     cells = []
     for text in texts:
         cell = Cell.parse(text, encoding, space)

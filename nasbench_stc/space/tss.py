@@ -28,7 +28,7 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 NUM_CELLS: int = len(OPS) ** len(EDGES)
 
 _PLACES = tuple(len(OPS) ** place for place in reversed(range(len(EDGES))))
-_STRUCTURE = re.compile(r"_?Structure\(\d+ nodes with (.*)\)")
+_STRUCTURE = re.compile(rf"_?Structure\({NUM_NODES} nodes with (.*)\)")
 _INDEX_SEED = 88  # the official files shuffled the lexicographic product once, with this seed
 _INPUTS = tuple(tuple(edge for edge, (_, target) in enumerate(EDGES) if target == node) for node in range(1, NUM_NODES))
 
