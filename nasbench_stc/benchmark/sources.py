@@ -26,7 +26,7 @@ def open_benchmark(source: str | Path = "auto", data_dir: str | Path | None = No
         space: whose cells it is to have, by name.
 
     Raises:
-        BadCallError: no such name or path, or no such space; or it is of another space; or there is no such data folder.
+        BadCallError: no such name, path, space or data folder; or it is of another space.
         DataError: what is named is not there or damaged; the message says how to get it.
     """
     if data_dir is not None and not files.data_dir(data_dir).exists():
