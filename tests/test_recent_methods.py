@@ -619,8 +619,8 @@ def test_elimination_is_not_misled_by_cells_that_what_was_dropped_breaks():
 def test_ratings_serve_as_long_as_all_operations_of_their_cells_are_left():
     method, rate = make(Elimination, first=1.0), rated(lambda ops: float(sum(ops)))
     eliminated(method, rate, epochs=1)
-    assert rate.asked[0] == 100 and len(rate.asked) == 24
-    assert sum(rate.asked) < 1200  # of 2,400, if each operation took new ones
+    assert rate.asked[0] == 200 and len(rate.asked) == 24
+    assert sum(rate.asked) < 2400  # of 4,800, if each operation took new ones
 
 
 def test_weights_of_elimination_train_on_two_operations_that_are_left():

@@ -6,7 +6,7 @@ compares the operations of an edge in the company of what is left. With K_e what
 
     S_e = {a, b}, two different ones of K_e, all pairs equally likely (or the one that is left),        (1)
     the weights train on u · a(x) + (1 - u) · b(x), u uniform in [0, 1], an edge's own in each step,    (2)
-    R_eo = mean of L_val(k) over cells k with k_e = o, each edge's operation drawn from its K,          (3)
+    L_val(k) = c + sum over e of R_e,k_e + rest, least squares over cells k drawn from the K,           (3)
     (e, o) = argmax of R_eo - min over K_e of R_e leaves K_e.                                           (4)
 
 Eqs. 3 and 4 are repeated until each edge has one operation: from the share `first` of the epochs on, evenly after each
@@ -36,8 +36,8 @@ class EliminationSettings:
     """When operations are dropped, by how many ratings, and what the weights train on."""
 
     first: float = setting(0.5, "share of the epochs before operations are dropped; 1: all after the last", high=1)
-    rated_cells: int = setting(100, "cells, at least, whose ratings decide on one operation", low=1)
-    select_images: int = setting(256, "validation images that rate a cell; 0: all")
+    rated_cells: int = setting(200, "cells, at least, whose ratings decide on one operation", low=1)
+    select_images: int = setting(1024, "validation images that rate a cell; 0: all")
     weights: str = setting(
         "pairs", "what the weights train on: two operations an edge or one", choices=("pairs", "paths")
     )
@@ -127,10 +127,11 @@ def _even(left: NDArray[np.bool_], n: int, generator: np.random.Generator) -> ND
 
 def _worst(left: NDArray[np.bool_], cells: NDArray[np.int64], loss: NDArray[np.float64]) -> tuple[int, int]:
     """Eqs. 3 and 4: of which edge which operation goes."""
-    behind = np.full(left.shape, -np.inf)
-    for edge, ops in enumerate(left):
-        if (kept := np.flatnonzero(ops)).size > 1:
-            means = np.array([loss[cells[:, edge] == op].mean() for op in kept])
-            behind[edge, kept] = means - means.min()
+    has = cells[:, :, None] == np.arange(left.shape[1])  # whose columns of an edge sum to one: as a constant does
+    effects = np.linalg.lstsq(has[:, left].astype(float), loss - loss.mean())[0]
+    behind = np.full(left.shape, np.inf)
+    behind[left] = effects
+    behind -= behind.min(axis=1, keepdims=True)
+    behind[~left | (left.sum(axis=1, keepdims=True) == 1)] = -np.inf
     edge, op = divmod(int(behind.argmax()), left.shape[1])
     return edge, op

@@ -165,8 +165,9 @@ ABLATIONS = {
             Arm("paired twins, slow", {"alpha_lr": 3e-3}, "paired_twins"),
             Arm("paired twins, late and fast", {"uniform": 0.8, "alpha_lr": 5e-2}, "paired_twins"),
             Arm("elimination", {}, "elimination"),
-            Arm("elimination at the end", {"first": 1.0}, "elimination"),
+            Arm("elimination, late", {"first": 0.7}, "elimination"),
             Arm("elimination on single paths", {"weights": "paths"}, "elimination"),
+            Arm("elimination on single paths, late", {"weights": "paths", "first": 0.7}, "elimination"),
         ),
         TUNING_SEEDS,
         protocols=("cpu", "digits"),  # the others have no uniform epochs, and the usual rate of alpha
