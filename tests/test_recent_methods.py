@@ -21,6 +21,7 @@ from nasbench_stc.methods.darts_minus import DARTSMinus
 from nasbench_stc.methods.darts_pt import OPEN, DartsPT
 from nasbench_stc.methods.drnas import DrNAS, dirichlet, from_uniform
 from nasbench_stc.methods.duel import Duel
+from nasbench_stc.methods.duel_ls import DuelLS
 from nasbench_stc.methods.elimination import Elimination
 from nasbench_stc.methods.evolution import EvolutionSettings, evolved
 from nasbench_stc.methods.fairnas import FairNAS
@@ -636,3 +637,30 @@ def test_weights_of_elimination_train_on_two_operations_that_are_left():
     np.testing.assert_allclose(weights.sum(dim=2), 1, atol=1e-6)
     assert kstest(weights[:, 0, 0].numpy(), "uniform").pvalue > 1e-4
     assert all(len(ops) == 1 for ops in make(Elimination, weights="paths").weight_mixture().active)
+
+
+# Duel-LS
+
+
+def test_duel_ls_climbs_from_the_cell_that_alpha_stands_for():
+    """By accuracies, and among equals by losses: the largest cell's best neighbour is a step away, and its one more."""
+    best = {(3, 3, 3, 1, 3, 3): (60.0, 2.0), (3, 3, 3, 1, 2, 3): (60.0, 1.0), (0, 0, 0, 0, 0, 0): (90.0, 0.0)}
+    asked = []
+
+    def rate(cells, n_images=0):
+        asked.append(([cell.ops for cell in cells], n_images))
+        found = [best.get(cell.ops, (50.0, 3.0)) for cell in cells]
+        return Rating(np.array([loss for _, loss in found]), np.array([accuracy for accuracy, _ in found]))
+
+    alpha = torch.zeros(6, 5)
+    alpha[:, 3] = 1
+    method = with_alpha(make(DuelLS), alpha)
+    assert method.cell() == Cell((3,) * 6)
+    assert method.result(rate) == Cell((3, 3, 3, 1, 2, 3))
+    assert [len(cells) for cells, _ in asked] == [25, 20, 19] and {images for _, images in asked} == {4096}
+    assert len({ops for cells, _ in asked for ops in cells}) == 64  # each cell is rated once
+
+
+def test_in_duel_ls_none_has_no_duels():
+    method = make(DuelLS)
+    assert all(NONE not in ops for _ in range(200) for ops in method.weight_mixture().active)

@@ -168,6 +168,7 @@ ABLATIONS = {
             Arm("elimination, late", {"first": 0.7}, "elimination"),
             Arm("elimination on single paths", {"weights": "paths"}, "elimination"),
             Arm("elimination on single paths, late", {"weights": "paths", "first": 0.7}, "elimination"),
+            Arm("duel with local search", {}, "duel_ls"),
         ),
         TUNING_SEEDS,
         protocols=("cpu", "digits"),  # the others have no uniform epochs, and the usual rate of alpha
