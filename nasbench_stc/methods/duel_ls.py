@@ -13,7 +13,7 @@ UAI 2021 (`ls` does it on trainings), here on validation images by the supernet'
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from nasbench_stc.methods.base import Listing, Rate
 from nasbench_stc.methods.duel import Duel, DuelSettings
@@ -41,6 +41,7 @@ class DuelLS(Duel):
     )
     Settings: ClassVar[type] = DuelLsSettings
     on_device = True
+    presets: ClassVar[dict[str, dict[str, Any]]] = {**Duel.presets, "smoke": {"select_images": 256}}
 
     def result(self, rate: Rate) -> Cell:
         """Eqs. 1 and 2."""

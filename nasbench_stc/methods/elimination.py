@@ -55,7 +55,7 @@ class Elimination(OneShotMethod):
     )
     Settings: ClassVar[type] = EliminationSettings
     on_device = True
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"smoke": {"rated_cells": 10}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"smoke": {"rated_cells": 10, "select_images": 256}}
 
     def __init__(self, settings: EliminationSettings, generator: torch.Generator) -> None:
         super().__init__(settings, generator)
