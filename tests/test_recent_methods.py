@@ -585,7 +585,7 @@ def eliminated(method, rate, epochs=10):
 
 def test_elimination_finds_the_best_cell_of_an_additive_loss():
     gain = torch.randn(6, 5, generator=generator(3)).numpy()
-    method = make(Elimination)
+    method = make(Elimination, first=0.5)
     assert method.cell() is None
     rate = rated(lambda ops: -sum(gain[edge, op] for edge, op in enumerate(ops)))
     assert eliminated(method, rate) == [30] * 5 + [26, 21, 16, 11, 6]  # 24 operations go, evenly from the middle on
