@@ -37,7 +37,7 @@ class EliminationSettings:
 
     first: float = setting(
         0.7,
-        "share of the epochs before operations are dropped (1: all after the last): 0.7 was better than 0.5 in the study",
+        "share of the epochs before operations are dropped; 1: all after the last one (0.7: by the study)",
         high=1,
     )
     rated_cells: int = setting(200, "cells, at least, whose ratings decide on one operation", low=1)
