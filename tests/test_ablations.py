@@ -67,6 +67,7 @@ def test_the_study_is_of_the_short_protocols() -> None:
         "twins",
         "paired_twins",
         "elimination",
+        "duel_ls",
     }
 
 
