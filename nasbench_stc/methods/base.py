@@ -161,7 +161,7 @@ class OneShotMethod(Protocol):
         """After an epoch's steps: decide something by ratings, or take other weights for the next epoch."""
 
     def cell(self) -> Cell | None:
-        """The cell that would result now; None where that takes ratings."""
+        """The cell that would result now, or from which `result` would go on; None where that takes ratings."""
         return None
 
     def result(self, rate: Rate) -> Cell:
