@@ -175,7 +175,8 @@ def test_trajectories_are_the_records(committed: tuple[list[Record], Inputs]) ->
     ends = own.set_index("path")["cell_index"]
     assert sorted(last.index) == sorted(ends.index)
     known = last[last >= 0]
-    assert known.tolist() == ends.loc[known.index].tolist()
+    goes_on = own.set_index("path").loc[known.index, "method"] == "duel_ls"  # from there, by local search
+    assert known[~goes_on].tolist() == ends.loc[known.index][~goes_on].tolist()
     in_the_end = found[found["path"].isin(last.index.difference(known.index))]["method"]
     assert set(in_the_end) == {"enas", "fairnas", "rsps", "setn", "spos"}  # they choose a cell only then
 

@@ -31,11 +31,7 @@ def open_benchmark(source: str | Path = "auto", data_dir: str | Path | None = No
     """
     if data_dir is not None and not files.data_dir(data_dir).exists():
         raise BadCallError(f"there is no data folder {data_dir}; `stc-bench data fetch nb201 --data-dir …` makes one")
-    found = _find(source, files.data_dir(data_dir), find_space(space))
-    path = Path(source).absolute()
-    where = str(path if path.exists() else source), str(files.data_dir(data_dir).absolute()), space
-    found.opened_by = (reopen, *where)
-    return found
+    return _opened(source, files.data_dir(data_dir), space)
 
 
 def reopen(source: str, data_dir: str, space: str, name: str, sha256: str) -> Benchmark:
@@ -44,12 +40,20 @@ def reopen(source: str, data_dir: str, space: str, name: str, sha256: str) -> Be
     Raises:
         DataError: what is found there is another one.
     """
-    found = open_benchmark(source, data_dir, space)
+    found = _opened(source, Path(data_dir), space)
     if (found.name, found.sha256) != (name, sha256):
         raise DataError(
             f"benchmark {source} is {found.name} (sha256 {found.sha256[:12]}) here, where the command was given it was "
             f"{name} ({sha256[:12]}); name the file by --benchmark"
         )
+    return found
+
+
+def _opened(source: str | Path, folder: Path, space: str) -> Benchmark:
+    found = _find(source, folder, find_space(space))
+    path = Path(source).absolute()
+    where = str(path if path.exists() else source), str(folder.absolute()), space
+    found.opened_by = (reopen, *where)
     return found
 
 
