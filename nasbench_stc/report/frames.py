@@ -144,8 +144,9 @@ def load_trajectories(folders: Folders = "results") -> DataFrame:
     `path` and `seed` name the run as in `load_runs`; `method`, `space`, `search_dataset` and `protocol` are its own.
     `epoch` counts from 1; `cell`, `cell_index`, `digits` and `isomorphism_class` are of the cell that would have
     resulted after it, of Duel-LS before its local search (of methods that have none before the end: empty, -1);
-    `train_loss`, `valid_loss` and `seconds` are of the epoch. `alpha_0-1_none` to `alpha_2-3_avg_pool_3x3` are the architecture parameters after it, edge by
-    edge; of other spaces than tss likewise, by their edges and operations, where there are runs in them.
+    `train_loss`, `valid_loss` and `seconds` are of the epoch. `alpha_0-1_none` to `alpha_2-3_avg_pool_3x3` are the
+    architecture parameters after it, edge by edge; of other spaces than tss likewise, by their edges and operations,
+    where there are runs in them.
 
     `seed`, `epoch` and `cell_index` are int64, other numbers float64, and all texts categories.
 
