@@ -68,8 +68,7 @@ class Duel(DrNAS):
         """Eqs. 2 and 3."""
         pair = self.pair()
         theta = dirichlet(self.concentration().gather(1, pair), self.generator)
-        runs = torch.zeros_like(self.alpha, dtype=torch.bool).scatter(1, pair, True)
-        return Mixture(runs, torch.zeros_like(self.alpha).scatter(1, pair, theta))
+        return Mixture.several(pair, theta, len(self.space.ops))
 
     def cell(self) -> Cell:
         """What alpha is highest for, of what competes."""

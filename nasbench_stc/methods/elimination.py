@@ -81,8 +81,8 @@ class Elimination(OneShotMethod):
         pair = drawn.topk(2, dim=1).indices
         u = torch.rand(len(pair), 1, generator=self.generator, device=left.device)
         u = u.where(left.sum(dim=1, keepdim=True) > 1, 1.0)
-        runs = torch.zeros_like(left).scatter(1, pair, left.gather(1, pair))
-        return Mixture(runs, torch.zeros_like(drawn).scatter(1, pair, torch.cat([u, 1 - u], dim=1)))
+        both = Mixture.several(pair, torch.cat([u, 1 - u], dim=1), left.shape[1])
+        return Mixture(both.mask & left, both.weights)
 
     def end_epoch(self, rate: Rate, weights: Weights) -> None:
         """Eqs. 3 and 4, as often as is due."""

@@ -40,5 +40,4 @@ class PairedTwins(Twins):
         with torch.no_grad():
             pair = (self.alpha.detach() + gumbel_noise(self.alpha, self.generator)).topk(2, dim=1).indices
             u = torch.rand(len(pair), 1, generator=self.generator, device=pair.device, dtype=self.alpha.dtype)
-            runs = torch.zeros_like(self.alpha, dtype=torch.bool).scatter(1, pair, True)
-            return Mixture(runs, torch.zeros_like(self.alpha).scatter(1, pair, torch.cat([u, 1 - u], dim=1)))
+            return Mixture.several(pair, torch.cat([u, 1 - u], dim=1), len(self.space.ops))

@@ -68,6 +68,13 @@ class Mixture:
         return cls(tuple((int(op),) for op in (ops.ops if isinstance(ops, Cell) else ops)), weights, shift)
 
     @classmethod
+    def several(cls, ops: Tensor, weights: Tensor, of: int) -> Mixture:
+        """On each edge the operations `ops`, different ones of so many, with `weights`; both of shape (edges, some)."""
+        shape = (len(ops), of)
+        runs = torch.zeros(shape, dtype=torch.bool, device=ops.device).scatter(1, ops, True)
+        return cls(runs, torch.zeros(shape, dtype=weights.dtype, device=ops.device).scatter(1, ops, weights))
+
+    @classmethod
     def full(cls, weights: Tensor) -> Mixture:
         """Every operation on every edge."""
         return cls(torch.ones(weights.shape, dtype=torch.bool, device=weights.device), weights)
