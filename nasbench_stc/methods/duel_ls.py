@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from nasbench_stc.methods.base import Listing, Rate
 from nasbench_stc.methods.duel import Duel, DuelSettings
+from nasbench_stc.methods.selection import scored
 from nasbench_stc.settings import setting
 from nasbench_stc.space import Cell
 
@@ -48,10 +49,8 @@ class DuelLS(Duel):
         here, rated = self.cell(), dict[Cell, tuple[float, float]]()
         while True:
             cells = [here, *(Cell(ops, self.space.name) for ops in self.space.neighbours(here.ops))]
-            new = [cell for cell in cells if cell not in rated]
-            if new:
-                rating = rate(new, self.settings.select_images)
-                rated |= zip(new, zip(-rating.accuracy, rating.loss, strict=True), strict=True)
+            if new := [cell for cell in cells if cell not in rated]:
+                rated |= scored(new, rate, self.settings.select_images)
             if (best := min(cells, key=rated.__getitem__)) == here:
                 return here
             here = best

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from nasbench_stc.methods.base import Rating
+from nasbench_stc.methods.selection import scored
 from nasbench_stc.settings import setting
 from nasbench_stc.space import TSS, Cell, Space
 
@@ -93,6 +94,5 @@ def evolved(
             cells = new(settings.crossovers, crossed, cells)
         cells = new(max(settings.population - len(cells), 0), drawn, cells)
         if cells:
-            rating = rate(cells, settings.select_images)
-            rated.update(zip(cells, zip(-rating.accuracy, rating.loss, strict=True), strict=True))
+            rated |= scored(cells, rate, settings.select_images)
     return min(rated, key=rated.__getitem__)

@@ -7,13 +7,13 @@ accurate ones the lower loss decides, not the order. Batch norm is in the protoc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from nasbench_stc.methods.base import Rate
+from nasbench_stc.methods.base import Rate, Rating
 from nasbench_stc.settings import setting
 from nasbench_stc.space import Cell, Space
 
@@ -24,6 +24,14 @@ class SelectionSettings:
 
     candidates: int = setting(100, "cells among which the supernet chooses in the end (NAS-Bench-201: 100)", low=1)
     select_images: int = setting(512, "validation images that score a candidate: a batch, as published; 0: all")
+
+
+def scored(
+    cells: list[Cell], rate: Callable[[list[Cell], int], Rating], n_images: int
+) -> dict[Cell, tuple[float, float]]:
+    """By which cells are ordered, the best first: minus the accuracy, then the loss, on `n_images` (0: all)."""
+    rating = rate(cells, n_images)
+    return dict(zip(cells, zip(-rating.accuracy, rating.loss, strict=True), strict=True))
 
 
 def select(candidates: Sequence[Cell], rate: Rate, n_images: int) -> Cell:
