@@ -29,9 +29,10 @@ def open_benchmark(source: str | Path = "auto", data_dir: str | Path | None = No
         BadCallError: no such name, path, space or data folder; or it is of another space.
         DataError: what is named is not there or damaged; the message says how to get it.
     """
-    if data_dir is not None and not files.data_dir(data_dir).exists():
+    folder = files.data_dir(data_dir)
+    if data_dir is not None and not folder.exists():
         raise BadCallError(f"there is no data folder {data_dir}; `stc-bench data fetch nb201 --data-dir …` makes one")
-    return _opened(source, files.data_dir(data_dir), space)
+    return _opened(source, folder, space)
 
 
 def reopen(source: str, data_dir: str, space: str, name: str, sha256: str) -> Benchmark:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -110,14 +110,13 @@ encoding = click.option(
 )
 
 
-def parse_cells(texts: Iterable[str], encoding: str | None, space: str = TSS.name) -> list[Cell]:
+def parse_cells(texts: Sequence[str], encoding: str | None, space: str = TSS.name) -> list[Cell]:
     """The cells that CELL… names; what could be meant otherwise is told on stderr.
 
     Raises:
         UsageError: there is an encoding and no cell.
         BadCallError: as of `Cell.parse`.
     """
-    texts = tuple(texts)
     if encoding is not None and not texts:
         raise click.UsageError("--encoding is of cells, and none is given")
     cells = []

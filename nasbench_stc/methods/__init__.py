@@ -183,10 +183,9 @@ def _imported(path: Path) -> tuple[ModuleType, str]:
             sys.modules[name] = module
             try:
                 spec.loader.exec_module(module)
-            except SystemExit as error:
+            except BaseException as error:
                 del sys.modules[name]
-                raise RuntimeError(f"it ends the program (exit status {error.code})") from None
-            except BaseException:
-                del sys.modules[name]
+                if isinstance(error, SystemExit):
+                    raise RuntimeError(f"it ends the program (exit status {error.code})") from None
                 raise
     return sys.modules[name], digest
