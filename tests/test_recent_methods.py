@@ -659,6 +659,17 @@ def test_duel_ls_climbs_from_the_cell_that_alpha_stands_for():
     assert method.result(rate) == Cell((3, 3, 3, 1, 2, 3))
     assert [len(cells) for cells, _ in asked] == [25, 20, 19] and {images for _, images in asked} == {4096}
     assert len({ops for cells, _ in asked for ops in cells}) == 64  # each cell is rated once
+    for moves, end in ((1, (3, 3, 3, 1, 3, 3)), (2, (3, 3, 3, 1, 2, 3)), (9, (3, 3, 3, 1, 2, 3))):
+        assert with_alpha(make(DuelLS, moves=moves), alpha).result(rate) == Cell(end)
+
+
+def test_in_uniform_epochs_duels_have_weights_that_are_equally_likely():
+    method = make(Duel, uniform=0.5, alpha_init=0.0)
+    method.begin_epoch(0, 10)
+    mixtures = [method.weight_mixture() for _ in range(2000)]
+    assert not method.learns and all(len(ops) == 2 for mixture in mixtures for ops in mixture.active)
+    first = [mixture.weights[0, mixture.active[0][0]].item() for mixture in mixtures]
+    assert kstest(first, "uniform").pvalue > 1e-4
 
 
 def test_in_duel_ls_none_has_no_duels():

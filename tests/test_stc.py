@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from objectives import Objective
 from scipy.spatial.distance import jensenshannon
+from scipy.stats import chisquare
 
 from nasbench_stc import Cell
 from nasbench_stc.methods.stc import STC, StcSettings, jensen_shannon, one_hot, project
@@ -270,6 +272,31 @@ def test_only_relu_keeps_alpha_within_zero_and_one(activation):
     for _ in range(5):
         method.alpha_step(Objective(linear_loss(-1.0)))
     assert (method.alpha.max().item() > 1) is (activation != "relu")
+
+
+@pytest.mark.parametrize("scale", ["alpha", "straight-through"])
+def test_a_pair_is_the_two_largest_of_eq_5_instead_of_one(scale):
+    method = with_alpha(stc(runs="pair", scale=scale, alpha_lr=0.1), [ROW, ROW[::-1], *[ROW] * 4])
+    method.begin_epoch(49, 50)  # no noise
+    mixture = method.weight_mixture()
+    assert [sorted(ops) for ops in mixture.active] == [[1, 2], [2, 3], *[[1, 2]] * 4]
+    counts = [0.50, 0.45] if scale == "alpha" else [0.5, 0.5]
+    np.testing.assert_allclose(mixture.weights[0].numpy(), [0, *counts, 0, 0], rtol=1e-6)
+    part, whole = np.array([0, 0.50, 0.45, 0, 0]) / 0.95, np.array(ROW) / sum(ROW)
+    assert method.divergence(method.sample()).item() == pytest.approx(jensenshannon(part, whole) ** 2, abs=1e-6)
+    before = method.alpha.detach().clone()
+    method.alpha_step(Objective(linear_loss(1.0)))
+    assert torch.equal(method.alpha != before, mixture.mask)  # two of an edge moved, the others did not
+    assert method.alpha.isfinite().all()
+
+
+def test_in_uniform_epochs_each_pair_is_equally_likely_and_counts_half_each():
+    method = stc(runs="pair", uniform=0.5)
+    method.begin_epoch(0, 50)
+    mixtures = [method.weight_mixture() for _ in range(1000)]
+    pairs = Counter(mixture.active[0] for mixture in mixtures)
+    assert len(pairs) == 6 and chisquare(list(pairs.values())).pvalue > 1e-4  # of four, without none
+    assert all(torch.equal(mixture.weights, 0.5 * mixture.mask) for mixture in mixtures)
 
 
 def test_the_super_cell_is_all_operations_weighed_by_eq_3():

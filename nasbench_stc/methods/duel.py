@@ -70,6 +70,11 @@ class Duel(DrNAS):
         theta = dirichlet(self.concentration().gather(1, pair), self.generator)
         return Mixture.several(pair, theta, len(self.space.ops))
 
+    def weight_mixture(self) -> Mixture:
+        """alpha's mixture, alpha a constant; in uniform epochs alpha rests where all weights are equally likely."""
+        with torch.no_grad():
+            return self.mixture()
+
     def cell(self) -> Cell:
         """What alpha is highest for, of what competes."""
         return strongest(self.space, self._of_those_that_compete(self.alpha))

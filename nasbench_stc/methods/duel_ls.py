@@ -12,6 +12,7 @@ UAI 2021 (`ls` does it on trainings), here on validation images by the supernet'
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -28,6 +29,7 @@ class DuelLsSettings(DuelSettings):
 
     none: bool = setting(False, "whether `none` competes in duels; local search knows it always")
     select_images: int = setting(4096, "validation images that rate a cell; 0: all")
+    moves: int = setting(0, "local search ends after so many moves (t of Eq. 2) at the latest; 0: where none is better")
 
 
 class DuelLS(Duel):
@@ -47,10 +49,11 @@ class DuelLS(Duel):
     def result(self, rate: Rate) -> Cell:
         """Eqs. 1 and 2."""
         here, rated = self.cell(), dict[Cell, tuple[float, float]]()
-        while True:
+        for _ in range(self.settings.moves) if self.settings.moves else itertools.count():
             cells = [here, *(Cell(ops, self.space.name) for ops in self.space.neighbours(here.ops))]
             if new := [cell for cell in cells if cell not in rated]:
                 rated |= scored(new, rate, self.settings.select_images)
             if (best := min(cells, key=rated.__getitem__)) == here:
-                return here
+                break
             here = best
+        return here

@@ -40,9 +40,10 @@ class StcSettings:
     )
     runs: str = setting(
         "sample",
-        "what the supernet runs: the sampled sub-cell (Eq. 5), or the whole super-cell (Eq. 3; Table 8's row without "
-        "cell consistency), then the sample is for JS alone",
-        choices=("sample", "super-cell"),
+        "what the supernet runs: the sampled sub-cell (Eq. 5); two operations an edge in its place (pair: the study's, "
+        "not the paper's); or the whole super-cell (Eq. 3; Table 8's row without cell consistency), then the sample is "
+        "for JS alone",
+        choices=("sample", "pair", "super-cell"),
     )
 
     alpha_init: float = setting(0.5, "open: the middle of [0, 1], as far from either end of the projection")
@@ -111,13 +112,13 @@ class STC(AlphaMethod):
         self._alpha_steps.zero_()
 
     def sample(self) -> Tensor:
-        """Eqs. 4 and 5: k = argmax(alpha + noise) on each edge; int64, shape (edges,)."""
-        uniform = torch.rand(self.alpha.shape, generator=self.generator, device=self.alpha.device)
-        if not self.learns:
-            return self._allowed(uniform, self.settings.sample_none).argmax(dim=1)
-        if self.settings.noise_support == "symmetric":
-            uniform = 2 * uniform - 1
-        return self._allowed(self.alpha.detach() + self.noise * uniform, self.settings.sample_none).argmax(dim=1)
+        """Eqs. 4 and 5: k = argmax(alpha + noise) on each edge; int64, shape (edges,), of a pair (edges, 2)."""
+        scores = torch.rand(self.alpha.shape, generator=self.generator, device=self.alpha.device)
+        if self.learns:
+            noise = 2 * scores - 1 if self.settings.noise_support == "symmetric" else scores
+            scores = self.alpha.detach() + self.noise * noise
+        scores = self._allowed(scores, self.settings.sample_none)
+        return scores.topk(2, dim=1).indices if self.settings.runs == "pair" else scores.argmax(dim=1)
 
     def weight_mixture(self) -> Mixture:
         """The sampled sub-cell, alpha a constant."""
@@ -138,20 +139,24 @@ class STC(AlphaMethod):
         with torch.no_grad():
             if self.settings.activation == "relu":
                 self.alpha.copy_(project(self.alpha))
-            if self.settings.idle_alpha == "held" and self.settings.runs == "sample":
-                self.alpha.copy_(torch.where(one_hot(sample, self.space.shape[1]), self.alpha, before))
+            if self.settings.idle_alpha == "held" and self.settings.runs != "super-cell":
+                self.alpha.copy_(torch.where(self._sampled(sample), self.alpha, before))
         self._js_sum += divergence.detach()
         self._alpha_steps += 1
         return loss.detach()
 
     def divergence(self, sample: Tensor) -> Tensor:
-        """Eq. 9, the mean over edges of JS(alpha_s || alpha); the sampled sub-cell has one operation an edge."""
+        """Eq. 9, the mean over edges of JS(alpha_s || alpha); alpha_s, what was sampled of alpha, is a constant."""
         if self.settings.js_distribution == "softmax":
             whole = self.alpha.softmax(dim=1)
         else:
             weights = self.weights() + 1e-12  # a row of zeros is uniform
             whole = weights / weights.sum(dim=1, keepdim=True)
-        return jensen_shannon(one_hot(sample, whole.shape[1]).to(whole.dtype), whole).mean()
+        part = self._sampled(sample).to(whole.dtype)
+        if self.settings.runs == "pair":
+            part = part * whole.detach()
+            part = part / part.sum(dim=1, keepdim=True)
+        return jensen_shannon(part, whole).mean()
 
     def weights(self) -> Tensor:
         """Eq. 3: ReLU(alpha), or what `activation` puts in its place; of the shape of alpha."""
@@ -174,17 +179,23 @@ class STC(AlphaMethod):
         return {**super().snapshot(), "noise": self.noise.item(), "lambda": self.js_weight.item(), "js": js}
 
     def _mixture(self, sample: Tensor) -> Mixture:
-        """Eq. 5: the sampled operation's output times Eq. 3's weight of it."""
-        if not self.learns:
-            return Mixture.path(sample, space=self.space)
-        if self.settings.runs == "super-cell":
+        """Eq. 5: the sampled operation's output times Eq. 3's weight of it; of a pair the sum of two such."""
+        if self.learns and self.settings.runs == "super-cell":
             return self.super_cell()
-        weights = self.weights()
-        if self.settings.scale == "straight-through":
-            if not torch.is_grad_enabled():
-                return Mixture.path(sample, space=self.space)
-            weights = 1 + weights - weights.detach()
+        pair = self.settings.runs == "pair"
+        weights = torch.full_like(self.alpha, 0.5 if pair else 1.0, requires_grad=False)
+        if self.learns:
+            alpha = self.weights()
+            weights = alpha if self.settings.scale == "alpha" else weights + (alpha - alpha.detach())
+        if pair:
+            return Mixture.several(sample, weights.gather(1, sample), self.space.shape[1])
         return Mixture.path(sample, weights)
+
+    def _sampled(self, sample: Tensor) -> Tensor:
+        """Whether each operation is in the sample: bool, of the shape of alpha."""
+        if sample.dim() == 1:
+            return one_hot(sample, self.space.shape[1])
+        return one_hot(sample[:, 0], self.space.shape[1]) | one_hot(sample[:, 1], self.space.shape[1])
 
     def _allowed(self, scores: Tensor, none: bool) -> Tensor:
         if not none and self.space.none is not None:

@@ -169,6 +169,10 @@ ABLATIONS = {
             Arm("elimination on single paths", {"weights": "paths", "first": 0.5}, "elimination"),
             Arm("elimination on single paths, late", {"weights": "paths"}, "elimination"),
             Arm("duel with local search", {}, "duel_ls"),
+            Arm("duel with one move", {"moves": 1}, "duel_ls"),
+            Arm("duel with one move, rests first", {"moves": 1, "uniform": 0.5}, "duel_ls"),
+            Arm("two operations", {"runs": "pair"}),
+            Arm("two operations, straight through", {"runs": "pair"} | _STRAIGHT),
         ),
         TUNING_SEEDS,
         protocols=("cpu", "digits"),  # the others have no uniform epochs, and the usual rate of alpha
