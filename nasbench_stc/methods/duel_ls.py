@@ -48,12 +48,17 @@ class DuelLS(Duel):
 
     def result(self, rate: Rate) -> Cell:
         """Eqs. 1 and 2."""
-        here, rated = self.cell(), dict[Cell, tuple[float, float]]()
-        for _ in range(self.settings.moves) if self.settings.moves else itertools.count():
-            cells = [here, *(Cell(ops, self.space.name) for ops in self.space.neighbours(here.ops))]
-            if new := [cell for cell in cells if cell not in rated]:
-                rated |= scored(new, rate, self.settings.select_images)
-            if (best := min(cells, key=rated.__getitem__)) == here:
-                break
-            here = best
-        return here
+        return climb(self.cell(), rate, self.settings.select_images, self.settings.moves)[-1]
+
+
+def climb(start: Cell, rate: Rate, n_images: int, moves: int = 0) -> list[Cell]:
+    """Eq. 2: k_0 and what each move leads to, rated on so many validation images (0: all), after `moves` (0: any)."""
+    path, rated = [start], dict[Cell, tuple[float, float]]()
+    for _ in range(moves) if moves else itertools.count():
+        cells = [path[-1], *(Cell(ops, start.space) for ops in start.of.neighbours(path[-1].ops))]
+        if new := [cell for cell in cells if cell not in rated]:
+            rated |= scored(new, rate, n_images)
+        if (best := min(cells, key=rated.__getitem__)) == path[-1]:
+            break
+        path.append(best)
+    return path
