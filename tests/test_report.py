@@ -482,6 +482,18 @@ def test_changed_settings_are_named_at_the_row() -> None:
     }
 
 
+def test_runs_from_before_a_setting_was_added_are_like_those_after_with_its_default() -> None:
+    before, settings = make_record(0), make_record(0).settings
+    after = [
+        make_record(seed, settings={**settings, "method": {**settings["method"], "moves": moves}}, changes=changes)
+        for seed, moves, changes in ((1, 0, {}), (2, 1, {"moves": 1}))
+    ]
+    rows = own_rows([before, *after])
+    assert [(row.values["n"], row.details["seeds"]) for row in rows] == [(2, [0, 1]), (1, [2])]
+    other = make_record(1, settings={**settings, "method": {**settings["method"], "noise": 0.4}})  # another default
+    assert [row.values["n"] for row in own_rows([before, other])] == [1, 1]
+
+
 def test_seconds_of_runs_side_by_side_are_marked() -> None:
     alone, beside = make_record(0), [make_record(0), make_record(1, side_by_side=6), make_record(2, side_by_side=4)]
     for records, seconds, mark in (([alone], "596 s", ""), (beside, "597 s", ", 6 side by side")):

@@ -314,16 +314,17 @@ def span(numbers: Iterable[int]) -> int | str:
 def grouped(runs: DataFrame) -> list[Group]:
     """The rows of ours, in order; of two runs of one seed the newer one counts.
 
-    Runs of a row have their method, settings and benchmark in common, and, where a seed ran on several devices, the
-    device (`over_devices`); of simulated ones not the data set, nor the budget that goes with it.
+    Runs of a row have their method, settings (`compared_settings`) and benchmark in common, and, where a seed ran on
+    several devices, the device (`over_devices`); of simulated ones not the data set, nor the budget that goes with it.
     """
     if runs.empty:
         return []
     simulated = (runs["kind"] != "one-shot") & runs["search_dataset"].isin(DATASETS)
-    without = runs["settings"].astype(str).map({text: without_budget(text) for text in runs["settings"].unique()})
+    settings = compared_settings(runs)
+    without = settings.map({text: without_budget(text) for text in settings.unique()})
     places = {name: place for place, name in enumerate(DATASETS)}
     keyed = runs.assign(
-        _settings=without.where(simulated, runs["settings"].astype(str)),
+        _settings=without.where(simulated, settings),
         _dataset=runs["search_dataset"].astype(str).where(~simulated, ""),
         _place=runs["search_dataset"].astype(str).map(places).fillna(len(places)),
         _most=runs.groupby(["benchmark", "benchmark_sha256"], observed=True)[list(COLUMNS)]
@@ -347,6 +348,27 @@ def grouped(runs: DataFrame) -> list[Group]:
         return -group["_most"], *group.benchmark, group["_kind"], first, *(group[name] for name in names)
 
     return sorted(groups, key=order)
+
+
+def compared_settings(runs: DataFrame) -> Series:
+    """The settings of each run by which it is told apart, as JSON: those that all runs of its method name, and changes.
+
+    A method or a protocol that gets a new setting does by its default what it did before, so that runs from before,
+    which do not name it, are like those after.
+    """
+    of = ["method", "settings", "changes"]
+    number = runs.groupby(of, observed=True, sort=False).ngroup()
+    kinds = runs[of].assign(_number=number).drop_duplicates("_number").astype(str)
+    found: dict[int, str] = {}
+    for _, alike in kinds.groupby("method"):
+        parts = [json.loads(text) for text in alike["settings"]]
+        names = [{name for settings in part.values() for name in settings} for part in parts]
+        shared = set.intersection(*names)
+        for which, part, text in zip(alike["_number"], parts, alike["changes"], strict=True):
+            told = shared | set(json.loads(text))
+            kept = {key: {name: settings[name] for name in settings if name in told} for key, settings in part.items()}
+            found[int(which)] = json.dumps(kept, sort_keys=True)
+    return number.map(found)
 
 
 def over_devices(runs: DataFrame, same: Sequence[str], once: Sequence[str] = ("search_dataset", "seed")) -> DataFrame:
