@@ -496,7 +496,7 @@ def test_runs_from_before_a_setting_was_added_are_like_those_after_with_its_defa
 
 def test_seconds_of_runs_side_by_side_are_marked() -> None:
     alone, beside = make_record(0), [make_record(0), make_record(1, side_by_side=6), make_record(2, side_by_side=4)]
-    for records, seconds, mark in (([alone], "596 s", ""), (beside, "597 s", ", 6 side by side")):
+    for records, seconds, mark in (([alone], "596 s", ""), (beside, "597 s", ", 1-6 side by side")):
         (row,) = own_rows(records)
         assert row.notes[0].endswith(f"{seconds} a search on CPU: a_processor 100%{mark}.")
         assert make_table("summary", Inputs.of(records)).rows[0].values["cost"] == seconds + mark

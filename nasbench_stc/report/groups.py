@@ -132,8 +132,8 @@ class Group:
     @property
     def side_by_side(self) -> str:
         """After seconds of its runs: that they are not those of runs alone; empty where they are."""
-        most = self.runs["side_by_side"].max()
-        return f", {most} side by side" if most > 1 else ""
+        number = self.runs["side_by_side"]
+        return f", {span(number)} side by side" if number.max() > 1 else ""
 
     @property
     def newest(self) -> Any:
