@@ -75,7 +75,7 @@ class Task(NamedTuple):
 def carry_out(task: Task) -> tuple[dict[str, Values], float]:
     """The scores by name, and the seconds that all took."""
     torch.set_num_threads(1)
-    scorer = make_scorer(task.dataset, task.seed, None, task.data_dir, task.device, init=task.init)
+    scorer = make_scorer(task.dataset, task.seed, None, task.data_dir, task.device, {"init": task.init})
     assert scorer.batch
     begin = time.perf_counter()
     found = score_cells(scorer, task.names, [Cell.from_index(index) for index in task.cells])

@@ -24,6 +24,10 @@ class DataError(StcBenchError):
     """A file is missing, damaged or does not hold what was asked of it."""
 
 
+class NotAtHandError(DataError):
+    """There is no benchmark of the space; the message says how to get one."""
+
+
 class RunError(StcBenchError):
     """A search could not be run or continued."""
 

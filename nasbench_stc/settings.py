@@ -12,9 +12,22 @@ from nasbench_stc.errors import BadCallError, choose
 S = TypeVar("S")
 
 
-def setting(default: Any, why: str, *, choices: tuple[str, ...] = (), low: float = 0.0, high: float = math.inf) -> Any:
-    """A dataclass field: its default, the reason for it, and what is allowed (for a number its range, inclusive)."""
-    return field(default=default, metadata={"why": why, "choices": choices, "low": low, "high": high})
+def setting(
+    default: Any,
+    why: str,
+    *,
+    choices: tuple[str, ...] = (),
+    low: float = 0.0,
+    high: float = math.inf,
+    earlier: Any = None,
+) -> Any:
+    """A dataclass field: its default, the reason for it, and what is allowed (for a number its range, inclusive).
+
+    `earlier` is of a setting that was added when there were records: the value by which it does what was done before.
+    """
+    return field(
+        default=default, metadata={"why": why, "choices": choices, "low": low, "high": high, "earlier": earlier}
+    )
 
 
 def described(settings: Any) -> Iterator[tuple[str, Any, str]]:
@@ -26,6 +39,19 @@ def described(settings: Any) -> Iterator[tuple[str, Any, str]]:
 def names(settings: Any) -> tuple[str, ...]:
     """The settings' names, in order."""
     return tuple(item.name for item in fields(settings))
+
+
+def earlier(settings: Any) -> dict[str, Any]:
+    """What was done before these were settings, by name: records of then lack them."""
+    return {
+        item.name: item.metadata["earlier"] for item in fields(settings) if item.metadata.get("earlier") is not None
+    }
+
+
+def named(settings: Any) -> dict[str, Any]:
+    """The settings by which files are named: without those that are as `earlier`, so that files of then are found."""
+    before = earlier(settings)
+    return {name: value for name, value, _ in described(settings) if before.get(name) != value}
 
 
 def distributed(parts: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -316,6 +316,7 @@ def test_data_status_and_doctor(stc_bench):
         (["--protocol", "quick"], 2, "unknown protocol 'quick': choose from auto, paper"),
         (["--set", "nose=1"], 2, "unknown setting 'nose'"),
         (["--set", "noise"], 2, "expected KEY=VALUE"),
+        (["--set", "noise=1", "--set", "noise=2"], 2, "--set noise: given as 1 and as 2"),
         (["--set", "noise=loud"], 2, "noise='loud': expected a number"),
         (["--set", "channels=0"], 2, "channels='0': it has to be at least 1"),
         (["--set", "noise=inf"], 2, "noise='inf': it has to be a finite number"),
@@ -489,6 +490,42 @@ def test_python_m_is_the_same_command(tmp_path):
         [sys.executable, "-m", "nasbench_stc", "query", "-h"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert "CELL" in done.stdout
+
+
+def test_without_a_command_the_help_is_shown_as_it_is():
+    done = subprocess.run([sys.executable, "-m", "nasbench_stc"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: ") and "\n  search " in done.stderr
+
+
+@pytest.mark.parametrize("name", ["a[/b]", "runs[lr=1]"])
+def test_folders_are_shown_as_they_are_called(stc_bench, tmp_path, name):
+    for method in ("rsps", "rs"):
+        how = SMOKE if method == "rsps" else ["search", "--benchmark", "analog"]
+        status, out, err = stc_bench(*how, "--method", method, "--seeds", "1", "--out", tmp_path / name)
+        assert (status, err, f"in {tmp_path / name}/" in out) == (0, "", True)
+    assert stc_bench("report", "--results", tmp_path / name)[0] == 0
+
+
+def test_a_benchmark_that_cannot_be_read_is_told(stc_bench, tmp_path):
+    (tmp_path / "nb201.csv.gz").write_bytes(b"no table")
+    status, out, err = stc_bench("report", "--results", tmp_path, "--data-dir", tmp_path)
+    assert (status, "nb201.csv.gz" in err, bool(out)) == (0, True, True)
+    status, _, err = stc_bench("report", "--results", tmp_path, "--data-dir", tmp_path / "no")
+    assert (status, "there is no data folder" in err) == (2, True)
+
+
+def test_a_cell_that_two_searches_found_is_trained_once_and_that_is_said(stc_bench, tmp_path):
+    stc_bench(*SMOKE, "--method", "rsps", "--seeds", "1", "--out", tmp_path)
+    (found,) = tmp_path.glob("rsps-*")
+    record = json.loads((found / "record.json").read_text())
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/record.json").write_text(json.dumps({**record, "method": "setn", "seed": 4}))
+    how = ["--dataset", "digits", "--protocol", "smoke", "--device", "cpu", "--out", tmp_path / "trained"]
+    status, out, err = stc_bench("train", found, tmp_path / "other", "random", *how)
+    assert status == 0
+    assert err == "Note: training of setn 4, seed 0: the cell is that of rsps 0, seed 0; it is trained once\n"
+    assert not [line for line in out.splitlines() if " n=" in line]  # two cells of two methods have no mean
 
 
 def test_a_traceback_is_shown_on_demand(tmp_path):

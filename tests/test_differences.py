@@ -19,7 +19,7 @@ from test_report import OUR_SECTION, make_record, simulated
 
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.benchmark.base import NoBenchmark
-from nasbench_stc.errors import BadCallError
+from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.records import Record, SimulatedRun
 from nasbench_stc.report import FORMATS, Inputs, MissingRecords, make_table, render, statistics
 from nasbench_stc.report.table import Column, Estimate, Row, Spread, Table
@@ -199,6 +199,13 @@ def test_what_it_asks_for_are_methods_that_search_the_space() -> None:
         make_table("differences", Inputs.of([make_record(0, **cell)], **none))
     with pytest.raises(BadCallError, match="--against rs: black-box methods do not search DARTS; --against stc is"):
         make_table("differences", Inputs(**none, against="rs"))
+
+
+def test_what_was_not_looked_up_has_no_differences() -> None:
+    without = {"benchmark": {"name": "none", "file": "", "sha256": ""}, "scores": {}}
+    records = [make_record(seed, method=method, **without) for seed in range(3) for method in ("stc", "darts")]
+    with pytest.raises(DataError, match="nothing to compare: No benchmark of the space"):
+        make_table("differences", Inputs.of(records))
 
 
 def test_random_search_is_the_reference_where_there_is_no_supernet() -> None:

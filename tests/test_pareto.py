@@ -161,6 +161,15 @@ def test_many_runs_are_marked_by_their_mean_and_on_their_own_data_set(nb201: Ben
     assert figure.get_size_inches()[1] > 2.6
 
 
+def test_runs_of_other_settings_and_of_another_device_have_marks_of_their_own(nb201: Benchmark) -> None:
+    runs = [make_record(seed, device=device) for seed in range(2) for device in ("CPU: one", "CPU: two")]
+    runs += [make_record(seed, changes={"alpha_lr": 0.1}) for seed in range(3)]
+    figure = make_figure("pareto", inputs(nb201, records=runs)).draw()
+    shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    for label in ("STC-NAS, on one, cpu (n=2)", "STC-NAS, on two, cpu (n=2)", "STC-NAS, alpha_lr=0.1, cpu (n=3)"):
+        assert label in shown, shown
+
+
 def test_high_is_good(analog_bench: Benchmark) -> None:
     made = make_figure("pareto", inputs(analog_bench, "analog-noisy"))
     values = [row["analog-noisy"] for row in made.rows]

@@ -492,6 +492,16 @@ def test_runs_from_before_a_setting_was_added_are_like_those_after_with_its_defa
     assert [(row.values["n"], row.details["seeds"]) for row in rows] == [(2, [0, 1]), (1, [2])]
     other = make_record(1, settings={**settings, "method": {**settings["method"], "noise": 0.4}})  # another default
     assert [row.values["n"] for row in own_rows([before, other])] == [1, 1]
+    default_changed = replace(after[1], changes={})  # first 0, then 1: the one from before is like neither
+    assert [row.values["n"] for row in own_rows([before, after[0], default_changed])] == [1, 1, 1]
+
+
+def test_code_in_markdown_is_as_it_is_typed() -> None:
+    row = Row("", {"a": "a_b", "b": "`a_b|c`"})
+    table = Table(None, "T", (Column("a", "a"), Column("b", "b")), (row,), ("`x_y --set a=*` of x_y",))
+    text = render(table, "markdown")
+    assert "`x_y --set a=*` of x\\_y" in text
+    assert "a\\_b" in text and "`a_b\\|c`" in text  # a bar would end the cell
 
 
 def test_seconds_of_runs_side_by_side_are_marked() -> None:

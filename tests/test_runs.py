@@ -17,11 +17,12 @@ from nasbench_stc import Cell, open_benchmark, search
 from nasbench_stc.benchmark.base import Key
 from nasbench_stc.benchmark.table import TableBenchmark
 from nasbench_stc.engine import checkpoint
-from nasbench_stc.engine.protocol import EARLIER
+from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.methods import of_kind
 from nasbench_stc.records import read_all, record
 from nasbench_stc.runs import launch, status
+from nasbench_stc.settings import earlier
 
 RESULTS = Path(__file__).parents[1] / "results"
 SMOKE = {"method": "stc", "dataset": "digits", "protocol": "smoke", "benchmark": "analog", "device": "cpu"}
@@ -81,10 +82,37 @@ def test_a_run_of_before_some_settings_is_the_same_commands(method):
     todo = launch.plan(method, "cifar10", 0, "cpu", device="cpu")
     folder = RESULTS / todo.folder_name
     kept = json.loads((folder / record.FILE_NAME).read_text())["settings"]["protocol"]
-    assert not EARLIER.keys() & kept.keys()
+    assert not earlier(Protocol()).keys() & kept.keys()
     assert record.read(folder / record.FILE_NAME).settings == todo.settings
     static = launch.plan(method, "cifar10", 0, "cpu", {"form": "static"}, device="cpu")
     assert static.folder_name != todo.folder_name and static.changes == {"form": "static"}
+
+
+def test_a_run_that_is_made_again_is_continued_where_it_stood(tmp_path):
+    """Its record of before stays until the new one is there, and does not end the new run."""
+    first = search(**SMOKE, out=tmp_path)
+    todo = launch.plan("stc", "digits", 0, "smoke", device="cpu")
+
+    def stop(epoch, *_):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        launch.run(todo, open_benchmark("analog"), tmp_path, resume=False, on_step=stop)
+    assert record.read(path_of(tmp_path)) == first and not launch.is_done(todo, tmp_path)
+    seen = []
+    again = launch.run(todo, open_benchmark("analog"), tmp_path, on_step=lambda epoch, *_: seen.append(epoch))
+    assert min(seen) == 1 and launch.is_done(todo, tmp_path)
+    assert untimed(again) == untimed(first) and record.read(path_of(tmp_path)) == again
+
+
+def test_a_run_of_before_its_method_had_a_setting_is_the_same_commands():
+    todo = launch.plan("duel_ls", "cifar10", 0, "cpu", device="cpu")
+    assert "moves" in todo.settings["method"] and launch.is_done(todo, RESULTS)
+    kept = record.read(RESULTS / todo.folder_name / record.FILE_NAME)
+    assert todo.settings["method"] == {**kept.settings["method"], "moves": 0}
+    one = launch.plan("duel_ls", "cifar10", 0, "cpu", {"moves": 1}, device="cpu")
+    assert one.folder_name != todo.folder_name and "moves" in one.naming["method"]
 
 
 def test_a_finished_run_is_looked_up_in_another_benchmark(tmp_path):

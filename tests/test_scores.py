@@ -163,7 +163,7 @@ SMALL = {"channels": 4, "cells_per_stage": 1, "batch_size": 16}
 
 
 def small(seed=0, **changes):
-    return make_scorer("digits", seed, device="cpu", **SMALL | changes)
+    return make_scorer("digits", seed, device="cpu", changes=SMALL | changes)
 
 
 def test_a_score_depends_on_cell_and_seed_alone():

@@ -7,7 +7,7 @@ from pathlib import Path
 from nasbench_stc import files
 from nasbench_stc.benchmark import analog, columnar, official, table
 from nasbench_stc.benchmark.base import Benchmark, NoBenchmark
-from nasbench_stc.errors import BadCallError, DataError
+from nasbench_stc.errors import BadCallError, DataError, NotAtHandError
 from nasbench_stc.space import TSS, Space, find_space, names
 
 NAMES = ("auto", "nb201", "analog", "analog:CONDITION")
@@ -78,7 +78,7 @@ def _find(source: str | Path, folder: Path, space: Space) -> Benchmark:
         lacking = _lacking(space)
         if not lacking:
             return NoBenchmark(space)
-        raise DataError(f"no benchmark of {space.title} found in {folder}: {lacking}")
+        raise NotAtHandError(f"no benchmark of {space.title} found in {folder}: {lacking}")
     path = Path(source)
     if not path.exists():
         raise BadCallError(f"benchmark {str(source)!r} is neither a path that exists nor one of {', '.join(NAMES)}")

@@ -120,7 +120,7 @@ def report(
     if against is not None:
         inputs = replace(inputs, against=_known(against, inputs.runs["method"].unique()))
     if everything:
-        _deliver(_all(inputs, form or "text"), out)
+        _deliver(_all(inputs, form or "text", notes), out)
         return
     if figure is None:
         _deliver(render(make_table(table or "summary", inputs), form or "text", notes=notes), out)
@@ -156,7 +156,7 @@ def _form_of(out: Path) -> str:
     return _FORMS[out.suffix]
 
 
-def _all(inputs: Inputs, form: str) -> str:
+def _all(inputs: Inputs, form: str, notes: bool) -> str:
     """Every table and figure, while a terminal is told what is being made."""
     from rich.console import Console
 
@@ -166,7 +166,7 @@ def _all(inputs: Inputs, form: str) -> str:
         raise choose("format of all tables and figures", form, page.FORMATS)
     with Console(stderr=True).status("tables and figures") as status:
         entries = make_all(inputs, status.update)
-        return page.render_all(entries, inputs, form, tick=status.update)
+        return page.render_all(entries, inputs, form, tick=status.update, notes=notes)
 
 
 def _known(method: str, there: Iterable[str]) -> str:

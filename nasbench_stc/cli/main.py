@@ -61,6 +61,9 @@ def main() -> None:
     try:
         with _sigterm_heeded():
             sys.exit(cli(standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} -h)" if context else ""

@@ -84,7 +84,7 @@ def _slurm_options(pairs: tuple[str, ...]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in parse_changes(pairs, "--slurm").items():
         key = name.removeprefix("slurm_").replace("-", "_")
-        plain = known.get(value, int(value) if value.isdigit() else value)
+        plain = known.get(value, int(value) if value.isdecimal() else value)
         found[key] = [value] if key in ("setup", "teardown", "srun_args") else plain
     return found
 
@@ -153,4 +153,8 @@ def parse_changes(pairs: tuple[str, ...], option: str = "--set") -> dict[str, An
     for pair in pairs:
         if "=" not in pair:
             raise BadCallError(f"{option} {pair!r}: expected KEY=VALUE")
-    return dict(pair.split("=", 1) for pair in pairs)  # type: ignore[misc]
+    found: dict[str, Any] = {}
+    for key, value in (pair.split("=", 1) for pair in pairs):
+        if found.setdefault(key, value) != value:
+            raise BadCallError(f"{option} {key}: given as {found[key]} and as {value}")
+    return found

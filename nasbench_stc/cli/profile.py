@@ -59,6 +59,9 @@ def profile(
     of = find_space(space)
     names = options.method_names("--methods", methods, {"all": of_kind("one-shot")})
     batches, settings = _numbers("--batch-sizes", batch_sizes), options.parse_changes(changes)
+    for name, option in (("batch_size", "--batch-sizes"), ("cells_per_stage", "--cells-per-stage")):
+        if name in settings:
+            raise BadCallError(f"--set {name}={settings[name]}: here it is given by {option}")
     depths = of.depths if cells_per_stage is None else _numbers("--cells-per-stage", cells_per_stage)
     # The profiler that counts memory on a CPU would speak to stderr twice a step.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -82,7 +85,7 @@ def profile(
         found, path = sweep(names, batches, depths, out, device, repeats, on_point, settings, space)
     click.echo(render(_table(found)), nl=False)
     report = options.report_command("--table 3", space, out)
-    console.print(f"{path}: {len(found.points)} points. `{report}` puts them beside the paper's.")
+    console.print(f"{path}: {len(found.points)} points. `{report}` puts them beside the paper's.", markup=False)
 
 
 def _table(found: Profile) -> Table:

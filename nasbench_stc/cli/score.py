@@ -92,7 +92,7 @@ def score(
             raise choose("score", name, ("all", *SCORES))
     chosen = options.parse_cells(cells, encoding) or [Cell.from_index(i) for i in choose_cells(sample or "")]
     opened = None if sample is None else open_benchmark(benchmark, data_dir)
-    scorer = make_scorer(dataset, seed, None, data_dir, device, **options.parse_changes(changes))
+    scorer = make_scorer(dataset, seed, None, data_dir, device, options.parse_changes(changes))
     if way.leaves:
         raise BadCallError(
             "--launcher slurm: scores are shown and not kept, so that they have to be waited for: --wait"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -122,8 +123,10 @@ def search(
     if many and not way.is_here:
         submitted += _simulate_elsewhere(console, many, opened, chosen, out, data_dir, resume, way)
     for runs in many if not (way.leaves and submitted) else ():
-        # What another process did is there, and only read here.
-        records += _simulate(console, runs, opened, chosen, out, data_dir, resume or not way.is_here)
+        if way.is_here:
+            records += _simulate(console, runs, opened, chosen, out, data_dir, resume)
+        else:  # what other processes did is there, and only read here
+            records += simulate.run_many(runs, opened, chosen, out, data_dir).records(chosen)
     if not say_submitted(console, submitted if way.leaves else (), out) and records:
         show(console, records, options.report_command("--table 6", space, out))
 
@@ -132,7 +135,10 @@ def say_submitted(console: Console, jobs: Sequence[str], out: Path) -> bool:
     """Which jobs Slurm has now, that are not waited for, and how to see what becomes of them; whether there are any."""
     if jobs:
         console.print(f"submitted {len(jobs)} job{'s' * (len(jobs) > 1)}: {', '.join(jobs)}", markup=False)
-        console.print(f"`stc-bench status {out}` says how far they are; the same command shows what they found.")
+        told = (
+            f"`stc-bench status {shlex.quote(str(out))}` says how far they are; the same command shows what they found."
+        )
+        console.print(told, markup=False)
     return bool(jobs)
 
 
@@ -175,7 +181,9 @@ def announce(
     console.print(f"[bold]{names}[/bold] on {datasets}, protocol [bold]{first.protocol}[/bold]: {preset.about}")
     jobs = min(way.jobs, len(plans))
     at_a_time = f" ({jobs} at a time)" if jobs > 1 else ""
-    console.print(f"about {preset.takes}; {told(seeds)}{at_a_time}; device {first.device}; records in {out}/")
+    console.print(
+        f"about {preset.takes}; {told(seeds)}{at_a_time}; device {first.device}; records in {out}/", markup=False
+    )
     differing = find_space(first.space).differing(first.protocol, first.dataset)
     if differing:
         said = ", ".join(f"{name}={value}" for name, value in differing.items())
@@ -249,7 +257,8 @@ def _simulate(
     about = simulate.PROTOCOLS[todo.method.kind][todo.protocol]
     console.print(f"[bold]{name}[/bold] on {todo.dataset}, protocol [bold]{todo.protocol}[/bold]: {about}")
     told = f"told: {todo.oracle.about}" if todo.oracle else f"scores on device {todo.device}"
-    console.print(f"{runs} {_budget(todo)}; {told}; benchmark {opened.name}; record in {out / todo.folder_name}/")
+    where = f"record in {out / todo.folder_name}/"
+    console.print(f"{runs} {_budget(todo)}; {told}; benchmark {opened.name}; {where}", markup=False)
     with runs_bar(console, name, len(seeds)) as on_run:
         return simulate.run_many(todo, opened, seeds, out, data_dir, resume, on_run).records(seeds)
 
@@ -309,9 +318,10 @@ def show(console: Console, records: Sequence[Record], then: str) -> None:
     if any(not isinstance(record, SimulatedRun) for record in records):  # what is simulated was said before
         columns.append(Column("seconds", "search s", form=".0f"))
     columns += [Column("index", "cell", below=True), Column("cell", "official string", below=True)]
+    several = len({record.search_dataset for record in records}) > 1
     groups: dict[str, list[Record]] = {}
     for record in records:
-        groups.setdefault(_named(record), []).append(record)
+        groups.setdefault(_named(record) + f" on {record.search_dataset}" * several, []).append(record)
     rows: list[dict[str, Value]] = []
     for method, runs in groups.items():
         if len(runs) > _MOST_ROWS:

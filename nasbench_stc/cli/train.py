@@ -110,7 +110,10 @@ def train(
                 if origin is None and (caution := cell.of.caution(genotype)):
                     click.echo(f"Note: {caution}", err=True)
             plan = replace(one, cell=cell, seed=seed, found_by=origin)
-            by_folder.setdefault(plan.folder_name, plan)
+            first = by_folder.setdefault(plan.folder_name, plan)
+            if first.found_by != plan.found_by:
+                whose = first.short_name.removeprefix("training ")
+                click.echo(f"Note: {plan.short_name}: the cell is that {whose}; it is trained once", err=True)
     plans = list(by_folder.values())
     console = Console(soft_wrap=True, highlight=False)
     _announce(console, plans, way, out, resume)
@@ -135,7 +138,7 @@ def _announce(console: Console, plans: Sequence[TrainingPlan], way: Way, out: Pa
     jobs = min(way.jobs, len(plans))
     at_a_time = f" ({jobs} at a time)" if jobs > 1 else ""
     seeds = told({todo.seed for todo in plans})
-    console.print(f"about {recipe.takes}; {seeds}{at_a_time}; device {first.device}; records in {out}/")
+    console.print(f"about {recipe.takes}; {seeds}{at_a_time}; device {first.device}; records in {out}/", markup=False)
     for todo in plans:
         if resume and is_done(todo, out):
             console.print(f"{todo.short_name}: done before, its record is kept (--no-resume runs it again)")
@@ -164,9 +167,14 @@ def _show(console: Console, records: Sequence[TrainingRecord]) -> None:
         for record in records
     ]
     alone = len({record.cell for record in records}) == 1
-    if len(records) > 1:
-        reached = [record.test_accuracy for record in records]
-        rows.append({"run": f"n={len(records)}", "test": Spread(mean(reached), std(reached))})
+    by_method: dict[str, list[float]] = {}
+    for record in records:
+        found_by = "given" if record.found_by is None else record.found_by["method"]
+        by_method.setdefault(found_by, []).append(record.test_accuracy)
+    for method, reached in by_method.items():
+        if len(reached) > 1:
+            run = f"{method} n={len(reached)}" if len(by_method) > 1 else f"n={len(reached)}"
+            rows.append({"run": run, "test": Spread(mean(reached), std(reached))})
     caption = (
         f"Percent right after {len(first.trajectory)} epochs, of training as it went."
         + f" The network has {first.params:,} parameters and {first.mflops:,.2f} M multiply-adds." * alone,

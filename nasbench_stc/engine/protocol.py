@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nasbench_stc.errors import BadCallError, choose
 from nasbench_stc.settings import setting
@@ -21,6 +21,7 @@ class Protocol:
         "plain",
         "what is before the cells: plain keeps the resolution, imagenet takes an eighth of it, as DARTS on ImageNet",
         choices=("plain", "imagenet"),
+        earlier="plain",
     )
     resolution: int = setting(0, "pixels a side that images are averaged down to; 0: as they are, of ImageNet 224")
     epochs: int = setting(50, "epochs of the search (Sec. 4.4)", low=1)
@@ -44,7 +45,10 @@ class Protocol:
         choices=("published", "halves"),
     )
     share: float = setting(
-        1.0, "of each class's images, at least two, that take part in a search (on ImageNet a tenth, Sec. 4.3)", high=1
+        1.0,
+        "of each class's images, at least two, that take part in a search (on ImageNet a tenth, Sec. 4.3)",
+        high=1,
+        earlier=1.0,
     )
     eval_batch: int = setting(
         512, "images a batch in evaluation (batch statistics depend on it; the reference code's)", low=2
@@ -60,14 +64,18 @@ class Protocol:
         "how a step is carried out: plan (Python decides what runs), static (a tensor does, and on a GPU a step is one "
         "CUDA graph), or auto: static on a GPU. Both compute the same but for rounding",
         choices=("auto", "plan", "static"),
+        earlier="plan",
     )
     compiled: bool = setting(
         True,
         "static form on a GPU: torch.compile makes few kernels of what is between convolutions. That takes a minute or "
         "two when a size is met for the first time on a machine",
+        earlier=False,
     )
     deterministic: bool = setting(
-        False, "on a GPU: cuDNN takes deterministic algorithms alone, so that a run can be repeated bit for bit"
+        False,
+        "on a GPU: cuDNN takes deterministic algorithms alone, so that a run can be repeated bit for bit",
+        earlier=False,
     )
 
     def on(self, device: str, space: Space = TSS) -> Protocol:
@@ -96,21 +104,6 @@ def precision_on(device: str, precision: str) -> str:
     on_gpu = device.startswith("cuda")
     bfloat16 = on_gpu and (not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False))
     return "bfloat16" if bfloat16 else "float32"
-
-
-EARLIER: dict[str, Any] = {
-    "form": "plan",
-    "compiled": False,
-    "deterministic": False,
-    "stem": "plain",
-    "share": 1.0,
-}
-"""What searches did before these were settings: records of then lack them, and files are not named by them."""
-
-
-def named(protocol: Protocol) -> dict[str, Any]:
-    """The settings by which files are named: `EARLIER` is left out, so that files of then are found again."""
-    return {name: value for name, value in asdict(protocol).items() if EARLIER.get(name) != value}
 
 
 class Preset(NamedTuple):

@@ -29,7 +29,9 @@ class DuelLsSettings(DuelSettings):
 
     none: bool = setting(False, "whether `none` competes in duels; local search knows it always")
     select_images: int = setting(4096, "validation images that rate a cell; 0: all")
-    moves: int = setting(0, "local search ends after so many moves (t of Eq. 2) at the latest; 0: where none is better")
+    moves: int = setting(
+        0, "local search ends after so many moves (t of Eq. 2) at the latest; 0: where none is better", earlier=0
+    )
 
 
 class DuelLS(Duel):

@@ -20,7 +20,7 @@ import msgspec
 
 from nasbench_stc import settings, stored
 from nasbench_stc.benchmark import COLUMNS
-from nasbench_stc.engine.protocol import EARLIER, Protocol
+from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.errors import DataError
 from nasbench_stc.space import TSS, Cell, find_space
 from nasbench_stc.stored import Count, NotNegative, Percent, Plain, Positive, Time
@@ -134,6 +134,9 @@ class Record:
         return stored.write(folder / FILE_NAME, self)
 
 
+_EARLIER = settings.earlier(Protocol())
+
+
 def _checked(record: Record) -> Record:
     """With the settings that are newer than the record as they were before: they still tell runs apart."""
     shape = find_space(record.space).shape
@@ -143,7 +146,10 @@ def _checked(record: Record) -> Record:
         Cell.parse(cell, space=record.space)
     check_columns(record.scores)
     protocol = check_settings(record.settings, Protocol())
-    return replace(record, settings={**record.settings, "protocol": {**EARLIER, **protocol} if protocol else {}})
+    return replace(
+        record,
+        settings={**record.settings, "protocol": {**_EARLIER, **protocol} if protocol else {}},
+    )
 
 
 read = partial(stored.read, Record, "record of a run", "run the search again with --no-resume", check=_checked)

@@ -320,11 +320,10 @@ def grouped(runs: DataFrame) -> list[Group]:
     if runs.empty:
         return []
     simulated = (runs["kind"] != "one-shot") & runs["search_dataset"].isin(DATASETS)
-    settings = compared_settings(runs)
-    without = settings.map({text: without_budget(text) for text in settings.unique()})
+    without = runs["settings"].astype(str).map({text: without_budget(text) for text in runs["settings"].unique()})
     places = {name: place for place, name in enumerate(DATASETS)}
     keyed = runs.assign(
-        _settings=without.where(simulated, settings),
+        _settings=compared_settings(runs.assign(settings=without.where(simulated, runs["settings"].astype(str)))),
         _dataset=runs["search_dataset"].astype(str).where(~simulated, ""),
         _place=runs["search_dataset"].astype(str).map(places).fillna(len(places)),
         _most=runs.groupby(["benchmark", "benchmark_sha256"], observed=True)[list(COLUMNS)]
@@ -351,10 +350,11 @@ def grouped(runs: DataFrame) -> list[Group]:
 
 
 def compared_settings(runs: DataFrame) -> Series:
-    """The settings of each run by which it is told apart, as JSON: those that all runs of its method name, and changes.
+    """The settings of each run by which it is told apart, as JSON.
 
-    A method or a protocol that gets a new setting does by its default what it did before, so that runs from before,
-    which do not name it, are like those after.
+    What a method got as a setting later (`setting(earlier=…)`), runs from before do not name; they are like those after
+    that have its default. So a name that some runs of a method lack is left out of those that did not change it, unless
+    these differ in its value.
     """
     of = ["method", "settings", "changes"]
     number = runs.groupby(of, observed=True, sort=False).ngroup()
@@ -362,13 +362,23 @@ def compared_settings(runs: DataFrame) -> Series:
     found: dict[int, str] = {}
     for _, alike in kinds.groupby("method"):
         parts = [json.loads(text) for text in alike["settings"]]
-        names = [{name for settings in part.values() for name in settings} for part in parts]
-        shared = set.intersection(*names)
-        for which, part, text in zip(alike["_number"], parts, alike["changes"], strict=True):
-            told = shared | set(json.loads(text))
-            kept = {key: {name: settings[name] for name in settings if name in told} for key, settings in part.items()}
+        every = [{f"{part}.{name}": value for part in one for name, value in one[part].items()} for one in parts]
+        changed = [set(json.loads(text)) for text in alike["changes"]]
+        newer = set()
+        for name in set().union(*every):
+            named = [(one[name], but) for one, but in zip(every, changed, strict=True) if name in one]
+            usual = [value for value, but in named if _bare(name) not in but]
+            if len(named) < len(every) and all(value == usual[0] for value in usual):
+                newer.add(name)
+        for which, one, but in zip(alike["_number"], every, changed, strict=True):
+            kept = {name: value for name, value in one.items() if name not in newer or _bare(name) in but}
             found[int(which)] = json.dumps(kept, sort_keys=True)
     return number.map(found)
+
+
+def _bare(name: str) -> str:
+    """Of a setting, without its part."""
+    return name.partition(".")[2]
 
 
 def over_devices(runs: DataFrame, same: Sequence[str], once: Sequence[str] = ("search_dataset", "seed")) -> DataFrame:
@@ -492,7 +502,8 @@ def chosen(inputs: Inputs, runs: DataFrame, method: str, datasets: Sequence[str]
 def leading(groups: Sequence[Group]) -> list[Group]:
     """Of each method those that stand for it: as it is, on the benchmark's data sets, by the paper's protocol if any.
 
-    A single search stands for a method only where there are no more. They differ by device alone.
+    A single search stands for a method only where there are no more. Several differ by device, or by data set or
+    benchmark where they are equally many.
     """
 
     def worth(group: Group) -> tuple[Any, ...]:

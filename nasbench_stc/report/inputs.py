@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasbench_stc.benchmark import Benchmark, Metric, held_columns, open_benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
-from nasbench_stc.errors import DataError, StcBenchError
+from nasbench_stc.errors import DataError, NotAtHandError, StcBenchError
 from nasbench_stc.records import Ranking, Source, profile, ranking, read_sources, training
 from nasbench_stc.records.profile import Profile
 from nasbench_stc.records.record import read_below
@@ -190,7 +190,7 @@ def gather(
         benchmark, data_dir, space: as for `open_benchmark`. `auto` may be nowhere.
 
     Raises:
-        BadCallError, DataError: another benchmark than `auto` cannot be opened.
+        BadCallError, DataError: another benchmark than `auto` cannot be opened; there is no folder `data_dir`.
     """
     paths = tuple(Path(folder) for folder in folders)
     everything, problems = read_sources(paths)
@@ -198,12 +198,14 @@ def gather(
     profiles, more = profile.read_all(paths)
     rankings, most = read_below(paths, "ranking-*.json", ranking.read)
     trained, yet_more = read_below(paths, training.FILE_NAME, training.read)
+    asked = None
     try:
         asked = open_benchmark(benchmark, data_dir, space)
-    except StcBenchError:
+    except DataError as error:
         if benchmark != "auto":
             raise
-        asked = None
+        if not isinstance(error, NotAtHandError):
+            problems = [*problems, f"the benchmark: {error}"]
     ranked = [ranking for ranking in rankings.values() if ranking.space == space]
     wanted = {(source.benchmark["name"], source.benchmark["sha256"]) for source in sources.values()}
     opened = opened_for(wanted, asked, data_dir, space)

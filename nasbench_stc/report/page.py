@@ -83,6 +83,7 @@ def render_all(
     format: str,
     width: int | None = None,
     tick: Callable[[str], None] = lambda title: None,
+    notes: bool = False,
 ) -> str:
     """All of them in one of `FORMATS`, ending with a newline: what was found first.
 
@@ -92,6 +93,7 @@ def render_all(
         format: one of `FORMATS`.
         width: columns of the terminal, for text alone; None finds it out.
         tick: is told what is drawn next.
+        notes: of tables as text; as of `render`.
 
     Raises:
         BadCallError: an unknown format.
@@ -100,7 +102,7 @@ def render_all(
         raise choose("format of all tables and figures", format, FORMATS)
     ordered = sorted(entries, key=lambda entry: entry.name != FIRST)
     if format != "html":
-        return "\n".join(_plain(ordered, inputs, format, width)) + "\n"
+        return "\n".join(_plain(ordered, inputs, format, width, notes)) + "\n"
 
     def drawn(entry: Entry, chart: Chart) -> str:
         """The address of its picture, which is the whole content."""
@@ -121,13 +123,13 @@ def render_all(
     )
 
 
-def _plain(entries: Sequence[Entry], inputs: Inputs, format: str, width: int | None) -> Iterator[str]:
+def _plain(entries: Sequence[Entry], inputs: Inputs, format: str, width: int | None, notes: bool) -> Iterator[str]:
     """Tables as they are, of figures the command that draws them."""
     yield from (f"Not read: {problem}" for problem in inputs.problems)
     for entry in entries:
         yield ""
         if isinstance(entry.made, Table):
-            yield render(entry.made, format, width).rstrip("\n")
+            yield render(entry.made, format, width, notes).rstrip("\n")
             continue
         yield f"## {entry.title}" if format == "markdown" else entry.title
         if entry.made is not None:

@@ -210,7 +210,7 @@ def _at_left(columns: Sequence[Column]) -> list[bool]:
 
 
 def _markdown(table: Table) -> str:
-    frame = _texts(table, table.columns, " <sup>{}</sup>", "**{}**", _escape_markdown)
+    frame = _texts(table, table.columns, " <sup>{}</sup>", "**{}**", _escape_cell)
     align = ["left" if at_left else "right" for at_left in _at_left(table.columns)]
     notes = [f"<sup>{mark}</sup> {_escape_markdown(note)}" for note, mark in table.marks().items()]
     said = [*notes, *map(_escape_markdown, (*table.caption, *table.more))]
@@ -221,7 +221,12 @@ def _markdown(table: Table) -> str:
 
 def _escape_markdown(text: str) -> str:
     """Text that shows as itself; code in backticks stays code."""
-    return re.sub(r"[\\|*_<]", r"\\\g<0>", text)
+    return re.sub(r"(`[^`]*`)|[\\|*_<]", lambda found: found[1] or f"\\{found[0]}", text)
+
+
+def _escape_cell(text: str) -> str:
+    """The same in a table, whose columns `|` divides in code, too."""
+    return re.sub(r"(?<!\\)\|", r"\\|", _escape_markdown(text))
 
 
 def _styled(frame: DataFrame, columns: Sequence[Column]) -> Styler:

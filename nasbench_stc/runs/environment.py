@@ -85,6 +85,14 @@ def peak_memory(device: str) -> Memory:
     }
 
 
+def forget_peak_memory(device: str) -> None:
+    """Count a GPU's `peak_memory` from here on; of a process on a CPU it can only be that of all it did."""
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def versions(method: Method | None = None, device: str = "cpu") -> dict[str, str]:
     """Python's version, those of the packages that results depend on, of a GPU those of its driver, CUDA and cuDNN, and
     by its name that of a method not ours."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from nasbench_stc import claim
 from nasbench_stc.claim import Claim
 from nasbench_stc.errors import BadCallError, RunError
+from nasbench_stc.runs import environment
 from nasbench_stc.runs.status import Teller, telling
 
 _PATIENCE = claim.STALE + 2 * claim.BEAT
@@ -43,6 +44,7 @@ def locked(folder: Path) -> Iterator[Claim]:
         RunError: another process has it, or it cannot be written in the block.
     """
     new = not folder.parent.exists()
+    environment.git_revision()  # it is asked once: when the run ends, the files may be others than those that ran
     try:
         with claimed(folder, f"{folder}: another process is running this very search") as own:
             for left_over in folder.glob(".*.partial"):

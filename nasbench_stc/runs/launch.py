@@ -18,7 +18,7 @@ from nasbench_stc.data.splits import search_split
 from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.precision import kept_in
-from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol, named
+from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol
 from nasbench_stc.engine.training import Training
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.methods import Method, find
@@ -60,9 +60,8 @@ class Plan(planned.Plan):
     @property
     def folder_name(self) -> str:
         """The same for the same command, another for any other setting."""
-        settings = {**self.settings, "protocol": named(self.engine)}
         origin = [self.method.origin] if self.method.origin else []
-        key = stored.key(self.beginning, self.dataset, self.seed, self.protocol, settings, *origin)
+        key = stored.key(self.beginning, self.dataset, self.seed, self.protocol, self.naming, *origin)
         return f"{self.beginning}-{self.dataset}-{self.protocol}-seed{self.seed}-{key}"
 
 
@@ -107,8 +106,13 @@ def plan(
 
 
 def is_done(todo: Plan, out: Path | None) -> bool:
-    """Whether a record of this very run is below `out`."""
-    return out is not None and (out / todo.folder_name / record.FILE_NAME).exists()
+    """Whether a record of this very run is below `out`, and it does not run again (`--no-resume`)."""
+    return out is not None and is_kept(out / todo.folder_name / record.FILE_NAME)
+
+
+def is_kept(made: Path) -> bool:
+    """Whether the record is there, and no checkpoint beside it, which is of the run that is to replace it."""
+    return made.exists() and not (made.parent / checkpoint.FILE_NAME).exists()
 
 
 def run(
@@ -137,11 +141,13 @@ def run(
     """
     with working(out, todo.folder_name, todo.engine.epochs) as teller:
         kept, saved = teller.folder / record.FILE_NAME, teller.folder / checkpoint.FILE_NAME
-        if resume and kept.exists():
+        if resume and is_kept(kept):
             return _looked_up(kept, benchmark)
         if not resume:
             saved.unlink(missing_ok=True)
         images = read_halves(todo.dataset, todo.engine, todo.seed, data_dir)
+        if side_by_side == 1:
+            environment.forget_peak_memory(todo.device)
         search = _begin(todo, images)
         side_by_side = go_on(search, saved, teller, on_step, side_by_side)
         done = _record(todo, search, images.split, benchmark, side_by_side)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nasbench_stc import settings
 from nasbench_stc.methods import Method
 from nasbench_stc.space import find_space
 
@@ -30,6 +31,11 @@ class Plan:
     def settings(self) -> dict[str, dict[str, Any]]:
         """Every setting, by part."""
         return {"protocol": {}, **{part: asdict(values) for part, values in self.parts.items()}}
+
+    @property
+    def naming(self) -> dict[str, dict[str, Any]]:
+        """The settings by which a folder is named, by part; see `settings.named`."""
+        return {"protocol": {}, **{part: settings.named(values) for part, values in self.parts.items()}}
 
     @property
     def said(self) -> dict[str, Any]:

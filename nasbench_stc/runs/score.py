@@ -24,7 +24,7 @@ def make_scorer(
     scoring: Scoring | None = None,
     data_dir: str | Path | None = None,
     device: str = "auto",
-    **changes: Any,
+    changes: Mapping[str, Any] | None = None,
 ) -> Scorer:
     """A scorer whose mini-batch is drawn from the images that a search with that seed trains weights on.
 
@@ -41,7 +41,7 @@ def make_scorer(
     """
     check_dataset(dataset, DATASETS)
     settings.check_seed(seed)
-    chosen = settings.changed(scoring or Scoring(), changes)
+    chosen = settings.changed(scoring or Scoring(), changes or {})
 
     def read() -> tuple[StoredImages, int]:
         images = dataset if chosen.images == "own" else chosen.images

@@ -58,7 +58,7 @@ class SimulatedPlan(planned.Plan):
     def folder_name(self) -> str:
         """The same for the same command, whatever its seeds; another for any other setting, benchmark or source."""
         source = self.benchmark["name"], self.benchmark["sha256"]  # one file may hold several benchmarks
-        key = stored.key(self.beginning, self.method.origin, self.dataset, self.protocol, *source, self.settings)
+        key = stored.key(self.beginning, self.method.origin, self.dataset, self.protocol, *source, self.naming)
         return f"{self.beginning}-{self.dataset}-{self.protocol}-{key}"
 
 

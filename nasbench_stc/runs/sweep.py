@@ -10,13 +10,13 @@ from typing import Any
 import torch
 
 from nasbench_stc.engine.profile import Measured, measure_method, measure_subnet, subnet_cells
-from nasbench_stc.engine.protocol import named
 from nasbench_stc.errors import BadCallError, MethodError, RunError
 from nasbench_stc.records import profile
 from nasbench_stc.records.profile import REPEATS, SUBNET, Point, Profile
 from nasbench_stc.runs import environment
 from nasbench_stc.runs.folder import claimed
 from nasbench_stc.runs.launch import Plan, plan
+from nasbench_stc.settings import named
 from nasbench_stc.space import TSS, find_space
 
 PROTOCOL = "paper"

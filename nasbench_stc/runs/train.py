@@ -24,7 +24,7 @@ from nasbench_stc.records import record, training
 from nasbench_stc.records.training import Entry, Origin, TrainingRecord
 from nasbench_stc.runs import environment
 from nasbench_stc.runs.folder import working
-from nasbench_stc.runs.launch import OnStep, go_on
+from nasbench_stc.runs.launch import OnStep, go_on, is_kept
 from nasbench_stc.runs.launcher import Watch, Way, run_all
 from nasbench_stc.space import TSS, Cell, check_dataset, find_space, space_of
 
@@ -140,8 +140,8 @@ def plan(
 
 
 def is_done(todo: TrainingPlan, out: Path | None) -> bool:
-    """Whether a record of this very training is below `out`."""
-    return out is not None and (out / todo.folder_name / training.FILE_NAME).exists()
+    """Whether a record of this very training is below `out`, and it does not run again (`--no-resume`)."""
+    return out is not None and is_kept(out / todo.folder_name / training.FILE_NAME)
 
 
 def train(
@@ -200,7 +200,7 @@ def run(
     """
     with working(out, todo.folder_name, todo.epochs) as teller:
         kept, saved = teller.folder / training.FILE_NAME, teller.folder / checkpoint.FILE_NAME
-        if resume and kept.exists():
+        if resume and is_kept(kept):
             return training.read(kept)
         if not resume:
             saved.unlink(missing_ok=True)

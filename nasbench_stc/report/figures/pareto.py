@@ -18,7 +18,7 @@ from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.report import statistics, style
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.figures.incumbents import Floats, longest
-from nasbench_stc.report.groups import KINDS, MANY, grouped
+from nasbench_stc.report.groups import KINDS, MANY, Group, grouped, labels
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.space import Cell
@@ -110,13 +110,17 @@ def build(inputs: Inputs) -> Chart:
 
 
 def _found(inputs: Inputs) -> dict[tuple[str, str], list[int]]:
-    """The cells that each way of searching found, by its name and kind."""
-    found: dict[tuple[str, str], list[int]] = {}
+    """The cells that each group of runs found, by its label and kind."""
+    by_dataset: dict[str, list[Group]] = {}
     for group in grouped(longest(inputs.searches)):
-        if len(runs := group.of(inputs.dataset)):
-            searched = runs["search_dataset"].iloc[0]
-            name = f"{group.name}, {group['protocol']}{'' if searched == inputs.dataset else f' on {searched}'}"
-            found.setdefault((name, group.kind), []).extend(runs["cell_index"])
+        for searched in group.of(inputs.dataset)["search_dataset"].unique()[:1]:
+            by_dataset.setdefault(searched, []).append(group)
+    found = {}
+    for searched, groups in by_dataset.items():
+        where = "" if searched == inputs.dataset else f" on {searched}"
+        for group, label in zip(groups, labels(groups), strict=True):
+            protocol = "" if group["protocol"] in label else f", {group['protocol']}"
+            found[f"{label}{protocol}{where}", group.kind] = group.of(inputs.dataset)["cell_index"].tolist()
     return found
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nasbench_stc.benchmark import COLUMNS, column
-from nasbench_stc.errors import BadCallError
+from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.methods import of_kind, title_of
 from nasbench_stc.report import statistics
 from nasbench_stc.report.groups import KINDS, MANY, Group, by_section, grouped, span
@@ -83,6 +83,7 @@ def build(inputs: Inputs) -> Table:
     Raises:
         MissingRecords: the reference method has no runs, or no other method has.
         BadCallError: it cannot have runs, for it does not search this space.
+        DataError: what methods found was not looked up.
     """
     groups = grouped(inputs.searches)
     against, *others = inputs.searchers
@@ -100,6 +101,8 @@ def build(inputs: Inputs) -> Table:
             )
         lacking = against if not references else next(name for name in others if name != against)
         raise MissingRecords(inputs.lacking(f"runs of {title_of(lacking)}", f"search --method {lacking} --seeds 3"))
+    if not any(pair.group.is_looked_up for pair in pairs):
+        raise DataError(f"nothing to compare: {pairs[0].group.benchmark_line}")
     rows = [_row(pair, label) for pair, label in by_section(pairs, lambda pair: pair.group)]
     name = references[0].name
     columns = [Column("method", "method"), Column("n", "n")]

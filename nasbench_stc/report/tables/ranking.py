@@ -60,7 +60,9 @@ def build(inputs: Inputs) -> Table:
     """
     if not inputs.rankings:
         folder = inputs.folders[0] if inputs.folders else RESULTS
-        raise MissingRecords(Missing("a ranking by a supernet", f"stc-bench rank {shlex.quote(str(folder))}"))
+        raise MissingRecords(
+            Missing("a ranking by a supernet", f"stc-bench rank {shlex.quote(str(folder))}{inputs.space.option}")
+        )
     benchmark = inputs.benchmark
     rows = [
         row

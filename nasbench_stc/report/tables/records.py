@@ -52,6 +52,8 @@ def build(inputs: Inputs) -> Table:
 
 def _row(group: Group) -> Row:
     runs = group.runs
+    from pandas import NaT
+
     return Row(
         f"looked up in {group['benchmark']}" if group.is_looked_up else "not looked up",
         {
@@ -65,7 +67,7 @@ def _row(group: Group) -> Row:
             "threads": _all(runs["threads"].astype(str)),
             "torch": _all(json.loads(versions).get("torch", "") for versions in runs["versions"].unique()) or None,
             "revisions": _all(runs["git_revision"].str[:7]),
-            "finished": f"{group.newest:%Y-%m-%d}",
+            "finished": None if group.newest is NaT else f"{group.newest:%Y-%m-%d}",
         },
         details=group.details,
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasbench_stc.errors import DataError
+from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.records.ablation import Arm
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.registry import Maker
@@ -30,14 +30,27 @@ _COLUMNS = (
 
 
 def build(inputs: Inputs) -> Table:
-    """A row for each arm that ran, in the order in which they were registered; tuning seeds alone."""
-    found = required(inputs, "study")
-    rows = [row for study in found for row in _rows(study, inputs)]
+    """A row for each arm that ran, in the order in which they were registered; tuning seeds alone.
+
+    Raises:
+        MissingRecords: there is no study.
+        DataError: no benchmark at hand has the criterion of one.
+    """
+    found, rows, left_out = [], [], []
+    for study in required(inputs, "study"):
+        try:
+            rows += _rows(study, inputs)
+            found.append(study)
+        except (BadCallError, DataError) as error:
+            left_out.append(f"{study.title}: {error}")
+    if not rows:
+        raise DataError("; ".join(left_out))
     caption = (f"{MEANS.capitalize()}, tuning seeds (100 to 104) alone. Change: from the default, over common seeds.",)
     more = (
         "Last change of a leader: the epoch (of 20 by protocol cpu) before which the largest alpha of an edge was last "
         "that of another operation, the mean over edges and searches. Cells by digits, seed by seed.",
         *(about(study, "validation accuracy after 12 epochs") for study in found),
+        *(f"Left out: {why}." for why in left_out),
     )
     return Table(None, _TITLE, _COLUMNS, tuple(rows), caption, missing(inputs, "study", found), more)
 

@@ -123,7 +123,7 @@ def _note(group: Group) -> str:
         cost = f"{group.runs['evaluations'].mean():,.0f} trainings a search"
     return (
         f"{group.searched}; n={group.n} "
-        f"({'; '.join({seeds.told(part['seed']) for part in parts})}), "
+        f"({'; '.join(dict.fromkeys(seeds.told(part['seed']) for part in parts))}), "
         f"{group.distinct_cells} distinct cell{'s' * (group.distinct_cells > 1)}; {told}"
         f"{group.looked_up('')}; {cost}."
     )
@@ -184,8 +184,8 @@ def _more(groups: Sequence[Group], inputs: Inputs) -> Iterator[str]:
         yield f"Older records of a seed that is counted already, left out: {older}."
     if of_ablations := len(inputs.runs) - len(inputs.searches):
         yield (
-            f"Runs of ablations, which change a setting, are not here: {of_ablations}. Tables 7 and 8 and Figures 5 to "
-            "8 show them."
+            f"Runs of ablations, which change a setting, are not here: {of_ablations}. Tables 7, 8 and study and "
+            "Figures 5 to 8 show them."
         )
 
 
