@@ -21,7 +21,7 @@ from PIL import Image
 
 from nasbench_stc import files, unpickle
 from nasbench_stc.data import DATASETS, fetch, readers, splits
-from nasbench_stc.data.images import DeviceImages, Images
+from nasbench_stc.data.images import DeviceImages, Images, spans
 from nasbench_stc.errors import BadCallError, DataError
 
 CPU = torch.device("cpu")
@@ -467,7 +467,7 @@ def test_plain_is_normalisation_alone():
     np.testing.assert_allclose(batch.numpy(), (images.pixels[index] - mean) / std, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(labels.numpy(), images.labels[index])
     batches = list(device.batches(4))
-    assert [len(labels) for _, labels in batches] == [4, 4, 1]
+    assert [len(labels) for _, labels in batches] == [4, 5]
     np.testing.assert_array_equal(torch.cat([labels for _, labels in batches]).numpy(), images.labels)
     assert torch.equal(torch.cat([batch for batch, _ in batches]), device.plain(torch.arange(9))[0])
 
@@ -632,3 +632,21 @@ def test_bad_calls_of_fetch(tmp_path):
         fetch.fetch("cifar100", tmp_path, "npm")
     with pytest.raises(DataError, match=r"no ImageNet16-120 in .*AutoDL-Projects"):
         fetch.fetch("ImageNet16-120", tmp_path)
+
+
+@pytest.mark.parametrize(("n", "size", "ends"), [(10, 4, [4, 8, 10]), (9, 4, [4, 9]), (1, 4, [1]), (3, 1, [1, 2, 3])])
+def test_no_batch_of_an_evaluation_is_a_single_image(n: int, size: int, ends: list[int]) -> None:
+    """Its batch norm would have no variance; where there is one image, or one a batch, it is as it was asked for."""
+    assert [end for _, end in spans(n, size)] == ends
+    assert [begin for begin, _ in spans(n, size)] == [0, *ends[:-1]]
+
+
+def test_images_that_come_class_by_class_are_rated_in_random_order() -> None:
+    labels = np.repeat(np.arange(10), 40)
+    images = Images(np.zeros((400, 3, 8, 8), np.uint8), labels, (0.5,) * 3, (0.5,) * 3, 1)
+    found = {}
+    for name, of in (("sorted", images), ("mixed", images.take(np.random.default_rng(0).permutation(400)))):
+        _, valid, _ = splits.search_split(readers.ImageSets("made", 10, of, of, "here"), "published", 0)
+        found[name] = valid.labels.tolist()
+    assert len(found["sorted"]) == 200 and len({*found["sorted"][:50]}) > 5
+    assert found["sorted"] != sorted(found["sorted"])

@@ -14,6 +14,7 @@ from scipy.stats import chisquare, kstest
 from test_methods import TINY, make, search, with_alpha
 from torch.distributions import Dirichlet, kl_divergence
 
+import nasbench_stc
 from nasbench_stc import Cell
 from nasbench_stc.methods.base import Rating
 from nasbench_stc.methods.beta_darts import BetaDARTS
@@ -29,11 +30,12 @@ from nasbench_stc.methods.few_shot import FewShot
 from nasbench_stc.methods.gaea import GAEA
 from nasbench_stc.methods.gdas import gumbel_softmax
 from nasbench_stc.methods.paired_twins import PairedTwins
+from nasbench_stc.methods.selection import by_removal
 from nasbench_stc.methods.spos import SPOS
 from nasbench_stc.methods.twins import Twins
 from nasbench_stc.models import Mixture
 from nasbench_stc.settings import changed
-from nasbench_stc.space import NONE, OPS, SKIP
+from nasbench_stc.space import NONE, OPS, SKIP, find_space
 
 ALL = ((0, 1, 2, 3, 4),) * 6
 
@@ -250,6 +252,23 @@ def test_every_edge_is_decided_by_the_end(epochs, selecting):
     assert method.cell() == wanted
 
 
+def test_in_dartss_space_inputs_are_those_without_which_accuracy_falls_most():
+    """There `none` is not chosen, and of a node's inputs two are kept, by what the supernet misses without them."""
+    ops, kept = [1 + edge % 7 for edge in range(28)], {0, 1, 3, 4, 5, 8, 10, 12, 14, 15, 17, 18, 19, 22, 24, 26}
+
+    def rate(mixtures, n_images=0):
+        gone = [next(e for e, active in enumerate(m.active) if ops[e] not in active) for m in mixtures]
+        return Rating(np.zeros(len(gone)), np.array([40.0 if edge in kept else 60.0 for edge in gone]))
+
+    cell = by_removal(ops, find_space("darts"), rate, 0)
+    assert {edge for edge, op in enumerate(cell.ops) if op} == kept
+    assert all(cell.ops[edge] == ops[edge] for edge in kept)
+    found = nasbench_stc.search(
+        "darts_pt", dataset="digits", protocol="smoke", device="cpu", space="darts", select_images=8
+    )
+    assert 0 not in found.trajectory[-1]["chosen"]
+
+
 def test_taking_an_operation_away_leaves_the_others_as_they_are():
     weights = torch.rand(6, 5, generator=generator())
     less = Mixture.full(weights).without(2, 3)
@@ -263,6 +282,11 @@ def test_equally_missed_operations_are_told_apart_by_loss():
     loss = np.array([0.5, 0.9, 0.7, 0.1, 0.2])
     method.end_epoch(lambda mixtures, n_images=0: Rating(loss, np.full(5, 50.0)), None)
     assert method.cell() == Cell((1,) * 6)
+
+
+def test_few_shot_begins_with_a_common_supernet() -> None:
+    for values in ({"epochs": 1}, {"common": 0.0}):
+        assert nasbench_stc.search("few_shot", dataset="digits", protocol="smoke", device="cpu", **values).cell
 
 
 # SPOS and FairNAS

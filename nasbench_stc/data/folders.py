@@ -23,7 +23,7 @@ from PIL import Image, ImageEnhance
 from torch import Tensor
 
 from nasbench_stc.data import IMAGENET_FOLDER, IMAGENET_HOW_TO_GET
-from nasbench_stc.data.images import Batches
+from nasbench_stc.data.images import Batches, spans
 from nasbench_stc.errors import DataError
 
 SIDE = 224
@@ -132,8 +132,8 @@ class FolderImages:
 
     def batches(self, size: int, n: int | None = None) -> Batches:
         """The first `n` images (None: all) once, in order, `size` at a time; the last batch may be smaller."""
-        every = torch.arange(min(n or len(self), len(self)), device=self.labels.device)
-        return self._ahead(map(self._begin_plain, torch.split(every, size)))
+        ends = spans(min(n or len(self), len(self)), size)
+        return self._ahead(self._begin_plain(torch.arange(*one, device=self.labels.device)) for one in ends)
 
     def _begin_augmented(self, index: Tensor, generator: torch.Generator) -> _Reading:
         drawn = torch.rand(len(index), _NUMBERS, generator=generator, device=generator.device).tolist()

@@ -9,7 +9,7 @@ NAS-Bench-201's transforms do (RandomHorizontalFlip, RandomCrop with black paddi
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -169,9 +169,8 @@ class DeviceImages:
 
     def batches(self, size: int, n: int | None = None) -> Batches:
         """The first `n` images (None: all) once, in order, `size` at a time; the last batch may be smaller."""
-        end = min(n or len(self), len(self))
-        for start in range(0, end, size):
-            yield self.plain(torch.arange(start, min(start + size, end), device=self.labels.device))
+        for start, end in spans(min(n or len(self), len(self)), size):
+            yield self.plain(torch.arange(start, end, device=self.labels.device))
 
     def _gather(self, index: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and columns of the padded images, both (n, side), as normalised images."""
@@ -179,6 +178,14 @@ class DeviceImages:
         images = self._pixels.index_select(0, pixel.view(-1)).view(-1, self.side, 3 * self.side)
         normalised = torch.addcmul(self._shift, images, self._scale)  # from bytes to floats in one pass
         return normalised.view(-1, self.side, self.side, 3).permute(0, 3, 1, 2), self.labels[index]
+
+
+def spans(n: int, size: int) -> Iterator[tuple[int, int]]:
+    """Where batches of `size` of `n` images begin and end. One left over goes with those before: it has no variance."""
+    ends = [*range(size, n, size), n]
+    if n > size > 1 and n % size == 1:
+        del ends[-2]
+    return zip([0, *ends], ends, strict=False)
 
 
 def cut_out(images: Tensor, side: int, generator: torch.Generator) -> Tensor:

@@ -34,6 +34,8 @@ def search_split(
     ones; which images make up a half is drawn from `seed`, since the official lists do not come with this package.
     `halves` halves the training set of any data set, and leaves the test set alone.
 
+    Of images that come class by class, as ImageNet's do, those for alpha are put in random order.
+
     A `share` below 1 takes so many images of each class, to the nearest whole number, two at least; where they are
     halved, this is done class by class, too.
 
@@ -58,6 +60,8 @@ def search_split(
         train, valid = sets.train if share == 1 else sets.train.take(train_index), sets.test.take(valid_index)
     else:
         train_index, valid_index = _halves(sets.train.labels, share, rng)
+        if (np.diff(sets.train.labels) >= 0).all():  # ratings take the first images, which are to be of all classes
+            valid_index = rng.permutation(valid_index)
         train, valid = sets.train.take(train_index), sets.train.take(valid_index)
     indices = b"".join(index.astype("<i8").tobytes() for index in (train_index, valid_index))
     kept = {

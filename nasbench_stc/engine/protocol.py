@@ -86,6 +86,8 @@ class Protocol:
         """
         if self.stem == "imagenet" and not space.has_imagenet_stem:
             raise BadCallError(f"setting stem=imagenet: the supernet of {space.title} has the stem plain alone")
+        if self.nesterov and not self.momentum:
+            raise BadCallError("setting nesterov=true: it is of momentum, which is 0")
         on_gpu = device.startswith("cuda")
         if self.form == "static" and not space.has_static_form:
             raise BadCallError(f"setting form=static: the supernet of {space.title} has the form plan alone")

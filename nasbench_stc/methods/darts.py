@@ -41,7 +41,7 @@ class DARTS(AlphaMethod):
         """Eq. 2: softmax(alpha) weighs the operations of an edge."""
         return Mixture.full(self.alpha.softmax(dim=1))
 
-    def super_cell(self) -> Mixture:
+    def super_cell(self) -> Mixture | None:
         """The same: it is what the search trains."""
         return self.mixture()
 

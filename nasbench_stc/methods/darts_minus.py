@@ -57,6 +57,10 @@ class DARTSMinus(DARTS):
         auxiliary = F.pad(self.beta.to(weights.dtype)[None], (self.skip, weights.shape[1] - 1 - self.skip))
         return Mixture.full(weights + auxiliary)
 
+    def super_cell(self) -> Mixture:
+        """All operations without the auxiliary skip, whose weight ends at zero."""
+        return Mixture.full(self.alpha.softmax(dim=1))
+
     def snapshot(self) -> dict[str, Any]:
         """alpha and beta."""
         return {**super().snapshot(), "beta": self.beta.item()}

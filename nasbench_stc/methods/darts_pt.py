@@ -1,10 +1,8 @@
 """DARTS-PT: of DARTS's supernet an edge keeps the operation without which accuracy falls most; the rest trains on.
 
-Wang, Cheng, Chen, Tang & Hsieh, "Rethinking architecture selection in differentiable NAS", ICLR 2021:
-perturbation-based selection as in its Algorithm 1, in the form of the authors' code for NAS-Bench-201 (edges in random
-order, validation accuracy decides, alpha learns on). Departures: selection and the training in between are the last
-`selecting` of the protocol's epochs, under the same cosine (there 25 epochs after 100, at a tenth of the learning
-rate); those of DARTS (`darts.py`).
+Wang, Cheng, Chen, Tang & Hsieh, "Rethinking architecture selection in differentiable NAS", ICLR 2021, Algorithm 1 by
+the authors' code for NAS-Bench-201. Departures: the last `selecting` of the epochs decide, by the same cosine (there
+25 after 100, at a tenth of the rate); in DARTS's space inputs are chosen at once, not one by one; those of DARTS.
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ import torch
 from nasbench_stc.methods.alpha import ON_MIXTURES, AlphaSettings, strongest
 from nasbench_stc.methods.base import Listing, Rate, Weights
 from nasbench_stc.methods.darts import DARTS
+from nasbench_stc.methods.selection import by_removal
 from nasbench_stc.models import Mixture
 from nasbench_stc.models.mixture import one_hot
 from nasbench_stc.settings import setting
@@ -30,7 +29,7 @@ OPEN = -1  # an edge that is not decided
 class DartsPtSettings(AlphaSettings):
     """alpha's settings and the selection's."""
 
-    selecting: float = setting(0.2, "share of the epochs, at the end, over which edges are decided (there 25 of 125)")
+    selecting: float = setting(0.2, "share of the last epochs, in which edges are decided (there 25 of 125)", high=1)
     select_images: int = setting(0, "validation images that decide; 0: all, as the authors")
 
 
@@ -38,11 +37,7 @@ class DartsPT(DARTS):
     """DARTS-PT; see the module."""
 
     listing: ClassVar[Listing] = Listing(
-        "DARTS-PT",
-        "DARTS-PT: what accuracy misses (Wang et al., 2021)",
-        name="darts_pt",
-        kind="one-shot",
-        order=90,
+        "DARTS-PT", "DARTS-PT: what accuracy misses (Wang et al., 2021)", name="darts_pt", kind="one-shot", order=90
     )
     Settings: ClassVar[type] = DartsPtSettings
     on_device = True
@@ -60,9 +55,8 @@ class DartsPT(DARTS):
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """How many edges are to be decided at the end of this epoch: all in equal steps, the last before the end."""
         super().begin_epoch(epoch, epochs)
-        first = epochs - 1 - round(self.settings.selecting * epochs)
-        steps = max(epochs - 1 - first, 1)
-        edges = len(self.space.edges)
+        first = max(epochs - 1 - round(self.settings.selecting * epochs), 0)
+        steps, edges = max(epochs - 1 - first, 1), len(self.space.edges)
         self.due = edges * max(epoch + 1 - first, 0) // steps if epoch + 1 < epochs else edges
 
     def mixture(self) -> Mixture:
@@ -70,15 +64,21 @@ class DartsPT(DARTS):
         is_open, kept = self.chosen[:, None] == OPEN, one_hot(self.chosen, self.space.shape[1])
         return Mixture(is_open | kept, torch.where(is_open, self.alpha.softmax(dim=1), kept.to(self.alpha.dtype)))
 
+    @torch.no_grad()
     def end_epoch(self, rate: Rate, weights: Weights) -> None:
         """Decide the edges that are due: of each in turn the operation whose removal costs most accuracy stays."""
         for edge in self.order.tolist()[: self.due]:
             if self.chosen[edge] == OPEN:
-                with torch.no_grad():
-                    whole = self.mixture()
-                removed = [whole.without(edge, op) for op in range(len(self.space.ops))]
-                rating = rate(removed, self.settings.select_images)
-                self.chosen[edge] = int(np.lexsort((-rating.loss, rating.accuracy))[0])
+                ops = [op for op in range(len(self.space.ops)) if self.space.is_free or op != self.space.none]
+                rating = rate([self.mixture().without(edge, op) for op in ops], self.settings.select_images)
+                self.chosen[edge] = ops[np.lexsort((-rating.loss, rating.accuracy))[0]]
+
+    def result(self, rate: Rate) -> Cell:
+        """What was chosen, and where a node has some of its inputs alone, which these are."""
+        return by_removal(self.chosen.tolist(), self.space, rate, self.settings.select_images)
+
+    def super_cell(self) -> None:
+        """In the end there are no operations but those chosen."""
 
     def cell(self) -> Cell:
         """What was chosen, on open edges argmax of alpha."""

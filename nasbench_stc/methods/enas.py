@@ -35,7 +35,7 @@ class EnasSettings(SelectionSettings):
     controller_eps: float = setting(1e-3, "Adam's epsilon", low=1e-12)
     controller_steps: int = setting(50, "steps of the controller after each epoch of the weights", low=1)
     controller_samples: int = setting(20, "samples whose gradients make a step", low=1)
-    controller_clip: float = setting(5.0, "the most that the gradient's norm may be")
+    controller_clip: float = setting(5.0, "the most that the gradient's norm may be; 0: no bound")
     entropy_weight: float = setting(1e-4, "of the entropy in the reward, which is an accuracy between 0 and 1")
     baseline_decay: float = setting(0.99, "of the moving mean of rewards", high=1)
     lstm_size: int = setting(32, "hidden units in each of two layers", low=1)
@@ -157,7 +157,8 @@ class ENAS(OneShotMethod):
             loss = -(self._drawn.log_prob * torch.tensor(self._advantages)).mean()
             self.adam.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(self.controller.parameters(), s.controller_clip)
+            if s.controller_clip:
+                nn.utils.clip_grad_norm_(self.controller.parameters(), s.controller_clip)
             self.adam.step()
         return valid_loss
 

@@ -53,7 +53,7 @@ class FewShot(OneShotMethod):
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Whose turn it is: the common supernet's (None), or that of the part for an operation."""
-        first = round(self.settings.common * epochs)
+        first = max(round(self.settings.common * epochs), 1)
         self.turn, self.next = ((e - first) % len(self.space.ops) if e >= first else None for e in (epoch, epoch + 1))
         self.last = epoch + 1 == epochs
         self.fixed.fill_(-1 if self.turn is None else self.turn)

@@ -64,7 +64,7 @@ class GAEA(TableMethod):
         """theta weighs all operations, or GDAS draws one from it."""
         if self.settings.runs == "all":
             return Mixture.full(self.alpha)
-        return straight_through(gumbel_softmax(self.positive().log(), self.tau, self.generator))
+        return straight_through(gumbel_softmax(self.positive().log(), self.tau, self.generator), zero_terms=True)
 
     def positive(self) -> Tensor:
         """theta, with the smallest positive number and no gradient in place of zeros: its logarithm is a number."""

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from nasbench_stc.methods.base import Rate, Rating
+from nasbench_stc.models import Mixture
 from nasbench_stc.settings import setting
 from nasbench_stc.space import Cell, Space
 
@@ -39,6 +40,20 @@ def select(candidates: Sequence[Cell], rate: Rate, n_images: int) -> Cell:
     rating = rate(candidates, n_images)
     best: int = np.lexsort((rating.loss, -rating.accuracy))[0]
     return candidates[best]
+
+
+def by_removal(ops: Sequence[int], space: Space, rate: Rate, n_images: int) -> Cell:
+    """The cell of an operation an edge; where a node has some of its inputs alone, those without which accuracy falls.
+
+    As topology is selected in DARTS-PT (Wang et al., ICLR 2021, Sec. 5.2), but of all inputs at once.
+    """
+    if space.is_free:
+        return Cell(tuple(ops), space.name)
+    whole = Mixture.path(ops, space=space)
+    rating = rate([whole.without(edge, op) for edge, op in enumerate(ops)], n_images)
+    scores = np.full(space.shape, -np.inf)
+    scores[np.arange(len(ops)), ops] = -rating.accuracy
+    return Cell(space.strongest(scores), space.name)
 
 
 def random_cells(number: int, space: Space, generator: torch.Generator) -> list[Cell]:

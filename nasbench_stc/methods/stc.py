@@ -68,8 +68,9 @@ class StcSettings:
     share_sample: bool = setting(False, "open: the alpha step draws its own sample rather than the weight step's")
     idle_alpha: str = setting(
         "held",
-        "open: alpha of an operation that was not sampled does not move in that step; the paper sets the weight decay "
-        "to zero for that purpose (Sec. 4.2), and Adam would turn the JS gradient alone into full steps",
+        "open: alpha of an operation that was not sampled does not move in that step (Adam's moments of it fade); the "
+        "paper sets the weight decay to zero for that purpose (Sec. 4.2), and Adam would make the JS gradient alone a "
+        "full step",
         choices=("held", "moves"),
     )
     sample_none: bool = setting(
@@ -170,7 +171,8 @@ class STC(AlphaMethod):
 
     def cell(self) -> Cell:
         """What alpha is highest for: see `Space.strongest`."""
-        best = self._allowed(self.alpha.detach(), self.settings.result_none)
+        scores = self.weights() if self.settings.activation == "softmax" else self.alpha
+        best = self._allowed(scores.detach(), self.settings.result_none)
         return Cell(self.space.strongest(best.cpu().numpy()), self.space.name)
 
     def snapshot(self) -> dict[str, Any]:
@@ -205,7 +207,10 @@ class STC(AlphaMethod):
 
 
 def project(alpha: Tensor) -> Tensor:
-    """Eqs. 6-8: the point of [0, 1] closest to each alpha (one active operation an edge is the sample's doing)."""
+    """Eqs. 6-8: the point of [0, 1] closest to each alpha (one active operation an edge is the sample's doing).
+
+    An alpha of 0 stays there, for the derivative of Eq. 3's ReLU at 0 is taken to be 0.
+    """
     return alpha.clamp(0.0, 1.0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from nasbench_stc.models.mixture import Active
@@ -23,7 +23,7 @@ Plan = tuple[tuple[Term, ...] | None, ...]
 """`plan[node]` are the terms whose sum is that node, convolutions first; None where nobody needs the node."""
 
 
-@cache
+@lru_cache(maxsize=1 << 15)  # more than there are single paths, which come again; pairs hardly do
 def plan(active: Active, zeros_vanish: bool, shifted: bool = False) -> Plan:
     """What a cell has to compute: the terms that carry something to the output node, and no other.
 
