@@ -1,6 +1,5 @@
 """The committed records, and that the README says what they say."""
 
-import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -31,9 +30,9 @@ def records():
     return [record for record in records if record.space == "tss"]
 
 
-NEWER = {name for name in of_kind("one-shot") if ours()[name].listing.order > 80}
-"""The methods since 2020 and ours: some of their rows, and their steps in Table 3, are not measured yet."""
-ONE_SHOT = [name for name in of_kind("one-shot") if name not in NEWER]
+ONE_SHOT = list(of_kind("one-shot"))
+NEWER = {name for name in ONE_SHOT if ours()[name].listing.order > 80}
+"""The methods since 2020 and ours: their steps in Table 3 are not measured on a CPU yet."""
 
 
 def of(method, records):
@@ -42,13 +41,6 @@ def of(method, records):
     unchanged = [record for record in of_all if not record.changes]
     twice = len({record.seed for record in unchanged}) < len(unchanged)
     return [record for record in unchanged if "Intel" in record.device or not twice]
-
-
-def test_the_rows_that_are_not_here_yet_are_named(records):
-    """docs/results.md names the newer methods that have not three runs by protocol cpu."""
-    (line,) = [line for line in RESULTS.splitlines() if line.startswith("Rows that are not here yet:")]
-    named = re.findall(r"`(\w+)`", line)
-    assert set(named) == {name for name in NEWER if len(of(name, records)) < 3}
 
 
 @pytest.mark.parametrize("method", ONE_SHOT)
@@ -75,8 +67,11 @@ def test_every_ablation_is_complete_on_digits(records, name):
 
 
 def test_the_methods_differ_in_the_method_alone(records):
-    shared = [earlier(Protocol()) | r.settings["protocol"] for method in ONE_SHOT for r in of(method, records)]
-    assert all(settings == shared[0] for settings in shared)
+    every = [record for method in ONE_SHOT for record in of(method, records)]
+    shared = [earlier(Protocol()) | record.settings["protocol"] for record in every]
+    fewer = {"steps": shared[0]["steps"] // 5}  # each of FairNAS's trains five paths
+    for record, settings in zip(every, shared, strict=True):
+        assert settings == (shared[0] | fewer if record.method == "fairnas" else shared[0])
     trained = [record for record in records if record.method in ONE_SHOT]
     images = defaultdict(set)
     for record in trained:
@@ -180,10 +175,10 @@ def test_no_two_rows_of_a_section_have_one_name(regenerate, nb201, name):
 
 
 def test_table_6_fits_a_terminal(regenerate, nb201):
-    """80 lines of 100 columns with all of ours on the benchmark's data sets, and the rest with --notes."""
+    """90 lines of 100 columns with all of ours on the benchmark's data sets, and the rest with --notes."""
     table = make_table(6, regenerate.read(nb201.path))
     lines = render(table, "text", 100).splitlines()
-    assert len(lines) <= 80 and max(map(len, lines)) <= 100
+    assert len(lines) <= 90 and max(map(len, lines)) <= 100
     assert all(
         any(line.startswith(f"  {row.values['method']} ") for line in lines)
         for row in table.rows
@@ -198,7 +193,7 @@ def test_table_3_is_made_from_committed_profiles():
     profiles = inputs.profiles
     points = [point for profile in profiles for point in profile.points]
     measured = {(point.method, point.cells_per_stage) for point in points if point.batch_size == 64}
-    assert measured >= {(method, depth) for method in ONE_SHOT for depth in (5, 1)}
+    assert measured >= {(method, depth) for method in ONE_SHOT if method not in NEWER for depth in (5, 1)}
     on_cpu = {point.method for profile in profiles if "CPU" in profile.device for point in profile.points}
     assert not on_cpu & NEWER
     assert all("+changes" not in point.git_revision for point in points)
