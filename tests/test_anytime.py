@@ -364,6 +364,7 @@ def test_pictures_are_opaque_and_black_on_white_whatever_the_users_style(bench: 
 
 
 def test_series_look_different() -> None:
+    assert len({style.look(number) for number in range(42)}) == 42
     assert len({str(style.line_look(number)) for number in range(35)}) == 35
     assert len({str(style.line_look(number, style.KIND_COLOURS["black-box"])) for number in range(15)}) == 15
 

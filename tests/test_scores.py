@@ -225,7 +225,7 @@ def test_wrong_calls_are_said(stc_bench):
         (["score", 1, "--set", "lr=1"], "unknown setting 'lr': choose from channels"),
         (["score", 1, "--set", "batch_size=1"], "it has to be at least 2"),
         (["score", 1, "--dataset", "mnist"], "unknown data set 'mnist'"),
-        (["score", 1, "--dataset", "digits", *tiny, "--set", "batch_size=9999"], "more than the 719 images"),
+        (["score", 1, "--dataset", "digits", *tiny[:-1], "--set", "batch_size=9999"], "more than the 719 images"),
         (["score", 99999, "--score", "params"], "is no cell index"),
         (["score", "--cells", 0, "--score", "params"], "give how many"),
     ):

@@ -28,6 +28,7 @@ PAGE_WIDTH = 7.0
 BLACK, GREY = "#000000", "#bbbbbb"
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe & Ito, "Color universal design" (2008), the darker ones first, without their yellow, too light for a line."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 """For readers without colours. Seven, where there are six colours: the seventh series is unlike the first."""
 PATTERNS: tuple[Any, ...] = ("-", (0, (4, 1)), (0, (1, 0.8)), (0, (5, 1, 1, 1)), (0, (8, 1.5)))
 """Of lines, likewise."""
@@ -113,6 +114,11 @@ def op_labels(ops: Sequence[str]) -> list[str]:
     return [
         " ".join([first, *(word.replace("x", "×") for word in more if word[:1].isdigit())]) for first, *more in parts
     ]
+
+
+def look(number: int) -> tuple[str, str]:
+    """Marker and colour of the series of that number, from 0; the first 42 differ."""
+    return MARKERS[number % len(MARKERS)], COLOURS[number % len(COLOURS)]
 
 
 def line_look(number: int, colours: Sequence[str] = (*COLOURS, BLACK)) -> tuple[Any, str]:
