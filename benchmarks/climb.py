@@ -15,19 +15,13 @@ from typing import Any
 
 import click
 import torch
-from measuring import write
+from measuring import left_by, write
 from rich.progress import track
 
 from nasbench_stc import open_benchmark
-from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.engine.evaluation import rate
-from nasbench_stc.engine.loop import build_supernet
-from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.methods.base import Rating
 from nasbench_stc.methods.duel_ls import DuelLsSettings, climb
-from nasbench_stc.records import record
-from nasbench_stc.runs import launch
-from nasbench_stc.settings import changed
 from nasbench_stc.space import NUM_CELLS, Cell
 
 LARGEST = Cell.parse("333333")
@@ -43,12 +37,7 @@ def main(runs: tuple[Path, ...], data_dir: Path | None, out: Path | None) -> Non
     criterion = open_benchmark("nb201", data_dir).accuracy(range(NUM_CELLS), "cifar10", "valid", epochs=12)
     images, found = DuelLsSettings().select_images, []
     for folder in track(runs, "climbing"):
-        run = record.read(folder / record.FILE_NAME)
-        engine = changed(Protocol(), run.settings["protocol"])
-        halves = launch.read_halves(run.search_dataset, engine, run.seed, data_dir)
-        supernet = build_supernet(engine, halves.classes, torch.device("cpu"), 0)
-        supernet.load_state_dict(torch.load(folder / "supernet.pt", weights_only=True))
-        on = DeviceImages(halves.for_alpha, torch.device("cpu"))
+        run, engine, supernet, on = left_by(folder, data_dir)
         rated: dict[Cell, float] = {}
 
         def rating(cells: Sequence[Any], n_images: int = 0) -> Rating:

@@ -27,6 +27,7 @@ import click
 import numpy as np
 import torch
 import torch.nn.functional as F
+from measuring import left_by
 from numpy.typing import NDArray
 from rich.progress import track
 from scipy.stats import kendalltau, spearmanr
@@ -34,15 +35,11 @@ from scipy.stats import kendalltau, spearmanr
 from nasbench_stc import open_benchmark
 from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.engine.evaluation import rate
-from nasbench_stc.engine.loop import build_supernet
-from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.methods.base import Rating
 from nasbench_stc.methods.evolution import EvolutionSettings, evolved
 from nasbench_stc.models import Mixture, Supernet
-from nasbench_stc.records import record
 from nasbench_stc.records.ranking import choose_cells
-from nasbench_stc.runs import environment, launch
-from nasbench_stc.settings import changed
+from nasbench_stc.runs import environment
 from nasbench_stc.space import EDGES, NONE, NUM_CELLS, OPS, Cell, all_cells
 
 KINDS = {"path": 1, "pair": 2, "all": len(OPS)}
@@ -147,12 +144,7 @@ def main(runs: tuple[Path, ...], batches: int, data_dir: Path | None, out: Path 
     wanted = preference(accuracy)
     results = []
     for folder in runs:
-        run = record.read(folder / record.FILE_NAME)
-        engine = changed(Protocol(), run.settings["protocol"])
-        halves = launch.read_halves(run.search_dataset, engine, run.seed, data_dir)
-        supernet = build_supernet(engine, halves.classes, torch.device("cpu"), 0)
-        supernet.load_state_dict(torch.load(folder / "supernet.pt", weights_only=True))
-        images = DeviceImages(halves.for_alpha, torch.device("cpu"))
+        run, _, supernet, images = left_by(folder, data_dir)
         about = {"method": run.method, "seed": run.seed, "changes": run.changes, "batches": batches}
         found = {**ratings(supernet, images, accuracy), "evolution": evolution(supernet, images)}
         results.append({**about, "kind": "ratings", **found})

@@ -19,13 +19,16 @@ import torch
 from torch import Tensor
 
 from nasbench_stc import files
-from nasbench_stc.engine import profile
-from nasbench_stc.engine.loop import Search
+from nasbench_stc.data.images import DeviceImages
+from nasbench_stc.engine import checkpoint, profile
+from nasbench_stc.engine.loop import Search, build_supernet
 from nasbench_stc.engine.profile import CLASSES, Step, random_images
 from nasbench_stc.engine.protocol import Protocol
 from nasbench_stc.methods.base import Objective, OneShotMethod
-from nasbench_stc.models import Mixture
-from nasbench_stc.runs import environment
+from nasbench_stc.models import Mixture, Supernet
+from nasbench_stc.records import Record, record
+from nasbench_stc.runs import environment, launch
+from nasbench_stc.settings import changed
 from nasbench_stc.space import EDGES, OPS
 
 MIB = profile.MIB
@@ -44,6 +47,26 @@ class Size(NamedTuple):
 
 
 SIZES = {"target": Size(16, 5, 32, 64), "cpu": Size(16, 1, 16, 64)}
+
+
+class Left(NamedTuple):
+    """What a finished search left, to be asked on a CPU."""
+
+    run: Record
+    engine: Protocol
+    supernet: Supernet
+    images: DeviceImages
+    """Those that it validated on."""
+
+
+def left_by(folder: Path, data_dir: Path | None) -> Left:
+    """What the search in that folder left; raises as the package's own readers."""
+    run = record.read(folder / record.FILE_NAME)
+    engine = changed(Protocol(), run.settings["protocol"])
+    halves = launch.read_halves(run.search_dataset, engine, run.seed, data_dir)
+    supernet = build_supernet(engine, halves.classes, torch.device("cpu"), 0)
+    supernet.load_state_dict(torch.load(folder / checkpoint.SUPERNET_NAME, weights_only=True))
+    return Left(run, engine, supernet, DeviceImages(halves.for_alpha, torch.device("cpu")))
 
 
 class Chosen(OneShotMethod):

@@ -135,10 +135,8 @@ def say_submitted(console: Console, jobs: Sequence[str], out: Path) -> bool:
     """Which jobs Slurm has now, that are not waited for, and how to see what becomes of them; whether there are any."""
     if jobs:
         console.print(f"submitted {len(jobs)} job{'s' * (len(jobs) > 1)}: {', '.join(jobs)}", markup=False)
-        told = (
-            f"`stc-bench status {shlex.quote(str(out))}` says how far they are; the same command shows what they found."
-        )
-        console.print(told, markup=False)
+        look = f"stc-bench status {shlex.quote(str(out))}"
+        console.print(f"`{look}` says how far they are; the same command shows what they found.", markup=False)
     return bool(jobs)
 
 

@@ -146,10 +146,7 @@ def _checked(record: Record) -> Record:
         Cell.parse(cell, space=record.space)
     check_columns(record.scores)
     protocol = check_settings(record.settings, Protocol())
-    return replace(
-        record,
-        settings={**record.settings, "protocol": {**_EARLIER, **protocol} if protocol else {}},
-    )
+    return replace(record, settings={**record.settings, "protocol": {**_EARLIER, **protocol} if protocol else {}})
 
 
 read = partial(stored.read, Record, "record of a run", "run the search again with --no-resume", check=_checked)

@@ -113,8 +113,8 @@ def _found(inputs: Inputs) -> dict[tuple[str, str], list[int]]:
     """The cells that each group of runs found, by its label and kind."""
     by_dataset: dict[str, list[Group]] = {}
     for group in grouped(longest(inputs.searches)):
-        for searched in group.of(inputs.dataset)["search_dataset"].unique()[:1]:
-            by_dataset.setdefault(searched, []).append(group)
+        if len(runs := group.of(inputs.dataset)):
+            by_dataset.setdefault(runs["search_dataset"].iloc[0], []).append(group)
     found = {}
     for searched, groups in by_dataset.items():
         where = "" if searched == inputs.dataset else f" on {searched}"

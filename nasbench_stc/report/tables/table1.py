@@ -64,15 +64,19 @@ def build(inputs: Inputs) -> Table:
 
 def _is_decided(group: Group) -> bool:
     """Whether the super-cell is the cell in each run, in which edges are decided before the end: DARTS-PT."""
-    before, after = (group.runs[f"{of}_accuracy"].to_numpy() for of in ("super_cell", "supernet"))
+    before, after = _both(group)
     return bool((before == after).all())
 
 
+def _both(group: Group) -> tuple[Numbers, Numbers]:
+    """The accuracies of the super-cell and of the cell, run by run."""
+    return group.runs["super_cell_accuracy"].to_numpy(), group.runs["supernet_accuracy"].to_numpy()
+
+
 def _row(group: Group) -> Row:
-    both = (group.runs[f"{of}_accuracy"].to_numpy() for of in ("super_cell", "supernet"))
     own = {"n": group.n, "search_dataset": group.searched_on, "protocol": group["protocol"]}
     details = {**group.details, "source": f"{len(group.runs)} record(s)"}  # nothing of it was looked up
-    return Row("Ours", {**_values(group.name, *both), **own}, details=details)
+    return Row("Ours", {**_values(group.name, *_both(group)), **own}, details=details)
 
 
 def _values(method: str, before: Numbers, after: Numbers) -> dict[str, Value]:
