@@ -381,7 +381,7 @@ class Rewards:
 
     def valid_rating(self, mixture):
         ops = [op for (op,) in mixture.active]
-        return torch.zeros(()), ops.count(3) / 6
+        return torch.zeros(()), torch.tensor(ops.count(3) / 6, dtype=torch.float64)
 
 
 def test_reinforce_learns_what_is_rewarded():

@@ -402,10 +402,10 @@ class _Batches:
         """Mean cross-entropy on the batch of the last weight step."""
         return self._form.loss(self._search.train_batch, mixture, of_weights)
 
-    def valid_rating(self, mixture: Mixture) -> tuple[Tensor, float]:
+    def valid_rating(self, mixture: Mixture) -> tuple[Tensor, Tensor]:
         """Loss and share of right answers on the validation batch, in evaluation mode."""
         loss, right = self._form.rating(self._valid, mixture)
-        return loss, right.item()
+        return loss, right.clone()  # a replay of the captured step writes where this one wrote
 
     def descent(self, gradients: Sequence[Tensor]) -> list[Tensor]:
         """By what SGD would change the weights."""

@@ -46,8 +46,11 @@ class Objective(Protocol):
     def train_loss(self, mixture: Mixture, of_weights: bool = False) -> Tensor:
         """On the batch of the last weight step, likewise."""
 
-    def valid_rating(self, mixture: Mixture) -> tuple[Tensor, float]:
-        """Loss on the validation batch and the share of it that is right, in evaluation mode, without gradients."""
+    def valid_rating(self, mixture: Mixture) -> tuple[Tensor, Tensor]:
+        """Loss on the validation batch and the share of it that is right, in evaluation mode, without gradients.
+
+        Both of shape (), on the supernet's device; the second stays as it is in later steps.
+        """
 
     def descent(self, gradients: Sequence[Tensor]) -> list[Tensor]:
         """By what SGD would change the weights: -lr · (momentum · buffer + gradient + decay · weight)."""

@@ -127,6 +127,7 @@ class ENAS(OneShotMethod):
         """The means over an epoch begin anew."""
         self._accuracies: list[float] = []
         self._entropies: list[float] = []
+        self._rated: list[Tensor] = []
 
     def draw(self, n: int) -> list[Cell]:
         """`n` cells of the controller's."""
@@ -140,27 +141,32 @@ class ENAS(OneShotMethod):
 
     def alpha_step(self, objective: Objective) -> Tensor:
         """A sample of REINFORCE; `controller_samples` of them, drawn together, make a step of Adam."""
-        s = self.settings
-        sample = len(self._accuracies) % s.controller_samples
-        if sample == 0:
-            self._drawn: Draw = self.controller(s.controller_samples, self.generator)
-            self._advantages: list[float] = []
-        entropy = self._drawn.entropy[sample].item()
-        valid_loss, accuracy = objective.valid_rating(Mixture.path(self._drawn.cells[sample]))
-        reward = accuracy + s.entropy_weight * entropy
-        self.baseline = reward if self.baseline is None else self.baseline
-        self.baseline += (1 - s.baseline_decay) * (reward - self.baseline)
-        self._advantages.append(reward - self.baseline)
-        self._accuracies.append(accuracy)
-        self._entropies.append(entropy)
-        if sample + 1 == s.controller_samples:
-            loss = -(self._drawn.log_prob * torch.tensor(self._advantages)).mean()
-            self.adam.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            if s.controller_clip:
-                nn.utils.clip_grad_norm_(self.controller.parameters(), s.controller_clip)
-            self.adam.step()
+        samples = self.settings.controller_samples
+        if not self._rated:
+            self._drawn: Draw = self.controller(samples, self.generator)
+        valid_loss, accuracy = objective.valid_rating(Mixture.path(self._drawn.cells[len(self._rated)]))
+        self._rated.append(accuracy)
+        if len(self._rated) == samples:
+            self._learn(torch.stack(self._rated).tolist())  # the device is waited for once in so many samples
+            self._rated = []
         return valid_loss
+
+    def _learn(self, accuracies: list[float]) -> None:
+        s, advantages = self.settings, []
+        entropies = self._drawn.entropy.tolist()
+        for accuracy, entropy in zip(accuracies, entropies, strict=True):
+            reward = accuracy + s.entropy_weight * entropy
+            self.baseline = reward if self.baseline is None else self.baseline
+            self.baseline += (1 - s.baseline_decay) * (reward - self.baseline)
+            advantages.append(reward - self.baseline)
+        self._accuracies += accuracies
+        self._entropies += entropies
+        loss = -(self._drawn.log_prob * torch.tensor(advantages)).mean()
+        self.adam.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if s.controller_clip:
+            nn.utils.clip_grad_norm_(self.controller.parameters(), s.controller_clip)
+        self.adam.step()
 
     def result(self, rate: Rate) -> Cell:
         """Among cells of the controller's the one that the supernet rates best."""
