@@ -107,7 +107,7 @@ class Guard:
         self._steps = 0
 
     def __call__(self, epoch: int, epochs: int, step: int, steps: int) -> None:
-        """As `launch.OnStep`."""
+        """As `resumable.OnStep`."""
         now = self.clock()
         self._steps += 1
         if self._steps == _SETTLED:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -19,19 +20,14 @@ from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.loop import Search
 from nasbench_stc.engine.precision import kept_in
 from nasbench_stc.engine.protocol import PROTOCOLS, Protocol, choose_protocol
-from nasbench_stc.engine.training import Training
 from nasbench_stc.errors import BadCallError
 from nasbench_stc.methods import Method, find
 from nasbench_stc.records import record
 from nasbench_stc.records.record import Record, Supernet
 from nasbench_stc.runs import environment, planned
-from nasbench_stc.runs.folder import working
 from nasbench_stc.runs.lookup import identity, scores
-from nasbench_stc.runs.status import Teller
+from nasbench_stc.runs.resumable import Begun, Kind, OnStep, is_kept, run_in_folder
 from nasbench_stc.space import TSS, Cell, check_dataset, find_space
-
-OnStep = Callable[[int, int, int, int], None]
-"""Called after each step with (epoch, epochs, step, steps)."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +106,6 @@ def is_done(todo: Plan, out: Path | None) -> bool:
     return out is not None and is_kept(out / todo.folder_name / record.FILE_NAME)
 
 
-def is_kept(made: Path) -> bool:
-    """Whether the record is there, and no checkpoint beside it, which is of the run that is to replace it."""
-    return made.exists() and not (made.parent / checkpoint.FILE_NAME).exists()
-
-
 def run(
     todo: Plan,
     benchmark: Benchmark,
@@ -139,50 +130,14 @@ def run(
     Raises:
         BadCallError, DataError, RunError: with what happened and what to do.
     """
-    with working(out, todo.folder_name, todo.engine.epochs) as teller:
-        kept, saved = teller.folder / record.FILE_NAME, teller.folder / checkpoint.FILE_NAME
-        if resume and is_kept(kept):
-            return _looked_up(kept, benchmark)
-        if not resume:
-            saved.unlink(missing_ok=True)
+
+    def begin() -> Begun[Record]:
         images = read_halves(todo.dataset, todo.engine, todo.seed, data_dir)
-        if side_by_side == 1:
-            environment.forget_peak_memory(todo.device)
         search = _begin(todo, images)
-        side_by_side = go_on(search, saved, teller, on_step, side_by_side)
-        done = _record(todo, search, images.split, benchmark, side_by_side)
-        checkpoint.save(saved.with_name(checkpoint.SUPERNET_NAME), search.supernet.state_dict())  # for who ranks cells
-        done.write(teller.folder)
-        saved.unlink(missing_ok=True)
-        return done
+        return Begun(search, search.supernet, partial(_record, todo, search, images.split, benchmark))
 
-
-def go_on(loop: Search | Training, saved: Path, teller: Teller, on_step: OnStep, side_by_side: int) -> int:
-    """All epochs that are left, from the checkpoint `saved` on if there is one, with a new one after each epoch.
-
-    Args:
-        teller: is told how far it is, as `on_step` is.
-        side_by_side: how many runs share the machine's processor or card.
-
-    Returns:
-        How many did at most, since the run began.
-    """
-    if saved.exists():
-        state = checkpoint.load(saved)
-        loop.load_state_dict(state)
-        side_by_side = max(side_by_side, state.get("side_by_side", 1))
-    before = sum(loop.progress.seconds.values())
-
-    def tick(epoch: int, step: int) -> None:
-        at = (epoch, loop.epochs, step, loop.ticks)
-        trajectory = loop.progress.trajectory
-        teller.step(*at, trajectory[-1]["train_loss"] if trajectory else None, before)
-        on_step(*at)
-
-    while not loop.done:
-        loop.run_epoch(tick)
-        checkpoint.save(saved, {**loop.state_dict(), "side_by_side": side_by_side})
-    return side_by_side
+    kind = Kind(record.FILE_NAME, checkpoint.SUPERNET_NAME, lambda kept: _looked_up(kept, benchmark), begin)
+    return run_in_folder(todo, kind, out, resume, on_step, side_by_side)
 
 
 def _looked_up(kept: Path, benchmark: Benchmark) -> Record:

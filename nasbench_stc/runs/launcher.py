@@ -28,18 +28,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from nasbench_stc import claim
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import BadCallError, RunError, StcBenchError, describe
 from nasbench_stc.records.record import Record
 from nasbench_stc.runs import status
+from nasbench_stc.runs.planned import Planned
 
 if TYPE_CHECKING:
     from nasbench_stc.runs.launch import Plan
 
-P = TypeVar("P", bound="Planned")
+P = TypeVar("P", bound=Planned)
 R = TypeVar("R")
 
 LAUNCHERS = ("local", "slurm")
@@ -460,26 +461,6 @@ def _signals_held() -> Iterator[None]:
             signal.signal(number, handler)
         if held:
             signal.raise_signal(held[0])
-
-
-class Planned(Protocol):
-    """A run, everything resolved."""
-
-    @property
-    def short_name(self) -> str:
-        """For messages."""
-
-    @property
-    def folder_name(self) -> str:
-        """Of its folder below `--out`."""
-
-    @property
-    def epochs(self) -> int:
-        """How many it has."""
-
-    @property
-    def device(self) -> str:
-        """On which it computes."""
 
 
 def run_many(

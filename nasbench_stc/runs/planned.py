@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from nasbench_stc import settings
 from nasbench_stc.methods import Method
 from nasbench_stc.space import find_space
+
+
+class Planned(Protocol):
+    """A run, everything resolved."""
+
+    @property
+    def short_name(self) -> str:
+        """For messages."""
+
+    @property
+    def folder_name(self) -> str:
+        """Of its folder below `--out`."""
+
+    @property
+    def epochs(self) -> int:
+        """How many it has."""
+
+    @property
+    def device(self) -> str:
+        """On which it computes."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ import torch
 from nasbench_stc import files, settings, stored
 from nasbench_stc.data import DATASETS, readers
 from nasbench_stc.data.images import BatchedImages
-from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.precision import kept_in
 from nasbench_stc.engine.recipe import RECIPES, Recipe, choose_recipe
 from nasbench_stc.engine.training import Training, build_network, measure_size
@@ -23,9 +22,8 @@ from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.records import record, training
 from nasbench_stc.records.training import Entry, Origin, TrainingRecord
 from nasbench_stc.runs import environment
-from nasbench_stc.runs.folder import working
-from nasbench_stc.runs.launch import OnStep, go_on, is_kept
 from nasbench_stc.runs.launcher import Watch, Way, run_all
+from nasbench_stc.runs.resumable import Begun, Kind, OnStep, is_kept, run_in_folder
 from nasbench_stc.space import TSS, Cell, check_dataset, find_space, space_of
 
 NETWORK_NAME = "network.pt"
@@ -198,20 +196,14 @@ def run(
     Raises:
         BadCallError, DataError, RunError: with what happened and what to do.
     """
-    with working(out, todo.folder_name, todo.epochs) as teller:
-        kept, saved = teller.folder / training.FILE_NAME, teller.folder / checkpoint.FILE_NAME
-        if resume and is_kept(kept):
-            return training.read(kept)
-        if not resume:
-            saved.unlink(missing_ok=True)
+
+    def begin() -> Begun[TrainingRecord]:
         images = open_images(todo, data_dir)
         loop = _begin(todo, images)
-        side_by_side = go_on(loop, saved, teller, on_step, side_by_side)
-        done = _record(todo, loop, images, side_by_side)
-        checkpoint.save(saved.with_name(NETWORK_NAME), loop.network.state_dict())
-        done.write(teller.folder)
-        saved.unlink(missing_ok=True)
-        return done
+        return Begun(loop, loop.network, partial(_record, todo, loop, images))
+
+    kind = Kind(training.FILE_NAME, NETWORK_NAME, training.read, begin)
+    return run_in_folder(todo, kind, out, resume, on_step, side_by_side)
 
 
 class TrainSets(NamedTuple):
