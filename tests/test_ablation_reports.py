@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_report import make_record
+from records import make_record
 
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import DataError

@@ -18,7 +18,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.patches import FancyArrowPatch
 from PIL import Image
-from test_report import make_record
+from records import make_record
 
 from nasbench_stc.records import Record
 from nasbench_stc.report import Chart, Inputs, MissingRecords, chart, gather, make_figure, style

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from records import make_record, simulated
 from scipy import stats
-from test_report import OUR_SECTION, make_record, simulated
+from test_report import OUR_SECTION
 
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.benchmark.base import NoBenchmark

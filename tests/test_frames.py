@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from test_report import make_record
+from records import make_record
 from test_simulated_records import SESSION, runs
 
 import nasbench_stc

@@ -15,8 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.patches import FancyArrowPatch
-from records import make_training
-from test_report import make_record
+from records import make_record, make_training
 
 from nasbench_stc.errors import DataError
 from nasbench_stc.records import Record

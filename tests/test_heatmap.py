@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
+from records import make_record
 from test_cells_figure import RESULTS
-from test_report import make_record
 
 from nasbench_stc.records import Record
 from nasbench_stc.report import Chart, Inputs, MissingRecords, gather, make_figure, style

@@ -14,8 +14,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from records import make_record
 from test_ablation_reports import arms
-from test_report import make_record
 
 from nasbench_stc import search as run_search
 from nasbench_stc.benchmark import Benchmark

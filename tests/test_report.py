@@ -9,18 +9,19 @@ import math
 import re
 import subprocess
 import sys
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from records import make_record, simulated
 
 from nasbench_stc.benchmark import COLUMNS, Benchmark, open_benchmark
 from nasbench_stc.engine.protocol import PROTOCOLS
 from nasbench_stc.errors import BadCallError, DataError
-from nasbench_stc.records import Record, SimulatedRun
+from nasbench_stc.records import Record
 from nasbench_stc.report import FORMATS, TABLES, Inputs, make_table, opened_for, published, render, statistics
 from nasbench_stc.report.table import Column, Row, Spread, Table
 from nasbench_stc.space import Cell
@@ -28,32 +29,6 @@ from nasbench_stc.space import Cell
 OURS = 36  # the first of our rows, after the printed ones
 OUR_SECTION = "Ours, weight-sharing, on cifar10 by protocol cpu: nb201"
 SINCE_SECTION = "As printed, published since"
-
-
-def make_record(seed: int = 0, **changes: Any) -> Record:
-    """A record as a search writes it; its scores grow with the seed."""
-    record = Record(
-        method="stc",
-        search_dataset="cifar10",
-        seed=seed,
-        protocol="cpu",
-        changes={},
-        settings={"protocol": asdict(PROTOCOLS["cpu"].settings), "method": {"noise": 0.3, "lambda_end": 2.0}},
-        cell=str(Cell.from_index(9930)),
-        trajectory=[],
-        supernet={"loss": 1.0, "accuracy": 60.0},
-        scores={key: 40.0 + 5 * place + seed for place, key in enumerate(COLUMNS)},
-        benchmark={"name": "nb201", "file": "nb201.csv.gz", "sha256": "0123456789abcdef" * 4},
-        seconds={"weights": 400.0 + seed, "alpha": 180.0, "evaluation": 16.0},
-        peak_memory={"mib": 500.0, "of": "resident memory of the process"},
-        split={},
-        versions={},
-        device="CPU: a_processor 100%",
-        threads=2,
-        git_revision="unknown",
-        finished=f"2026-01-01T00:00:{seed:02d}+00:00",
-    )
-    return replace(record, **changes)
 
 
 def three() -> list[Record]:
@@ -539,16 +514,6 @@ def test_published_rows_without_a_supernet_have_their_source() -> None:
     assert "as reprinted in Mellor et al. (ICML 2021), Table 2(a)" in score.source
     assert (rows["RS"].values["n"], rows["RS"].values["seconds"]) == (500, 12000)
     assert "not in that table" in " ".join(table.more)
-
-
-def simulated(dataset: str, seed: int, **changes: Any) -> SimulatedRun:
-    """A run of regularized evolution as its record says it."""
-    budget = {"cifar10": 20_000, "cifar100": 40_000}[dataset]
-    settings = {"protocol": {"budget": budget, "evaluations": 0}, "method": {}}
-    base = make_record(seed, search_dataset=dataset, method="rea", protocol="nats-bench", settings=settings)
-    values = {item.name: getattr(base, item.name) for item in fields(base)}
-    run = SimulatedRun(**values, clock="seconds", told="valid accuracy", evaluations=190)
-    return replace(run, seconds={"simulated": budget - 100.0, "scores": 0.0}, device="the clock of nb201", **changes)
 
 
 def test_black_box_runs_on_several_data_sets_are_one_row() -> None:

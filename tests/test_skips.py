@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from records import make_record
 from test_cells_figure import RESULTS
-from test_report import make_record
 
 from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.benchmark.table import TableBenchmark

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_report import make_record
+from records import make_record
 
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.records import profile, ranking, record, simulated, training

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from records import found_by, make_training
-from test_report import make_record
+from records import found_by, make_record, make_training
 
 from nasbench_stc import load_trainings
 from nasbench_stc.benchmark.base import NoBenchmark

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -18,6 +17,7 @@ from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.benchmark.base import NoBenchmark
 from nasbench_stc.methods import title_of
 from nasbench_stc.report.inputs import Inputs, MissingRecords
+from nasbench_stc.report.pooling import compared_settings, over_devices, without_budget
 from nasbench_stc.report.published import EACH
 from nasbench_stc.report.registry import makers
 from nasbench_stc.space import DATASETS, find_space
@@ -34,11 +34,6 @@ KINDS = {"one-shot": "weight-sharing", "black-box": "black-box", "training-free"
 _SAME = (
     *("benchmark", "benchmark_sha256", "method", "origin", "protocol", "device", "changes"),
     *("_settings", "_dataset"),
-)
-
-_SAME_TRAINED = (
-    *("method", "search_dataset", "protocol", "changes", "_given"),
-    *("dataset", "trained_by", "trained_with", "settings", "device"),
 )
 
 
@@ -209,102 +204,6 @@ class Group:
         }
 
 
-@dataclass(frozen=True)
-class Trained(Group):
-    """The trainings of one row: of the cells that a method found, or of one that was given.
-
-    Their columns are those of `load_trainings`, but that `protocol` and `changes` are those of the search, and
-    `trained_by` and `trained_with` those of the training; `search_seconds` is NaN where the search's record is not
-    there. Sorted by cell and seed.
-    """
-
-    @property
-    def name(self) -> str:
-        """Of the method that found the cells; `given`, with the name that it was published under, of one that was."""
-        if self["title"]:
-            return str(self["title"])
-        names = {digits: name for name, digits in find_space(self["space"]).published.items()}
-        return f"given: {names[self['digits']]}" if self["digits"] in names else "given"
-
-    @property
-    def section(self) -> str:
-        """Data set, protocol and changed settings of the training."""
-        changed = "".join(f", {name}={value}" for name, value in json.loads(self["trained_with"]).items())
-        return f"Ours, trained on {self['dataset']} by protocol {self['trained_by']}{changed}"
-
-    @property
-    def n(self) -> int:
-        """How many trainings."""
-        return len(self.runs)
-
-    @property
-    def search_seconds(self) -> float | None:
-        """Of a search, the mean over those whose record is there."""
-        found = self.runs.drop_duplicates("search_folder")["search_seconds"].mean()
-        return None if np.isnan(found) else float(found)
-
-    @property
-    def told(self) -> str:
-        """Which cells, trained how, how many."""
-        cells = self.runs["digits"].unique()
-        whose = f"cell {cells[0]}, given"
-        if self["method"]:
-            searches = seeds.told(self.runs["search_seed"].unique())
-            whose = f"drawn at random, {searches}"
-            if self["search_dataset"]:
-                whose = f"found on {self['search_dataset']} by protocol {self['protocol']}{self.changed}, {searches}"
-        distinct = f"{self.distinct_cells} distinct cell{'s' * (self.distinct_cells > 1)}"
-        return f"{whose}; n={self.n} trainings of {distinct} ({seeds.told(self.runs['seed'].unique())})"
-
-    @property
-    def details(self) -> dict[str, Any]:
-        """Where its numbers come from, in plain values, for the row of a table."""
-        same = ("dataset", "device", "search_dataset")
-        return {
-            "source": f"{self.n} record(s) of trainings",
-            **{name: self[name] for name in same},
-            **{"protocol": self["trained_by"], "search_protocol": self["protocol"], "changes": self.changes},
-            **{name: self.runs[name].tolist() for name in ("cell", "seed", "search_seed", "search_folder")},
-            "git_revisions": sorted(self.runs["git_revision"].unique()),
-            "settings": json.loads(self["settings"]),
-        }
-
-
-def trained(inputs: Inputs) -> list[Trained]:
-    """The rows of trainings: by data set and protocol, there by method, and cells that were given last.
-
-    Trainings of a row have their settings, device, and what found the cell in common; of two of one cell and seed the
-    newer one counts.
-    """
-    runs = inputs.trainings
-    if runs.empty:
-        return []
-    own = inputs.runs.assign(folder=[Path(path).parent.name for path in inputs.runs["path"]])
-    searches = own.drop_duplicates("folder", keep="last").set_index("folder")
-    folders, given = runs["search_folder"].astype(str), runs["method"] == ""
-    known = searches["changes"].to_dict()
-    places = {name: place for place, name in enumerate(DATASETS)}
-    keyed = runs.rename(columns={"protocol": "trained_by", "changes": "trained_with", "search_protocol": "protocol"})
-    keyed = keyed.assign(
-        changes=[known.get(folder, "{}") for folder in folders],
-        search_seconds=folders.map(searches["seconds"]).astype(np.float64),
-        kind=np.where(given, "given", "one-shot"),
-        _given=runs["digits"].astype(str).where(given, ""),
-        _place=runs["dataset"].astype(str).map(places).fillna(len(places)),
-    )
-    by_age = keyed.sort_values("finished", kind="stable")
-    newest = by_age.drop_duplicates([*_SAME_TRAINED, "digits", "seed"], keep="last")
-    by_cell = newest.sort_values(["search_seed", "digits", "seed"])
-    groups = [Trained(part) for _, part in by_cell.groupby(list(_SAME_TRAINED), observed=True, sort=False)]
-
-    def order(group: Trained) -> tuple[Any, ...]:
-        first = tuple(group[name] for name in ("_place", "dataset", "trained_by"))
-        own = len(group.changes), *(group[name] for name in _SAME_TRAINED)
-        return *first, len(json.loads(group["trained_with"])), group["trained_with"], group["order"], *own
-
-    return sorted(groups, key=order)
-
-
 def span(numbers: Iterable[int]) -> int | str:
     """The number that all are, else the lowest and the highest: `2-3`."""
     ordered = sorted(numbers)
@@ -347,63 +246,6 @@ def grouped(runs: DataFrame) -> list[Group]:
         return -group["_most"], *group.benchmark, group["_kind"], first, *(group[name] for name in names)
 
     return sorted(groups, key=order)
-
-
-def compared_settings(runs: DataFrame) -> Series:
-    """The settings of each run by which it is told apart, as JSON.
-
-    What a method got as a setting later (`setting(earlier=…)`), runs from before do not name; they are like those after
-    that have its default. So a name that some runs of a method lack is left out of those that did not change it, unless
-    these differ in its value.
-    """
-    of = ["method", "settings", "changes"]
-    number = runs.groupby(of, observed=True, sort=False).ngroup()
-    kinds = runs[of].assign(_number=number).drop_duplicates("_number").astype(str)
-    found: dict[int, str] = {}
-    for _, alike in kinds.groupby("method"):
-        parts = [json.loads(text) for text in alike["settings"]]
-        every = [{f"{part}.{name}": value for part in one for name, value in one[part].items()} for one in parts]
-        changed = [set(json.loads(text)) for text in alike["changes"]]
-        newer = set()
-        for name in set().union(*every):
-            named = [(one[name], but) for one, but in zip(every, changed, strict=True) if name in one]
-            usual = [value for value, but in named if _bare(name) not in but]
-            if len(named) < len(every) and all(value == usual[0] for value in usual):
-                newer.add(name)
-        for which, one, but in zip(alike["_number"], every, changed, strict=True):
-            kept = {name: value for name, value in one.items() if name not in newer or _bare(name) in but}
-            found[int(which)] = json.dumps(kept, sort_keys=True)
-    return number.map(found)
-
-
-def _bare(name: str) -> str:
-    """Of a setting, without its part."""
-    return name.partition(".")[2]
-
-
-def over_devices(runs: DataFrame, same: Sequence[str], once: Sequence[str] = ("search_dataset", "seed")) -> DataFrame:
-    """Runs that belong together on several devices are of all of these, `A and B`, unless one ran again on another.
-
-    Seeds are independent searches, on whatever device; the same seed again is another search, but no new seed.
-
-    Args:
-        runs: no two of one device are the same.
-        same: the columns that runs have in common which belong together.
-        once: those that together say which run it is among these.
-    """
-    if runs["device"].nunique() < 2:
-        return runs
-    row = runs.groupby(list(same), observed=True, sort=False).ngroup()
-    apart = set(row[runs[list(once)].assign(_row=row).duplicated(keep=False)])
-    told = runs["device"].astype(str).groupby(row).agg(lambda devices: " and ".join(sorted(set(devices))))
-    return runs.assign(device=runs["device"].astype(str).where(row.isin(apart), row.map(told)))
-
-
-def without_budget(settings: str) -> str:
-    """The settings of a simulated run but for its seconds, which differ from data set to data set; both as JSON."""
-    found = json.loads(settings)
-    found["protocol"].pop("budget", None)
-    return json.dumps(found, sort_keys=True)
 
 
 def labels(groups: Sequence[Group]) -> list[str]:

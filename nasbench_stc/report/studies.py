@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasbench_stc.benchmark import COLUMNS, column
 from nasbench_stc.records.ablation import ABLATIONS, Arm, Search, belongs, changed_arm
-from nasbench_stc.report.groups import over_devices
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords, like
+from nasbench_stc.report.pooling import over_devices
 from nasbench_stc.space import DATASETS
 
 if TYPE_CHECKING:

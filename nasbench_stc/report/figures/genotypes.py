@@ -15,9 +15,10 @@ from nasbench_stc.errors import DataError
 from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.graphs import labelled, placed
-from nasbench_stc.report.groups import ON_CIFAR100, ON_IMAGENET, by_section, chosen, trained
+from nasbench_stc.report.groups import ON_CIFAR100, ON_IMAGENET, by_section, chosen
 from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.registry import Maker
+from nasbench_stc.report.trained import trained
 from nasbench_stc.space import Cell, Graph, Space
 
 if TYPE_CHECKING:

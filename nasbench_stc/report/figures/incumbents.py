@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_stc.report import statistics
-from nasbench_stc.report.groups import Group, without_budget
+from nasbench_stc.report.groups import Group
+from nasbench_stc.report.pooling import without_budget
 
 if TYPE_CHECKING:
     from pandas import DataFrame

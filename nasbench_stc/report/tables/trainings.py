@@ -11,11 +11,12 @@ from dataclasses import replace
 from functools import partial
 
 from nasbench_stc.engine.recipe import RECIPES
-from nasbench_stc.report.groups import Trained, by_section, trained
+from nasbench_stc.report.groups import by_section
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.published import PublishedTraining, load_trainings
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.table import COLUMN_GROUPS, Column, Row, Spread, Table, Value
+from nasbench_stc.report.trained import Trained, trained
 
 _DAY = 86_400  # seconds
 _METHOD, _N = Column("method", "method"), Column("n", "n")
