@@ -22,8 +22,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.style import context as style_context
 from matplotlib.text import Text
 from PIL import Image
+from records import make_record
 from scipy import stats
-from test_report import make_record
 
 from nasbench_stc.benchmark import Benchmark, open_benchmark
 from nasbench_stc.errors import BadCallError
@@ -224,6 +224,20 @@ def test_points_and_lines(bench: Benchmark) -> None:
     assert {text.get_text() for text in axes.texts} == {made.rows[0]["label"], "best cell"}
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
     assert shown == ["weight-sharing", "STC-NAS", "training-free", "a_score"]
+
+
+def test_a_point_below_the_axis_stands_at_its_end_with_its_number(bench: Benchmark) -> None:
+    worst = int(bench.accuracy(range(15_625)).argmin())
+    made = drawn(bench, [trained(bench), trained(bench, method="failed", cell=worst)])
+    assert "A mean that lies below the axis stands at its end, with its number." in made.caption
+    (row,), (axes,) = rows(made, "failed"), made.draw().axes
+    bottom = axes.get_ylim()[0]
+    assert row["mean"] < bottom < bench.accuracy(range(15_625)).mean()
+    (line,) = (line for line in axes.lines if line.get_label() == "failed")
+    assert (line.get_ydata(), line.get_clip_on()) == ([bottom], False)
+    assert f"{row['mean']:.1f}" in {text.get_text() for text in axes.texts}
+    regret = drawn(bench, [trained(bench, cell=worst)], regret=True).draw().axes[0]
+    assert regret.get_ylim()[1] > 50  # there it has a place
 
 
 def test_the_first_seconds_do_not_flatten_the_rest(bench: Benchmark) -> None:

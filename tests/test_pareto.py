@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from test_report import make_record, simulated
+from records import make_record, simulated
 
 from nasbench_stc.benchmark import Benchmark, find_metric, find_metrics, open_benchmark
 from nasbench_stc.errors import BadCallError, DataError
@@ -126,16 +126,21 @@ def test_what_is_drawn(nb201: Benchmark) -> None:
     assert axes.get_xlabel() == "params [M]"
     assert axes.get_ylabel() == "cifar10 test accuracy [%]"
     below = int((nb201.accuracy(EVERY) < axes.get_ylim()[0]).sum())
-    assert axes.get_title(loc="left") == f"nb201, n=15,625 cells, {below} below the axis"
+    assert axes.get_title(loc="left") == f"nb201, n=15,625 cells, {below:,} below the axis"
     assert figure.get_size_inches()[0] == style.PAGE_WIDTH
+    assert "marked at its end" not in make_figure("pareto", inputs(nb201, records=records)).caption
     low_cell = make_record(0, cell=str(Cell((0,) * 6)))
-    (axes,) = make_figure("pareto", inputs(nb201, records=[low_cell])).draw().axes
-    assert axes.get_ylim()[0] < nb201.accuracy([Cell((0,) * 6)])[0]  # what was found is always on the figure
+    made = make_figure("pareto", inputs(nb201, records=[low_cell]))
+    assert "What runs found below it is marked at its end." in made.caption
+    (axes,) = made.draw().axes
+    bottom = axes.get_ylim()[0]
+    assert nb201.accuracy([Cell((0,) * 6)])[0] < bottom < nb201.accuracy(EVERY).mean()
+    assert axes.lines[-1].get_ydata() == [bottom] and not axes.lines[-1].get_clip_on()
 
 
 def test_many_runs_are_marked_by_their_mean_and_on_their_own_data_set(nb201: Benchmark) -> None:
     few = [make_record(0, method=f"method_{number}") for number in range(5)]
-    runs = [simulated("cifar10", seed, cell=str(Cell.from_index(seed))) for seed in range(40)]
+    runs = [simulated("cifar10", seed, cell=str(Cell.from_index(9900 + seed))) for seed in range(40)]
     runs += [simulated("cifar100", seed, cell=str(Cell.from_index(11))) for seed in range(40)]
     shorter = {"protocol": {"budget": 500, "evaluations": 0}, "method": {}}
     runs += [simulated("cifar10", seed, cell=str(Cell.from_index(7)), settings=shorter) for seed in range(40)]
@@ -143,12 +148,12 @@ def test_many_runs_are_marked_by_their_mean_and_on_their_own_data_set(nb201: Ben
     figure = made.draw()
     line = figure.axes[0].lines[-1]
     assert line.get_label() == "REA, nats-bench (n=40)"
-    np.testing.assert_allclose(line.get_ydata(), [nb201.accuracy(range(40)).mean()])
-    np.testing.assert_allclose(line.get_xdata(), [nb201.cost(range(40))["params"].mean()])
+    np.testing.assert_allclose(line.get_ydata(), [nb201.accuracy(range(9900, 9940)).mean()])
+    np.testing.assert_allclose(line.get_xdata(), [nb201.cost(range(9900, 9940))["params"].mean()])
     across, up = (bar.get_segments()[0] for bar in figure.axes[0].collections)
-    half = statistics.t_half_width(nb201.accuracy(range(40)).tolist())
+    half = statistics.t_half_width(nb201.accuracy(range(9900, 9940)).tolist())
     np.testing.assert_allclose(np.diff(up[:, 1]), 2 * half)
-    half = statistics.t_half_width(nb201.cost(range(40))["params"].tolist())
+    half = statistics.t_half_width(nb201.cost(range(9900, 9940))["params"].tolist())
     np.testing.assert_allclose(np.diff(across[:, 0]), 2 * half)
     assert "with bars of its 95 % t-interval" in made.caption
     assert len(figure.axes[0].lines) == 2 + 5 + 1  # neither the other data set nor the beginnings of longer runs

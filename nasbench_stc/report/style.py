@@ -19,6 +19,7 @@ from nasbench_stc.report.groups import KINDS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 ENDINGS = (".pdf", ".svg", ".png")
 COLUMN_WIDTH = 3.3
@@ -198,6 +199,25 @@ def bar(axes: Axes, x: float, y: float, half: float | None, along: str = "y", **
         if beyond:  # matplotlib's markers 4 to 7 have their tips where they are put
             place = (end, y) if along == "x" else (x, end)
             axes.plot(*place, marker=caret, color=look["color"], markersize=4, clip_on=False)
+
+
+def mark(axes: Axes, x: float, y: float, along: str = "y", **look: Any) -> list[Line2D]:
+    """A point; one that lies before the beginning of the axis, which has its limits, is there, with its number.
+
+    Args:
+        along: the axis that has a beginning.
+        look: as of `plot`.
+
+    Returns:
+        What `plot` does.
+    """
+    value, begins = (x, axes.get_xlim()[0]) if along == "x" else (y, axes.get_ylim()[0])
+    if value >= begins:
+        return axes.plot(x, y, **look)
+    place, aside, rotation = ((begins, y), (5, 2.5), 0) if along == "x" else ((x, begins), (1, 4), 90)
+    text: Any = {"textcoords": "offset points", "fontsize": 5.5, "rotation": rotation, "annotation_clip": False}
+    axes.annotate(f"{value:.1f}", place, aside, **text)
+    return axes.plot(*place, clip_on=False, **look)
 
 
 def legend_by_kind(figure: Figure, handles: Mapping[str, Sequence[Any]]) -> None:

@@ -30,6 +30,17 @@ class Yardstick:
         return Row(f"Without a search: {name}", values, details={"source": f"looked up in {name}"})
 
 
+def axis_begins(mean: float, best: float) -> float:
+    """Where an axis of accuracy begins at the lowest: somewhat below what a uniformly drawn cell scores on average.
+
+    One that showed how bad the failures are would have no room for how the others differ.
+
+    Args:
+        mean, best: of all cells, percent.
+    """
+    return mean - 0.15 * (best - mean)
+
+
 def best_cells(benchmark: Benchmark) -> Yardstick:
     """What no search can beat: of each column its best cell. It takes the benchmark's test columns to know them."""
     scores = {column: benchmark.optimal(*which)[1] for column, which in held_columns(benchmark).items()}

@@ -23,6 +23,7 @@ from nasbench_stc.report.figures.timeline import Picture
 from nasbench_stc.report.groups import Group, grouped, labels
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.registry import Maker
+from nasbench_stc.report.yardsticks import axis_begins
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -49,7 +50,7 @@ def build(inputs: Inputs) -> Chart:
     top = best[1] if best else None
     series = _series(inputs, groups, clock, top or 0.0)
     curves, points = ([one for one in series if one.is_curve is is_curve] for is_curve in (True, False))
-    picture = Picture(curves, points, clock, top, inputs.regret)
+    picture = Picture(curves, points, clock, top, inputs.regret, _begins(inputs, top))
     details = {
         "quantity": "regret" if inputs.regret else "accuracy",
         "clock": clock,
@@ -94,6 +95,14 @@ def _series(inputs: Inputs, groups: Sequence[Group], clock: str, best: float) ->
     worth[cells] = best - accuracy if inputs.regret else accuracy
     named = zip(labels(groups), groups, strict=True)
     return [incumbents.series(label, group, changes, clock, worth) for label, group in named]
+
+
+def _begins(inputs: Inputs, best: float | None) -> float:
+    """Where the axis of accuracy begins at the lowest; nowhere if the benchmark does not hold all cells."""
+    if best is None or not inputs.benchmark.in_memory:
+        return -np.inf
+    every = inputs.benchmark.accuracy(np.arange(inputs.benchmark.space.num_cells), inputs.dataset, inputs.split)
+    return axis_begins(float(every.mean()), best)
 
 
 def _rows(picture: Picture) -> Iterator[dict[str, Any]]:
@@ -172,6 +181,8 @@ def _unseen(picture: Picture) -> Iterator[str]:
     means, (bottom, top) = [value for one in picture.curves for value in one.mean.tolist()], picture.y_limits
     if outside := [value for value in means if not bottom <= value <= top]:
         yield f"Beyond the axis, early: {min(outside):.2f} to {max(outside):.2f}."
+    if any(one.mean[0] < bottom for one in picture.points):
+        yield "A mean that lies below the axis stands at its end, with its number."
     if picture.regret and bottom == 0:
         yield f"Regret below {timeline.LINEAR_REGRET:g} is on a linear scale."
     linear = timeline.LINEAR[picture.clock]

@@ -21,6 +21,7 @@ from nasbench_stc.report.figures.incumbents import Floats, longest
 from nasbench_stc.report.groups import KINDS, MANY, Group, grouped, labels
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.registry import Maker
+from nasbench_stc.report.yardsticks import axis_begins
 from nasbench_stc.space import Cell
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _WIDE = 1e3  # largest over median, from which on an axis is logarithmic
 _HEIGHT = 3.0  # inches, without the legend
-_SHOWN_FROM = 5  # percentile of accuracy: below it are cells that hardly learn, which would flatten the rest
 
 
 def pareto_front(accuracy: Floats, values: Floats, better: str) -> NDArray[np.int64]:
@@ -62,9 +62,8 @@ def build(inputs: Inputs) -> Chart:
     front = pareto_front(accuracy, values, metric.better)
     both = np.stack([values, accuracy])
     found = {which: both[:, cells] for which, cells in _found(inputs).items()}
-    marked = [_marked(runs)[1].min(initial=np.inf) for runs in found.values()]
-    lowest = float(min([np.percentile(accuracy[known], _SHOWN_FROM), *marked]))
     highest = float(accuracy[known].max())
+    lowest = axis_begins(float(accuracy[known].mean()), highest)
     room = 0.04 * (highest - lowest)
     hidden = f"{(accuracy[known] < lowest - room).sum():,}"
     axes = {
@@ -96,6 +95,8 @@ def build(inputs: Inputs) -> Chart:
         f"front of high accuracy and {metric.better} {metric.name}; {hidden} cells below {lowest - room:.1f} % are not "
         "shown."
     )
+    if any((_marked(runs)[1] < lowest - room).any() for runs in found.values()):
+        caption += " What runs found below it is marked at its end."
     numbers = [np.isfinite(runs[0]).sum() for runs in found.values()]
     if max(numbers, default=0) >= MANY:
         caption += (
@@ -150,7 +151,9 @@ def _paint(
     for ((name, kind), runs), look in zip(found.items(), style.looks(kind for _, kind in found), strict=True):
         known = runs[:, np.isfinite(runs[0])]
         n = f"n={runs.shape[1]}" if known.shape == runs.shape else f"{known.shape[1]} of {runs.shape[1]}"
-        handles[kind] += axes.plot(*_marked(runs), zorder=3, clip_on=False, label=f"{name} ({n})", **look)
+        x, y = _marked(runs)
+        y = y.clip(axes.get_ylim()[0])
+        handles[kind] += axes.plot(x, y, zorder=3, clip_on=False, label=f"{name} ({n})", **look)
         if known.shape[1] >= MANY:
             across, up = statistics.t_half_widths(known.T)
             axes.errorbar(*_marked(runs), up, across, fmt="none", color=style.BLACK, elinewidth=0.6, zorder=2.5)

@@ -14,7 +14,7 @@ from nasbench_stc.report.groups import KINDS, MANY, Group, grouped, labels, lead
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.table import Spread
-from nasbench_stc.report.yardsticks import best_cells, yardsticks
+from nasbench_stc.report.yardsticks import axis_begins, best_cells, yardsticks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +51,8 @@ def build(inputs: Inputs) -> Chart:
     caption = (
         f"Test accuracy of the cells found, by method; looked up in {name} (sha256 {sha256[:12]}). Marks and bars: "
         "the mean over n searches and its 95 % t-interval (ddof=1; a caret where it goes on beyond the axis); dots: "
-        f"single searches, of fewer than {MANY}. Searched: {'; '.join(searched)}."
+        f"single searches, of fewer than {MANY}. A mean that lies before an axis begins stands there with its number. "
+        f"Searched: {'; '.join(searched)}."
     )
     details = {"benchmark": {"name": name, "sha256": sha256}}
     paint = partial(_paint, shown, columns, inputs.benchmark_of(name, sha256))
@@ -66,8 +67,10 @@ def _paint(groups: Sequence[Group], columns: Sequence[str], benchmark: Benchmark
     for axes, column in zip(panels, columns, strict=True):
         means = [Spread.over(group.scores()[column]) for group in groups]
         ends = [*(mean.mean for mean in means), *(one.scores[column] for one in free)]
-        room = 0.04 * (max(ends) - min(ends)) or 1.0
-        axes.set(xlim=(min(ends) - room, min(max(ends) + room, 100)), ylim=(len(groups) - 0.4, -0.6))
+        every, _, best = [one.scores[column] for one in free] or (min(ends),) * 3
+        first, last = max(min(ends), axis_begins(every, best)), max(ends)
+        room = 0.04 * (last - first) or 1.0
+        axes.set(xlim=(first - room, min(last + room, 100)), ylim=(len(groups) - 0.4, -0.6))
         axes.set_xlabel(f"{column.replace('-test', '')} test accuracy [%]")
         axes.grid(axis="y")
         axes.tick_params(axis="y", length=0)
@@ -76,8 +79,8 @@ def _paint(groups: Sequence[Group], columns: Sequence[str], benchmark: Benchmark
             if len(values := group.scores()[column]) < MANY:
                 axes.plot(values, [place] * len(values), ".", color=colour, alpha=0.6, markeredgewidth=0)
             style.bar(axes, mean.mean, place, mean.interval, along="x", color=colour, linewidth=1)
-            (mark,) = axes.plot(mean.mean, place, marker, color=colour, markersize=6, mec="white", mew=0.4)
-            handles.setdefault(KINDS[group.kind], mark)
+            look = {"marker": marker, "color": colour, "markersize": 6, "mec": "white", "mew": 0.4, "linestyle": "none"}
+            handles.setdefault(KINDS[group.kind], *style.mark(axes, mean.mean, place, along="x", **look))
         for one in free:
             line = axes.axvline(one.scores[column], color=style.BLACK, lw=0.7, linestyle=_LINES[one.name], zorder=0)
             handles.setdefault(one.name.removesuffix(" of each column"), line)

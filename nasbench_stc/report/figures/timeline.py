@@ -43,6 +43,8 @@ class Picture:
     """What no cell is better than, where it is known."""
     regret: bool
     """Whether low is good."""
+    begins: float
+    """Percent: where the axis of accuracy begins at the lowest."""
 
     @property
     def series(self) -> Sequence[Series]:
@@ -56,13 +58,16 @@ class Picture:
 
     @cached_property
     def y_limits(self) -> tuple[float, float]:
-        """All points, and the curves but for their first seconds; of regret from zero if something is near it."""
+        """All points, and the curves but for their first seconds; of regret from zero if something is near it.
+
+        Of accuracy from `begins`, if points are lower.
+        """
         late = [one.mean[max(0, np.searchsorted(one.x, _EARLY * one.x[-1], "right") - 1) :] for one in self.curves]
         seen = np.concatenate([*late, *(one.mean for one in self.points)])
         low, high = float(seen.min()), float(seen.max())
         if self.regret:
             return low / 1.3 if low > LINEAR_REGRET else 0.0, 1.15 * high or 1.0
-        high = max(high, self.best or 0.0)
+        low, high = max(low, self.begins), max(high, self.best or 0.0)
         room = 0.05 * (high - low) or 1.0
         return low - room, high + room
 
@@ -97,8 +102,8 @@ class Picture:
         handles: dict[str, list[Any]] = {kind: [] for kind in KINDS}
         for one, mark in zip(self.points, style.looks(one.group.kind for one in self.points), strict=True):
             at, mean, half = float(one.x[0]), float(one.mean[0]), statistics.known(one.half[0])
-            style.bar(axes, at, mean, half, color=mark["color"], linewidth=0.8, alpha=0.7, zorder=2.5)
-            handles[one.group.kind] += axes.plot(at, mean, zorder=3, label=one.label, **mark)
+            style.bar(axes, at, mean, half, color=mark["color"], linewidth=0.8, alpha=0.4, zorder=2.5)
+            handles[one.group.kind] += style.mark(axes, at, mean, zorder=3, label=one.label, **mark)
         style.legend_by_kind(figure, handles)
 
 
