@@ -119,6 +119,10 @@ def test_every_precision_and_form_is_measured(form: str) -> None:
         darts = load_method("darts")
         found = measuring.measure_method(lambda g: darts(darts.Settings(), g), engine, torch.device("cpu"), 1, True)  # noqa: B023
         assert {kind: cost.operations for kind, cost in found.costs.items()} == {"weights": 5, "alpha": 5}
+        assert {cost.passes for cost in found.costs.values()} == {1}
+        fair = load_method("fairnas")
+        found = measuring.measure_method(lambda g: fair(fair.Settings(), g), engine, torch.device("cpu"), 1, True)  # noqa: B023
+        assert {kind: (cost.operations, cost.passes) for kind, cost in found.costs.items()} == {"weights": (1, 5)}
         subnet = measuring.measure_subnet(engine, torch.device("cpu"), 1)
         assert subnet.costs.keys() == {"weights", "alpha"}
 
@@ -216,7 +220,7 @@ def test_a_profile_is_read_as_it_was_written(tiny: tuple[Profile, Path]) -> None
 
 def test_files_of_before_there_were_spaces_are_found_again() -> None:
     older = [path for path in RESULTS.glob("profile-*.json") if "space" not in json.loads(path.read_text())]
-    assert len(older) >= 2
+    assert older
     for path in older:
         found = profile.read(path)
         assert (found.space, found.file_name) == ("tss", path.name)
@@ -383,10 +387,27 @@ def test_growth_that_is_not_as_claimed_is_named() -> None:
     assert without["agrees"] is None and "memory_ratio" not in without
 
 
+def test_some_operations_at_once_and_paths_one_after_another() -> None:
+    of_one, of_all = 1.0, TSS.growth(5)
+    assert of_all is not None
+    of_two = of_one + (of_all - of_one) / 4  # a quarter of the way from one to five
+    fair = point("fairnas", of_all)
+    fair = replace(
+        fair,
+        costs={"weights": replace(fair.costs["weights"], passes=5.0, mib=[100.0, 120.0])},
+        steps={"weights": 19500},
+    )
+    points = [point(SUBNET, 1), point("duel", of_two, 2), point("duel", of_one, 2), point("duel", of_all, 2), fair]
+    rows = make_table(3, Inputs.of(profiles=[made_up(*points)])).rows[PUBLISHED:]
+    told = [tuple(row.values[key] for key in ("memory_complexity", "time_complexity", "agrees")) for row in rows[1:]]
+    wrong = "not memory, weights, alpha"
+    assert told == [*(("O(2M)", "O(2T)", said) for said in ("yes", wrong, wrong)), ("O(M)", "O(nT)", "yes")]
+
+
 def test_the_caption_says_how_it_was_measured() -> None:
     table = make_table(3, Inputs.of(profiles=[usual()]))
     caption = " ".join((*table.caption, *table.more))
-    for phrase in ("EXTRAPOLATED", "profiler", "allocator", "3.65 at L=17, 2.81 at L=5", "1.91 at L=17", "V100"):
+    for phrase in ("EXTRAPOLATED", "profiler", "allocator", "3.65 at L=17, 2.81 at L=5", "1.66 at L=17", "V100"):
         assert phrase in caption
     assert "5.2 times the memory and 5.3 times the days at L=8" in caption
     assert (
@@ -410,7 +431,7 @@ def test_in_the_darts_space_the_printed_rows_stand_beside_ours() -> None:
         "not memory, weights, alpha",
     ]
     notes = " ".join(table.more)
-    assert f"{DARTS.growth(2):.2f} at L=8" in notes and f"{border:.2f} at L=8" in notes
+    assert f"{DARTS.growth(2):.2f} at L=8" in notes and "1.85 at L=8" in notes
     assert "7 cells without `none`, in which each edge that is kept" in notes and "of the five" not in notes.lower()
     missing = make_table(3, Inputs.of(space=DARTS)).missing[0]
     assert missing.command == "stc-bench profile --methods stc,gdas,darts --batch-sizes 16,32,64 --space darts"

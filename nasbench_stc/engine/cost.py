@@ -22,9 +22,11 @@ class StepCost:
     mib: Measured
     """At the peak, of other steps than the timed ones, for to record memory takes time. See `profile.peak_mib`."""
     operations: Annotated[float, Meta(ge=0)]
-    """That ran on an edge, `none` counted: one on a path, all five in a mixture of all."""
+    """That ran on an edge at once, `none` counted: one on a path, all five in a mixture of all."""
     drawn: bool
     """Whether the steps differ in what they run, so that one of them says little."""
+    passes: Annotated[float, Meta(gt=0)] = 1.0
+    """Mixtures that run in a step, one after another: five paths of FairNAS's weight step."""
 
     @property
     def typical_seconds(self) -> float:

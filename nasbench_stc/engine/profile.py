@@ -103,8 +103,10 @@ def _cost(step: Step, search: Search, repeats: int) -> StepCost:
     static = isinstance(form, StaticForm)
     ran: list[Active] = []
     with _told(search, ran):
-        for _ in range(WARM_UP + 1 if static else 1):
+        first = WARM_UP + 1 if static else 1
+        for _ in range(first):
             step()
+        passes = len(ran) / first
         if not static:
             ran.clear()  # a replay runs nothing that could tell: there the first calls count, and all steps are alike
         seconds: list[float] = []
@@ -114,7 +116,7 @@ def _cost(step: Step, search: Search, repeats: int) -> StepCost:
         with form.graphs.plainly() if isinstance(form, StaticForm) else nullcontext():  # a replay allocates nothing
             mib = [peak_mib(step, search.supernet, device) for _ in range(repeats if drawn else 1)]
     operations = sum(len(ops) for active in ran for ops in active) / (len(ran) * len(ran[0]))
-    return StepCost(seconds, mib, operations, drawn)
+    return StepCost(seconds, mib, operations, drawn, passes)
 
 
 @contextmanager

@@ -88,9 +88,14 @@ def _published_row(row: PublishedCost) -> Row:
 
 def _own_row(section: str, point: Point, profile: Profile, claims: Mapping[str, tuple[str, str]]) -> Row:
     name = "Subnet" if point.method == SUBNET else title_of(point.method)
-    memory, time = claims.get(name) or _by_what_runs(point)
+    space = find_space(profile.space)
+    every = space.shape[1]
+    memory, time = claims.get(name) or _by_what_runs(point, every)
     seconds, ratios = point.search_seconds, _ratios(point, profile)
-    growth = find_space(profile.space).growth(point.cells_per_stage)
+    growth = space.growth(point.cells_per_stage)
+    agrees = None
+    if growth and ratios and point.method != SUBNET:
+        agrees = _agrees(ratios, growth, every, memory, time)
     values: dict[str, Value] = {
         "method": name,
         "cells": point.cells,
@@ -100,7 +105,7 @@ def _own_row(section: str, point: Point, profile: Profile, claims: Mapping[str, 
         "search_days": None if seconds is None else seconds / _DAY,
         "memory_complexity": memory,
         "time_complexity": time,
-        "agrees": _agrees(ratios, growth, memory, time) if ratios and growth and point.method != SUBNET else None,
+        "agrees": agrees,
         **{f"{kind}_seconds": value for kind, value in _seconds(point).items()},
         **{f"{kind}_ratio": value for kind, value in ratios.items()},
     }
@@ -115,6 +120,7 @@ def _own_row(section: str, point: Point, profile: Profile, claims: Mapping[str, 
         "steps_a_search": point.steps,
         "costs": {kind: {"seconds": cost.seconds, "mib": cost.mib} for kind, cost in point.costs.items()},
         "operations_an_edge": {kind: cost.operations for kind, cost in point.costs.items()},
+        "passes_a_step": {kind: cost.passes for kind, cost in point.costs.items()},
         **{key: getattr(point, key) for key in ("settings", "git_revision", "measured")},
         **{key: getattr(profile, key) for key in ("protocol", "device", "threads", "versions")},
     }
@@ -143,26 +149,47 @@ def _ratios(point: Point, profile: Profile) -> dict[str, float]:
     return {}
 
 
-def _by_what_runs(point: Point) -> tuple[str, str]:
-    """The complexities in memory and time that follow from how many operations ran on an edge."""
-    factors = ["" if cost.operations <= 1 else "n" for cost in point.costs.values()]
-    return f"O({max(factors)}M)", "+".join(f"O({factor}T)" for factor in dict.fromkeys(factors))
+def _by_what_runs(point: Point, every: int) -> tuple[str, str]:
+    """The complexities in memory and time that follow from how many operations ran on an edge, of `every`.
+
+    Time is of those of all passes of a weight step, which train one after another; what an alpha step compares is as
+    often a forward pass alone, of which no claim is made.
+    """
+
+    def told(operations: float) -> str:
+        return "" if operations <= 1 else "n" if operations >= every else f"{operations:.2g}"
+
+    at_once = {kind: cost.operations for kind, cost in point.costs.items()}
+    in_all = {**at_once, "weights": at_once["weights"] * point.costs["weights"].passes}
+    time = dict.fromkeys(f"O({told(operations)}T)" for operations in in_all.values())
+    return f"O({told(max(at_once.values()))}M)", "+".join(time)
 
 
-def _agrees(ratios: Mapping[str, float], growth: float, memory: str, time: str) -> str:
+def _agrees(ratios: Mapping[str, float], growth: float, every: int, memory: str, time: str) -> str:
     """`yes`, or what grows otherwise than claimed, where all operations cost `growth` times what one does."""
-    edge = math.sqrt(growth)
     of_time = time.split("+")
     claims = {"memory": memory, "weights": of_time[0], "alpha": of_time[-1]}
-    wrong = [kind for kind, ratio in ratios.items() if (ratio > edge) != ("n" in claims[kind])]
+    wrong = []
+    for kind, ratio in ratios.items():
+        claimed = claims[kind][2:-2]  # of O(2M) the 2
+        levels = {told: _level(told, growth, every) for told in ("", "n", claimed)}
+        if min(levels, key=lambda told: abs(math.log(ratio / levels[told]))) != claimed:
+            wrong.append(kind)
     return f"not {', '.join(wrong)}" if wrong else "yes"
+
+
+def _level(told: str, growth: float, every: int) -> float:
+    """What so many operations cost, of `every`, beside one."""
+    operations = {"": 1, "n": every}.get(told) or float(told)
+    return 1 + (growth - 1) * (operations - 1) / (every - 1)
 
 
 def _notes(points: Sequence[Point], space: Space) -> tuple[str, ...]:
     deepest_first = sorted(points, key=lambda point: -point.cells)
     ratios = {f"L={point.cells}": space.growth(point.cells_per_stage) for point in deepest_first}
     counted = ", ".join(f"{ratio:.2f} at {cells}" for cells, ratio in ratios.items() if ratio)
-    edges = ", ".join(f"{math.sqrt(ratio):.2f} at {cells}" for cells, ratio in ratios.items() if ratio)
+    every = space.shape[1]
+    two = ", ".join(f"{_level('2', ratio, every):.2f} at {cells}" for cells, ratio in ratios.items() if ratio)
     subnet = ""
     if any(point.method == SUBNET for point in points):
         subnet = (
@@ -171,9 +198,9 @@ def _notes(points: Sequence[Point], space: Space) -> tuple[str, ...]:
             "their mean is M and T."
         )
     border = (
-        f" {space.growth_from}, counted in multiply-adds, {counted}. Measured agrees: a ratio is nearer, as a factor, "
-        "to 1 where O(M) or O(T) is claimed, and to that number, or above it, for O(nM) and O(nT); the border is its "
-        f"square root, {edges}."
+        f" {space.growth_from}, counted in multiply-adds, {counted}. Measured agrees: of 1, that number, and what is "
+        "claimed, if that is between (two operations an edge, by so much of the way from one to all: "
+        f"{two}), the last is what a ratio is nearest to, as a factor."
     )
     return (
         "Ours: steps by protocol paper, in the first epoch in which alpha learns; L = 3 N + 2 counts the two "
