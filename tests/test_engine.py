@@ -173,6 +173,14 @@ def test_learning_rate_end_points():
     assert s.form.lr == pytest.approx(0.001)
 
 
+def test_the_learning_rate_may_fall_in_a_part_of_the_search():
+    whole, part = search(), search(changed(TINY, {"annealed": 0.5}))
+    for step in range(13):
+        whole._set_lr(min(2 * step, 12))
+        part._set_lr(step)
+        assert part.form.lr == whole.form.lr
+
+
 def test_uniform_epochs_take_no_alpha_steps():
     s = search(uniform=0.6)
     alpha = s.method.alpha.detach().clone()

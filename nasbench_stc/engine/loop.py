@@ -301,7 +301,7 @@ class Search:
 
     def _set_lr(self, step: int) -> None:
         p = self.protocol
-        done = step / (p.epochs * self.steps)
+        done = min(step / (p.epochs * self.steps) / p.annealed, 1.0)
         self.form.set_lr(p.lr_min + (p.lr - p.lr_min) * (1 + math.cos(math.pi * done)) / 2)
 
 

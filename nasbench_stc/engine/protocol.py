@@ -29,6 +29,13 @@ class Protocol:
     batch_size: int = setting(64, "open: the batch size behind the paper's 3,600 s; the reference code's", low=2)
     lr: float = setting(0.025, "SGD's first learning rate for the weights (Sec. 4.2)")
     lr_min: float = setting(0.001, "the learning rate in the end; a cosine leads there, step by step (Sec. 4.2)")
+    annealed: float = setting(
+        1.0,
+        "share of the search after which the learning rate is lr_min, and stays there; the paper says a cosine alone",
+        low=0.01,
+        high=1,
+        earlier=1.0,
+    )
     momentum: float = setting(0.9, "SGD's momentum (Sec. 4.2)", high=1)
     nesterov: bool = setting(False, "open: the paper names momentum alone")
     weight_decay: float = setting(3e-4, "of the weights (Sec. 4.2)")

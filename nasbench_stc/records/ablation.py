@@ -173,6 +173,8 @@ ABLATIONS = {
             Arm("duel with one move, rests first", {"moves": 1, "uniform": 0.5}, "duel_ls"),
             Arm("two operations", {"runs": "pair"}),
             Arm("two operations, straight through", {"runs": "pair"} | _STRAIGHT),
+            Arm("the rate falls first", {"annealed": 0.65}),
+            Arm("the rate falls early", {"annealed": 0.5}),
         ),
         TUNING_SEEDS,
         protocols=("cpu", "digits"),  # the others have no uniform epochs, and the usual rate of alpha
