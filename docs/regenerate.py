@@ -32,7 +32,7 @@ _BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL
 
 def read(benchmark: str | Path = "nb201", space: str = "tss") -> Inputs:
     """The committed records of a space, and the benchmark that they were looked up in."""
-    return replace(gather([ROOT / "results"], benchmark, space=space), folders=(RESULTS,))
+    return replace(gather([ROOT / "results"], benchmark, space=space), folders=(RESULTS,), asked_by={})
 
 
 def read_study(benchmark: str | Path = "nb201") -> Inputs:

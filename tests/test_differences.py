@@ -319,7 +319,7 @@ def test_the_command(stc_bench: Callable[..., tuple[int, str, str]], tmp_path: A
     assert (status, err) == (0, "") and "against STC-NAS" in out
     assert "against DARTS (cpu" in stc_bench(*args, "--against", "darts")[1]
     status, _, err = stc_bench(*args, "--against", "rs")
-    assert status == 1 and f"stc-bench search --method rs --seeds 3 --out {tmp_path}" in err
+    assert status == 1 and f"stc-bench search --method rs --seeds 3 --benchmark analog --out {tmp_path}" in err
     status, _, err = stc_bench(*args, "--against", "drats")
     assert status == 2 and "unknown method 'drats': choose from rsps" in err
     status, _, err = stc_bench("report", "--against", "darts")

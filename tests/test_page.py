@@ -167,7 +167,7 @@ def test_a_damaged_and_an_older_record_are_named_and_the_rest_is_reported(
     assert "older/record.json: is a record of a run of schema 0, this version reads 1" in err + out
     assert "damaged/record.json: damaged, no JSON" in err + out
     assert "STC-NAS" in out and "DARTS" in out and "GDAS" in out
-    assert f"stc-bench ablate lambda --dataset digits --protocol smoke --out {tmp_path}" in out
+    assert f"stc-bench ablate lambda --dataset digits --protocol smoke --benchmark analog --out {tmp_path}" in out
     page = tmp_path / "report.html"
     status, out, _ = stc_bench("report", "--all", "--results", tmp_path, "--benchmark", "analog", "--out", page)
     assert (status, out) == (0, "")

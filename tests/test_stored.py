@@ -279,3 +279,14 @@ def test_a_folder_that_cannot_be_read_is_said_once(tmp_path: Path, monkeypatch: 
     assert gather([tmp_path, tmp_path / "nothing"], "analog").problems == (
         f"{closed}: cannot be read (Permission denied)",
     )
+
+
+def test_commands_that_make_what_is_missing_have_the_reports_options(tmp_path: Path) -> None:
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    inputs = gather([folder], "analog", tmp_path)
+    out, data = f"--out '{folder}'", f"--data-dir {tmp_path}"
+    assert inputs.command("search --seeds 3") == f"stc-bench search --seeds 3 --benchmark analog {data} {out}"
+    assert inputs.command("train 333333") == f"stc-bench train 333333 {data} {out}"
+    assert inputs.command("profile") == f"stc-bench profile {out}"
+    assert gather([folder]).command("ablate noise") == f"stc-bench ablate noise {out}"

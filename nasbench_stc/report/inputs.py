@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 _ROUNDING = 1e-3  # percent: of tables of one checksum that were read by different versions
 
+_TAKEN = {
+    **dict.fromkeys(("report", "search", "ablate", "rank"), ("--benchmark", "--data-dir")),
+    "train": ("--data-dir",),
+}
+"""By command which options of a report it takes, too."""
+
 RESULTS = Path("results")
 """Where records are looked for, and written, unless said otherwise."""
 
@@ -66,6 +72,8 @@ class Inputs:
     """Where all that was read."""
     problems: tuple[str, ...] = ()
     """A sentence for each file that could not be read."""
+    asked_by: Mapping[str, str] = field(default_factory=dict)
+    """Options of the report by which that was found, if any, for the commands that make what is missing."""
     dataset: str = "cifar10"
     """Of the figures pareto and anytime; so is `split`."""
     split: str = "test"
@@ -165,10 +173,16 @@ class Inputs:
         """What is not there, in few words, and the `stc-bench` command that makes it."""
         return Missing(what, self.command(call))
 
+    def options(self, command: str) -> str:
+        """Those that a command needs to find what this report found, each after a space."""
+        taken = _TAKEN.get(command, ())
+        own = (f" {name} {shlex.quote(value)}" for name, value in self.asked_by.items() if name in taken)
+        return "".join((*own, self.space.option))
+
     def command(self, call: str) -> str:
         """A `stc-bench` command that writes records of this space to where these were read."""
         folder = self.folders[0] if self.folders else RESULTS
-        call += self.space.option
+        call += self.options(call.split()[0])
         return f"stc-bench {call}" if folder == RESULTS else f"stc-bench {call} --out {shlex.quote(str(folder))}"
 
 
@@ -218,6 +232,10 @@ def gather(
         ranked,
         paths,
         tuple(dict.fromkeys([*problems, *more, *most, *yet_more])),
+        {
+            **({} if benchmark == "auto" else {"--benchmark": str(benchmark)}),
+            **({} if data_dir is None else {"--data-dir": str(data_dir)}),
+        },
         space=find_space(space),
     )
     wrong = contradictions(inputs.runs, opened)

@@ -146,4 +146,4 @@ def _command(entry: Entry, inputs: Inputs) -> str:
         f" --results {shlex.quote(str(folder))}" for folder in inputs.folders if inputs.folders != (RESULTS,)
     )
     metric = " --metric params" if entry.name == "pareto" else ""
-    return f"stc-bench report --figure {entry.name}{metric}{inputs.space.option}{folders} --out {name}.pdf"
+    return f"stc-bench report --figure {entry.name}{metric}{inputs.options('report')}{folders} --out {name}.pdf"
