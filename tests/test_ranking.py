@@ -157,6 +157,10 @@ def test_the_command_writes_a_ranking_and_takes_it_the_next_time(run_folder, stc
     truth = open_benchmark("analog").accuracy(np.array(found.cells))
     assert rows[1]["tau_b"] == pytest.approx(stats.kendalltau(-np.array(found.loss), truth).statistic)
     assert rows[1]["low"] < rows[1]["tau_b"] < rows[1]["high"]
+    (first,), top = np.argsort(found.loss)[:1], set(np.argsort(found.loss)[:3])  # of 30 a hundredth is one cell
+    assert rows[1]["best_rank"] == pytest.approx(100 * (1 + (truth > truth[first]).sum()) / 30)
+    assert rows[1]["precision"] == pytest.approx(len(top & set(np.argsort(-truth)[:3])) / 3)
+    assert rows[6]["best_rank"] is None and rows[6]["precision"] is None
     classes = {}
     for place, index in enumerate(found.cells):
         classes.setdefault(Cell.from_index(index).isomorphism_class, []).append(place)

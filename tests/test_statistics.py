@@ -244,3 +244,31 @@ def test_merging_keeps_ties_and_minus_infinity() -> None:
     lowest = np.array([-np.inf, -np.inf, 2.0, -np.inf, 3.0, -np.inf, 4.0])
     assert statistics.merged(lowest, list("aabbcdd")).tolist() == [-np.inf, -np.inf, 3.0, -np.inf]
     assert statistics.merged(np.array([1, 2]), ["a", "a"]).tolist() == [1.5]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=7), st.sampled_from([0.1, 0.3, 0.5])
+)
+def test_the_top_by_a_score_is_the_mean_over_all_orders_of_its_ties(pairs: list[tuple[int, int]], share: float) -> None:
+    x, y = (np.array(values, dtype=np.float64) for values in zip(*pairs, strict=True))
+    n, count = len(x), math.ceil(share * len(x) - 1e-9)
+    right = set(np.flatnonzero(y >= np.sort(y)[-count]))
+    rank = [1 + sum(other > own for other in y) for own in y]
+    orders = [order for order in itertools.permutations(range(n)) if all(np.diff(x[list(order)]) <= 0)]
+    tops = [order[:count] for order in orders]
+    precision = np.mean([len(right & set(top)) / count for top in tops])
+    best_rank = np.mean([min(rank[cell] for cell in top) / n for top in tops])
+    assert statistics.precision_at(x, y, share) == pytest.approx(precision)
+    assert statistics.best_rank_at(x, y, share) == pytest.approx(best_rank)
+
+
+def test_the_top_of_rankings_that_say_all_nothing_and_the_contrary() -> None:
+    truth = np.random.default_rng(0).permutation(1000)
+    assert statistics.precision_at(truth, truth) == 1 and statistics.best_rank_at(truth, truth) == 0.001
+    assert statistics.precision_at(-truth, truth) == 0 and statistics.best_rank_at(-truth, truth) == 0.991
+    same = np.zeros(1000)
+    assert statistics.precision_at(same, truth) == pytest.approx(0.1)
+    assert statistics.best_rank_at(same, truth) == pytest.approx(1001 / 11 / 1000)  # of 10 drawn from 1 to 1000
+    assert math.isnan(statistics.precision_at(same[:0], same[:0])) and math.isnan(
+        statistics.best_rank_at(same[:0], same[:0])
+    )

@@ -252,8 +252,54 @@ def merged(values: Numbers, classes: Sequence[str]) -> NDArray[np.float64]:
 
 def best(values: Numbers, share: float = 0.1) -> NDArray[np.bool_]:
     """Which of `values` are among the best `share` of them, rounded up; those equal to the last one are, too."""
-    count = math.ceil(share * len(values) - 1e-9)  # 0.1 times 30 is a bit more than 3
-    return np.asarray(values >= np.sort(values)[-count])
+    return np.asarray(values >= np.sort(values)[-_count(share, len(values))])
+
+
+def precision_at(x: Numbers, y: Numbers, share: float = 0.1) -> float:
+    """P@K: the part of the K cells of highest x that are among the best K by y; K is a share of all, rounded up.
+
+    Ning et al., "Evaluating efficient performance estimators of neural architectures", NeurIPS 2021, whose code
+    (`examples/research/surgery/evaluation.py` in walkerning/aw_nas) rounds down and breaks ties by position. Here it is
+    the mean over all ways to break ties of x; cells equal to the last of the best by y are among these. Without
+    information it is K's share.
+    """
+    if not len(x):
+        return math.nan
+    count = _count(share, len(x))
+    above, equal, drawn = _top(x, count)
+    right = best(y, share)
+    return float((right[above].sum() + drawn * right[equal].mean()) / count)
+
+
+def best_rank_at(x: Numbers, y: Numbers, share: float = 0.01) -> float:
+    """BR@K: the rank by y of the best among the K cells of highest x, as a share of all; K as of `precision_at`.
+
+    From the same source. Cells of equal y have the rank of the best of them. Where x ties for the last of the K places
+    it is the mean over all ways to fill them: the best of g cells, by y, is among m that are drawn with probability
+    m / g, else the second best is with m / (g - 1), and so on.
+    """
+    if not len(x):
+        return math.nan
+    above, equal, drawn = _top(x, _count(share, len(x)))
+    rank = 1 + len(y) - np.searchsorted(np.sort(y), y, "right")
+    sure = rank[above].min(initial=len(y))
+    tied = np.sort(rank[equal])
+    left = np.arange(len(tied), 0, -1)
+    is_drawn = np.minimum(drawn / left, 1.0)
+    first = is_drawn * np.concatenate([[1.0], np.cumprod(1 - is_drawn)[:-1]])
+    return float((first * np.minimum(sure, tied)).sum() / len(y))
+
+
+def _count(share: float, n: int) -> int:
+    """So much of n, rounded up."""
+    return math.ceil(share * n - 1e-9)  # 0.1 times 30 is a bit more than 3
+
+
+def _top(values: Numbers, count: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_], int]:
+    """Which values are among the `count` highest, which are equal to the last of these, how many of the latter are."""
+    last = np.sort(values)[-count]
+    above = np.asarray(values > last)
+    return above, np.asarray(values == last), count - int(above.sum())
 
 
 def _tied(values: Numbers) -> int:

@@ -26,6 +26,8 @@ from nasbench_stc.space import DATASETS, Cell, params
 
 BEST = 0.1
 """Share of the cells that make up the best slice: over the whole space tau-b is mostly of coarse differences."""
+_FIRST = 0.01
+"""Share of the cells, those that a score puts first, of which the best one counts."""
 _COLUMNS = (
     Column("score", "cells in order of"),
     Column("slice", "among"),
@@ -33,21 +35,27 @@ _COLUMNS = (
     Column("low", "from"),
     Column("high", "to"),
     Column("p", "p", form=".1g"),
+    Column("precision", "P@10%"),
+    Column("best_rank", "BR@1%\nin %", form=".1f"),
     Column("n", "n"),
-    Column("ties", "ties"),
-    Column("benchmark_ties", "benchmark's\nties"),
+    Column("ties", "ties", drop=1),
+    Column("benchmark_ties", "benchmark's\nties", drop=1),
 )
 _CAPTION = (
     "Kendall's tau-b with the benchmark's accuracy that a section ends with; from, to: its 95 % percentile bootstrap "
     "interval over the n cells or classes, which says nothing of other seeds; p: two-sided, of no association. Merged: "
-    "cells that compute the same count once; best tenth: of the cells, by the benchmark."
+    "cells that compute the same count once; best tenth: of the cells, by the benchmark. P@10%: how much of the tenth "
+    "that the score puts first is of the best tenth. BR@1%: the benchmark's rank of the best of the hundredth that the "
+    "score puts first, in percent of n."
 )
 _MORE = (
     "All: cells that compute the same (isomorphic ones) are counted each, as the benchmark trained each; all, merged: "
     "with the mean of their scores and that of their accuracies. Best tenth: not merged, those equal to the last of "
     "them included. Ties: how many cells share their score with another cell; the benchmark's ties: their accuracy "
     "there. The bootstrap has 1,000 resamples. A data set that the benchmark does not hold is compared with CIFAR-10. "
-    "Parameters and FLOPs order the cells of this space alike."
+    "Parameters and FLOPs order the cells of this space alike. P@10% and BR@1% are of Ning et al., NeurIPS 2021, here "
+    "the mean over all ways to break ties of the score; without information they are 0.10 and about 100 / "
+    "(0.01 n + 1) %."
 )
 
 
@@ -121,9 +129,13 @@ def tau_rows(
     rows = []
     for name, left in slices.items():
         for score, values in scores.items():
-            found = statistics.kendall(left(values), left(truth))
-            low, high = statistics.kendall_interval(left(values), left(truth))
+            of_score, of_benchmark = left(values), left(truth)
+            found = statistics.kendall(of_score, of_benchmark)
+            low, high = statistics.kendall_interval(of_score, of_benchmark)
             numbers = {"tau_b": found.tau, "low": low, "high": high, "p": found.p}
+            if name != "best tenth":
+                numbers["precision"] = statistics.precision_at(of_score, of_benchmark, BEST)
+                numbers["best_rank"] = 100 * statistics.best_rank_at(of_score, of_benchmark, _FIRST)
             shown: dict[str, Value] = {
                 **{"score": score, "slice": name, "n": found.n, "ties": found.ties_x, "benchmark_ties": found.ties_y},
                 **{key: statistics.known(value) for key, value in numbers.items()},
