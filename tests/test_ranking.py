@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.models import Mixture, Supernet
 from nasbench_stc.records import ranking
 from nasbench_stc.report import Inputs, make_table, render
+from nasbench_stc.report.inputs import MissingRecords
+from nasbench_stc.report.table import Spread
 from nasbench_stc.runs import rank
 from nasbench_stc.space import NUM_CELLS, all_cells, flops, params
 
@@ -177,6 +180,33 @@ def test_a_ranking_that_says_nothing_is_shown_as_such(run_folder):
     assert table.rows[0].values["tau_b"] is None
     for form in ("text", "markdown", "latex", "csv"):
         assert "supernet accuracy" in render(table, form, 100)
+
+
+def test_rankings_of_one_method_are_a_row(run_folder):
+    bench = open_benchmark("analog")
+    one = rank_cells(run_folder, 40, images=64, device="cpu")
+    other = replace(one, seed=1, accuracy=one.accuracy[::-1])
+    changed, fewer = replace(one, changes={"uniform": 0.5}), replace(one, images=32)
+    rankings = [other, one, changed, fewer, replace(one, method="mine")]
+    table = make_table("supernets", Inputs.of(asked=bench, rankings=rankings))
+    assert [(row.values["method"], row.values.get("n")) for row in table.rows] == [
+        ("parameters, FLOPs", None),
+        ("RSPS", 1),
+        ("parameters, FLOPs", None),
+        ("RSPS", 2),
+        ("RSPS, uniform=0.5", 1),
+        ("mine", 1),
+    ]
+    assert "40 cells on 64 images: cifar10-test" in table.rows[2].section  # analog has no other column
+    each = [make_table("ranking", Inputs.of(asked=bench, rankings=[ranking])).rows for ranking in (one, other)]
+    for key in ("tau_b", "precision", "best_rank"):
+        for place, score in enumerate(("accuracy", "loss")):
+            values = [rows[place].values[key] for rows in each]
+            assert table.rows[3].values[f"{score}_{key}"] == Spread.over(values)
+        assert table.rows[2].values[f"accuracy_{key}"].mean == pytest.approx(each[0][2].values[key])
+    assert table.rows[3].details["seeds"] == [0, 1] and table.rows[3].notes == ("Seeds 0, 1.",)
+    with pytest.raises(MissingRecords, match="stc-bench rank results"):
+        make_table("supernets", Inputs.of(asked=bench))
 
 
 def test_what_is_missing_or_damaged_is_said(run_folder, stc_bench, tmp_path):

@@ -51,10 +51,10 @@ def rank(
     resume: bool,
 ) -> None:
     """How well supernets rank cells: Kendall's tau-b with a benchmark, of all cells (isomorphic ones merged,
-    too) and of the best tenth.
+    too) and of the best tenth; and how much of the best is in what supernets put first.
 
     RUN is the folder of a finished search, or a folder of several: those in that space are ranked. What a supernet
-    says of the cells is kept there.
+    says of the cells is kept there; `stc-bench report --table supernets` has the means over seeds, method by method.
     """
     from rich.console import Console
 

@@ -26,7 +26,7 @@ from nasbench_stc.space import DATASETS, Cell, params
 
 BEST = 0.1
 """Share of the cells that make up the best slice: over the whole space tau-b is mostly of coarse differences."""
-_FIRST = 0.01
+FIRST = 0.01
 """Share of the cells, those that a score puts first, of which the best one counts."""
 _COLUMNS = (
     Column("score", "cells in order of"),
@@ -67,10 +67,7 @@ def build(inputs: Inputs) -> Table:
         DataError: the benchmark holds no accuracy of the searched data set, nor of CIFAR-10, or lacks cells.
     """
     if not inputs.rankings:
-        folder = inputs.folders[0] if inputs.folders else RESULTS
-        raise MissingRecords(
-            Missing("a ranking by a supernet", f"stc-bench rank {shlex.quote(str(folder))}{inputs.space.option}")
-        )
+        raise MissingRecords(lacking(inputs))
     benchmark = inputs.benchmark
     rows = [
         row
@@ -79,6 +76,12 @@ def build(inputs: Inputs) -> Table:
         for row in _section(ranking, name, benchmark)
     ]
     return tau_table("supernets", rows, benchmark)
+
+
+def lacking(inputs: Inputs) -> Missing:
+    """What makes rankings of the supernets that are there."""
+    folder = inputs.folders[0] if inputs.folders else RESULTS
+    return Missing("a ranking by a supernet", f"stc-bench rank {shlex.quote(str(folder))}{inputs.options('rank')}")
 
 
 def compared_with(dataset: str, benchmark: Benchmark) -> list[str]:
@@ -135,7 +138,7 @@ def tau_rows(
             numbers = {"tau_b": found.tau, "low": low, "high": high, "p": found.p}
             if name != "best tenth":
                 numbers["precision"] = statistics.precision_at(of_score, of_benchmark, BEST)
-                numbers["best_rank"] = 100 * statistics.best_rank_at(of_score, of_benchmark, _FIRST)
+                numbers["best_rank"] = 100 * statistics.best_rank_at(of_score, of_benchmark, FIRST)
             shown: dict[str, Value] = {
                 **{"score": score, "slice": name, "n": found.n, "ties": found.ties_x, "benchmark_ties": found.ties_y},
                 **{key: statistics.known(value) for key, value in numbers.items()},
