@@ -269,7 +269,7 @@ def test_report_writes_the_figure(stc_bench, tmp_path: Path) -> None:
         (["--figure", "pareto", "--metric", "params", "--split", "valid", "--out", "a.pdf"], "does not hold"),
         (
             ["--figure", "99", "--out", "a.pdf"],
-            "unknown figure '99': choose from 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, anytime, genotypes, pareto, summary",
+            "unknown figure '99': choose from 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, anytime, genotypes, pareto, summary, supernets",
         ),
         (["--figure", "pareto", "--table", "6", "--out", "a.pdf"], "exclude each other"),
         (["--metric", "params"], "give --figure pareto"),
@@ -287,7 +287,7 @@ def test_bad_figures_end_in_one_line(stc_bench, monkeypatch, tmp_path: Path, arg
 
 def test_figures_are_named() -> None:
     numbers = ["2", "3", *map(str, range(5, 13))]
-    assert list(FIGURES) == [*numbers, "anytime", "genotypes", "pareto", "summary"]
+    assert list(FIGURES) == [*numbers, "anytime", "genotypes", "pareto", "summary", "supernets"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from nasbench_stc.engine.evaluation import rate, scores
 from nasbench_stc.errors import BadCallError, DataError, RunError
 from nasbench_stc.models import Mixture, Supernet
 from nasbench_stc.records import ranking
-from nasbench_stc.report import Inputs, make_table, render
+from nasbench_stc.report import Inputs, make_figure, make_table, render
 from nasbench_stc.report.inputs import MissingRecords
 from nasbench_stc.report.table import Spread
 from nasbench_stc.runs import rank
@@ -267,3 +267,24 @@ def test_reading_and_reporting_a_ranking_does_without_torch(run_folder):
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code, run_folder], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_the_figure_shows_what_supernets_put_first(run_folder):
+    bench = open_benchmark("analog")
+    one = rank_cells(run_folder, 40, images=64, device="cpu")
+    truth = bench.accuracy(one.cells)
+    perfect = replace(one, method="mine", accuracy=(50 + truth / 100).tolist())
+    alone = replace(one, images=32)  # made otherwise, and of fewer methods
+    made = make_figure("supernets", Inputs.of(asked=bench, rankings=[alone, perfect, one, replace(one, seed=1)]))
+    names = ["parameters, FLOPs", "RSPS (n=2)", "mine (n=1)"]
+    assert [row["supernet"] for row in made.rows] == [name for name in names for _ in range(40)]
+    best = max(made.rows[-40:], key=lambda row: row["cifar10-test"])
+    assert best["place"] == pytest.approx(50 / 40)  # half of itself is before it
+    panels = made.draw().axes
+    titles = [axes.get_title(loc="left") for axes in panels]
+    assert [title.splitlines()[0] for title in titles] == names and "P@10% 1.00" in titles[2]
+    assert all(axes.get_xlim() == (100, 0) for axes in panels)
+    points = np.concatenate([line.get_ydata() for line in panels[2].lines[:2]])
+    assert len(points) == 40 and points.min() >= panels[2].get_ylim()[0]  # none is lost below the axis
+    with pytest.raises(MissingRecords, match="stc-bench rank results"):
+        make_figure("supernets", Inputs.of(asked=bench))
