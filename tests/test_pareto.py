@@ -269,7 +269,8 @@ def test_report_writes_the_figure(stc_bench, tmp_path: Path) -> None:
         (["--figure", "pareto", "--metric", "params", "--split", "valid", "--out", "a.pdf"], "does not hold"),
         (
             ["--figure", "99", "--out", "a.pdf"],
-            "unknown figure '99': choose from 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, anytime, genotypes, pareto, summary, supernets",
+            "unknown figure '99': choose from 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, anytime, genotypes, pareto, summary, "
+            "supernets",
         ),
         (["--figure", "pareto", "--table", "6", "--out", "a.pdf"], "exclude each other"),
         (["--metric", "params"], "give --figure pareto"),

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 @click.option(
     "--table",
     metavar="NAME",
-    help="The paper's table 1 or 3 to 8; summary, trainings, differences, ranking, study or records.  "
+    help="The paper's table 1 or 3 to 8; summary, trainings, differences, ranking, supernets, study or records.  "
     "[default: summary]",
 )
 @click.option(
-    "--figure", metavar="NAME", help="The paper's figure 2, 3 or 5 to 12; summary, genotypes, anytime or pareto."
+    "--figure",
+    metavar="NAME",
+    help="The paper's figure 2, 3 or 5 to 12; summary, supernets, genotypes, anytime or pareto.",
 )
 @click.option("--all", "everything", is_flag=True, help="Every table and figure, or the command that it waits for.")
 @click.option("--metric", metavar="NAME", help="Of the figure pareto; `stc-bench metrics` lists what there is.")
