@@ -3,7 +3,7 @@
 These names are imported from the package itself; the docstring of each says its arguments, units and errors:
 
     from nasbench_stc import Cell, open_benchmark, rank_cells, search, train
-    from nasbench_stc import load_incumbents, load_runs, load_status, load_trainings, load_trajectories
+    from nasbench_stc import load_incumbents, load_ratings, load_runs, load_status, load_trainings, load_trajectories
 
     # A cell by its digits, its index or its official string, and how good it is.
     cell = Cell.parse("333133")
@@ -19,6 +19,7 @@ These names are imported from the package itself; the docstring of each says its
 
     # What the supernet of a finished search says of 500 cells.
     rank_cells("results/rsps-cifar10-cpu-seed0-38de9aa8", 500)
+    load_ratings("results")  # of all supernets that were asked, a row a cell
 
     # Records as pandas frames, for tables and plots of one's own: a row a run, an epoch, or a best cell so far.
     runs = load_runs("results")
@@ -62,6 +63,7 @@ from nasbench_stc.space import Cell
 if TYPE_CHECKING:
     from nasbench_stc.report.frames import (
         load_incumbents,
+        load_ratings,
         load_runs,
         load_status,
         load_trainings,
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Cell",
     "load_incumbents",
+    "load_ratings",
     "load_runs",
     "load_status",
     "load_trainings",

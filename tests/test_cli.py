@@ -542,5 +542,5 @@ def test_dir_of_the_package_is_its_public_names():
         "print([x for x in dir(n) if x[0] != '_'], sys.modules.keys() & {'torch', 'pandas'})"
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    frames = ["load_incumbents", "load_runs", "load_status", "load_trainings", "load_trajectories"]
+    frames = ["load_incumbents", "load_ratings", "load_runs", "load_status", "load_trainings", "load_trajectories"]
     assert out.strip() == f"{['Cell', *frames, 'open_benchmark', 'rank_cells', 'search', 'train']} set()"

@@ -1,6 +1,7 @@
 """Ranking cells: the fast way has the slow way's numbers, the statistics are the published ones, nothing is redone."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,10 +12,10 @@ import pytest
 import torch
 from scipy import stats
 
-from nasbench_stc import Cell, open_benchmark, rank_cells, search
+from nasbench_stc import Cell, load_ratings, open_benchmark, rank_cells, search
 from nasbench_stc.data.images import DeviceImages, Images
 from nasbench_stc.engine.evaluation import rate, scores
-from nasbench_stc.errors import BadCallError, DataError, RunError
+from nasbench_stc.errors import BadCallError, DamagedFileWarning, DataError, RunError
 from nasbench_stc.models import Mixture, Supernet
 from nasbench_stc.records import ranking
 from nasbench_stc.report import Inputs, make_figure, make_table, render
@@ -267,6 +268,28 @@ def test_reading_and_reporting_a_ranking_does_without_torch(run_folder):
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code, run_folder], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_ratings_as_a_frame(run_folder, tmp_path):
+    one = rank_cells(run_folder, 20, images=64, device="cpu")
+    for seed, found in enumerate((one, replace(one, seed=1, changes={"uniform": 0.5}, supernet_sha256="b" * 64))):
+        (tmp_path / str(seed)).mkdir()
+        found.write(tmp_path / str(seed))
+    frame, none = load_ratings(tmp_path), load_ratings("not there")
+    assert set(frame) == set(none) == set(re.findall(r"`(\w+)`", load_ratings.__doc__)) - {"load_runs"}
+    assert len(none) == 0 and len(frame) == 40
+    first = frame[frame["seed"] == 0]
+    assert first["cell_index"].tolist() == one.cells and first["accuracy"].tolist() == one.accuracy
+    assert first["loss"].tolist() == one.loss and set(first["images"]) == {64}
+    assert first["cell"].tolist() == [str(Cell.from_index(index)) for index in one.cells]
+    assert set(frame[frame["seed"] == 1]["changes"]) == {'{"uniform": 0.5}'}
+    truth = open_benchmark("analog").accuracy(first["cell_index"].to_numpy())
+    by_pandas = first.assign(truth=truth)[["accuracy", "truth"]].corr("kendall").loc["accuracy", "truth"]
+    assert by_pandas == pytest.approx(stats.kendalltau(one.accuracy, truth).statistic)
+    (damaged,) = (tmp_path / "0").glob("*.json")
+    damaged.write_text("{")
+    with pytest.warns(DamagedFileWarning, match="damaged"):
+        assert len(load_ratings(tmp_path)) == 20
 
 
 def test_the_figure_shows_what_supernets_put_first(run_folder):

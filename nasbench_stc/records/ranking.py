@@ -20,6 +20,7 @@ from nasbench_stc.errors import BadCallError
 from nasbench_stc.space import TSS, Cell, Space, all_cells, find_space
 from nasbench_stc.stored import Count, NotNegative, Percent, Plain, Positive, Time
 
+PATTERN = "ranking-*.json"
 CELLS_SEED = 201
 """Draws the cells of a sample: always the same ones, set aside for this."""
 

@@ -1,4 +1,4 @@
-"""Records as pandas frames: one row a run, an epoch of a run, a best cell so far, or a training of a cell.
+"""Records as pandas frames: a row a run, an epoch of a run, a best cell so far, a training, or a cell as rated.
 
 Columns have the names of `Record`'s fields where they are the same thing. Accuracies are in percent, losses in nats,
 times in seconds, memory in MiB (2^20 bytes). What a run does not have is NaN, or empty text.
@@ -21,7 +21,17 @@ import numpy as np
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.errors import DamagedFileWarning
 from nasbench_stc.methods import Listing, ours
-from nasbench_stc.records import Record, SimulatedRun, SimulatedRuns, Source, read_each, read_sources, training
+from nasbench_stc.records import (
+    Ranking,
+    Record,
+    SimulatedRun,
+    SimulatedRuns,
+    Source,
+    ranking,
+    read_each,
+    read_sources,
+    training,
+)
 from nasbench_stc.records.ablation import Search, is_of_ablation
 from nasbench_stc.records.record import read_below
 from nasbench_stc.records.training import TrainingRecord
@@ -79,6 +89,12 @@ _TRAININGS = _typed(
     (np.int64, "search_seed"),
     (np.float64, "order"),
     (str, "path"),
+)
+_RATINGS = _typed(
+    (str, "method space search_dataset protocol changes"),
+    (np.int64, "seed images cell_index"),
+    (np.float64, "accuracy loss"),
+    (str, "supernet_sha256 path"),
 )
 _STATUS = _typed(
     (str, "path state host"),
@@ -199,6 +215,29 @@ def load_trainings(folders: Folders = "results") -> DataFrame:
         DamagedFileWarning: a file is damaged, and left out.
     """
     return trainings_frame(_warned(read_below(_paths(folders), training.FILE_NAME, training.read)))
+
+
+def load_ratings(folders: Folders = "results") -> DataFrame:
+    """What supernets below folders say of cells (`stc-bench rank`), a row for each cell of each ranking.
+
+    Whose supernet: of a search with `method` on `search_dataset` in `space`, by `protocol` with `changes` (as in
+    `load_runs`), with `seed`; `supernet_sha256`. Which cell: `cell`, `cell_index`, `digits` and `isomorphism_class`.
+    What it says of it, on so many validation `images`: `accuracy` in percent and `loss`. `path` of the file.
+
+    `seed`, `images` and `cell_index` are int64, other numbers float64, and all texts categories.
+
+        ratings = load_ratings("results")
+        ratings["truth"] = open_benchmark("auto").accuracy(ratings["cell_index"].to_numpy())
+        ratings.groupby("path", observed=True)[["accuracy", "truth"]].corr("kendall")
+
+    Args:
+        folders: as of `load_runs`.
+
+    Warns:
+        DamagedFileWarning: a file is damaged, and left out.
+    """
+    found = _warned(read_below(_paths(folders), ranking.PATTERN, ranking.read))
+    return _with_cells(_frame(_RATINGS, [_ratings(path, one) for path, one in found.items()]))
 
 
 def load_status(folders: Folders = "results") -> DataFrame:
@@ -421,6 +460,12 @@ def _training(path: Path, run: TrainingRecord) -> Part:
         **search,
         "path": str(path),
     }
+
+
+def _ratings(path: Path, one: Ranking) -> Part:
+    same = ("method", "space", "search_dataset", "protocol", "seed", "images", "accuracy", "loss", "supernet_sha256")
+    whose = {name: getattr(one, name) for name in same}
+    return {**whose, "changes": _json(one.changes), "cell_index": one.cells, "path": str(path)}
 
 
 def _number(value: float | None) -> float:

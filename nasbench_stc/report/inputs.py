@@ -210,7 +210,7 @@ def gather(
     everything, problems = read_sources(paths)
     sources = {path: source for path, source in everything.items() if source.space == space}
     profiles, more = profile.read_all(paths)
-    rankings, most = read_below(paths, "ranking-*.json", ranking.read)
+    rankings, most = read_below(paths, ranking.PATTERN, ranking.read)
     trained, yet_more = read_below(paths, training.FILE_NAME, training.read)
     asked = None
     try:
