@@ -47,8 +47,7 @@ LAUNCHERS = ("local", "slurm")
 FOLDER = ".jobs"
 """Below `--out`: what submitit keeps of jobs, pickles and logs. It goes when all went well."""
 
-_LOOK = 0.1  # seconds between two looks at workers
-_LOOK_AT_QUEUE = 5.0
+_LOOK_AT_QUEUE = 5.0  # seconds
 _PATIENCE = 5.0  # seconds that a worker has to leave its folder in order, before it is killed
 _MOMENT = 0.5  # seconds between two looks of a worker at who started it
 _YEARS = 60 * 24 * 3650  # minutes: of this machine no job is ended for its time
@@ -178,7 +177,7 @@ def carry_out(
                 tidy = way.launcher == "local"  # jobs read it when they start
                 if way.leaves:
                     return []
-                time.sleep(_LOOK)
+                time.sleep(place.look)
                 for task, job in list(place.running.items()):
                     at = status.read(task.folder) if task.folder else None
                     if at is not None and at != told[task] and at.state == "running" and at.steps:
@@ -216,6 +215,9 @@ def _in_this_process(task: Task, watch: Watch) -> Any:
 
 class _Here:
     """Processes of this machine, so many at a time."""
+
+    look = 0.1
+    """Seconds between two looks at them."""
 
     def __init__(self, folder: Path, way: Way, device: str) -> None:
         import submitit
@@ -264,6 +266,9 @@ class _Here:
 
 class _Cluster:
     """One array of Slurm's jobs, so many at a time. They go on when this process ends."""
+
+    look = 1.0
+    """Seconds, as of `_Here`: of each job a file is read, over the network if need be."""
 
     def __init__(self, folder: Path, way: Way) -> None:
         self.running: dict[Task, Any] = {}
