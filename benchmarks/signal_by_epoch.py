@@ -20,6 +20,7 @@ from edge_gradients import ratings
 from rich.progress import track
 
 from nasbench_stc import Cell, open_benchmark
+from nasbench_stc.cli.options import parse_changes
 from nasbench_stc.data.images import DeviceImages
 from nasbench_stc.engine import checkpoint
 from nasbench_stc.engine.loop import build_supernet
@@ -44,13 +45,14 @@ def searched(todo: launch.Plan, work: Path, data_dir: Path | None) -> launch.Rec
 @click.command()
 @click.argument("method")
 @click.option("--seed", default=100, show_default=True)
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
 @click.option("--work", required=True, type=click.Path(path_type=Path), help="A folder for the search and its weights.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where images and nb201 are.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A JSON file; results are added.")
-def main(method: str, seed: int, work: Path, data_dir: Path | None, out: Path) -> None:
+def main(method: str, seed: int, changes: tuple[str, ...], work: Path, data_dir: Path | None, out: Path) -> None:
     """Search with METHOD, then rate cells by its supernet as it was after each epoch."""
     torch.set_num_threads(1)
-    todo = launch.plan(method, "cifar10", seed, "cpu", device="cpu")
+    todo = launch.plan(method, "cifar10", seed, "cpu", parse_changes(changes), device="cpu")
     run = searched(todo, work, data_dir)
     benchmark = open_benchmark("nb201", data_dir)
     accuracy = benchmark.accuracy(range(NUM_CELLS), "cifar10", "valid", epochs=12)
@@ -67,7 +69,9 @@ def main(method: str, seed: int, work: Path, data_dir: Path | None, out: Path) -
         epochs.append(entry)
     about = {"versions": environment.versions(), "git_revision": environment.git_revision()}
     whole = json.loads(out.read_text(encoding="utf-8")) if out.exists() else []
-    whole.append({"method": method, "seed": seed, "protocol": "cpu", **about, "epochs": epochs})
+    whole.append(
+        {"method": method, "seed": seed, "protocol": "cpu", "changes": todo.changes, **about, "epochs": epochs}
+    )
     out.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 
 
