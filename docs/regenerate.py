@@ -54,7 +54,7 @@ PAGES: dict[str, Callable[..., Inputs]] = {
 """Pages with tables, and what these are made from."""
 BLOCKS: dict[str, Callable[[Inputs], Table]] = {
     f"table-{name}": partial(make_table, name)
-    for name in ("summary", "1", "6", "7", "8", "differences", "study", "trainings")
+    for name in ("summary", "1", "6", "7", "8", "differences", "study", "trainings", "supernets")
 }
 
 
