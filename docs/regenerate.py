@@ -37,7 +37,7 @@ def read(benchmark: str | Path = "nb201", space: str = "tss") -> Inputs:
 
 def read_study(benchmark: str | Path = "nb201") -> Inputs:
     """The committed records of the study."""
-    return replace(gather([STUDY], benchmark), folders=(STUDY.relative_to(ROOT),))
+    return replace(gather([STUDY], benchmark), folders=(STUDY.relative_to(ROOT),), asked_by={})
 
 
 def read_darts(benchmark: str | Path = "auto") -> Inputs:
