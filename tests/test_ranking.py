@@ -205,6 +205,10 @@ def test_rankings_of_one_method_are_a_row(run_folder):
             values = [rows[place].values[key] for rows in each]
             assert table.rows[3].values[f"{score}_{key}"] == Spread.over(values)
         assert table.rows[2].values[f"accuracy_{key}"].mean == pytest.approx(each[0][2].values[key])
+    counts = params([Cell.from_index(index) for index in one.cells])
+    by_loss = stats.kendalltau(-np.array(one.loss), counts).statistic
+    assert table.rows[3].values["loss_capacity"].mean == pytest.approx(by_loss)  # the other one's losses are the same
+    assert "accuracy_capacity" not in table.rows[2].values
     assert table.rows[3].details["seeds"] == [0, 1] and table.rows[3].notes == ("Seeds 0, 1.",)
     with pytest.raises(MissingRecords, match="stc-bench rank results"):
         make_table("supernets", Inputs.of(asked=bench))

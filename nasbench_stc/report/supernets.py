@@ -1,7 +1,7 @@
 """Rankings of cells by supernets that belong together: those of one method's supernets, which are one row or panel.
 
 A supernet's score of a cell is its accuracy, or minus its loss, on validation images; how well it ranks cells is said
-by three measures against the accuracy that the cells have in a benchmark when they are trained alone.
+by measures against the accuracy that the cells have in a benchmark when they are trained alone.
 """
 
 from __future__ import annotations
@@ -84,10 +84,16 @@ class Supernets:
     def measures(self, score: str) -> dict[str, Spread]:
         """`tau_b`, `precision` (P@10%) and `best_rank` (BR@1% in percent) by one of `SCORES`, over the supernets.
 
-        Those that are not defined (of a supernet that rates all cells alike) are left out.
+        And `capacity`, the tau-b of their order with that by parameters: how far they say what counting would. Those
+        that are not defined (of a supernet that rates all cells alike) are left out.
         """
         signs = {"accuracy": 1, "loss": -1}
-        of_each = [measured(signs[score] * np.array(getattr(one, score)), self.truth) for one in self.rankings]
+        counts = params(self.cells)
+        of_each = []
+        for one in self.rankings:
+            values = signs[score] * np.array(getattr(one, score))
+            capacity = statistics.kendall(values, counts).tau
+            of_each.append({**measured(values, self.truth), "capacity": capacity})
         known = {key: [one[key] for one in of_each if not np.isnan(one[key])] for key in of_each[0]}
         return {key: Spread.over(values) for key, values in known.items() if values}
 

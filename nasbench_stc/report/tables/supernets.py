@@ -11,7 +11,7 @@ from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.supernets import PARAMETERS, SCORES, Supernets, alike
 from nasbench_stc.report.table import AND_INTERVAL, Column, Row, Table, Value
 
-_MEASURES = {"tau_b": "tau-b", "precision": "P@10%", "best_rank": "BR@1%\nin %"}
+_MEASURES = {"tau_b": "tau-b", "precision": "P@10%", "best_rank": "BR@1%\nin %", "capacity": "tau-b with\nparameters"}
 _COLUMNS = (
     Column("method", "method"),
     Column("n", "n"),
@@ -25,7 +25,8 @@ _CAPTION = (
     "How well supernets put cells in the order of the benchmark's accuracy that a section ends with, by their own "
     f"accuracy and by their loss; mean±standard deviation (ddof=0) over n supernets{AND_INTERVAL}. P@10%: how much of "
     "the tenth that they put first is of the best tenth (0.10 without information). BR@1%: the benchmark's rank of the "
-    "best of the hundredth that they put first, in percent of the cells."
+    "best of the hundredth that they put first, in percent of the cells. Tau-b with parameters: how far their order is "
+    "that of counting parameters."
 )
 
 
