@@ -195,7 +195,8 @@ def bar(axes: Axes, x: float, y: float, half: float | None, along: str = "y", **
     bars: Any = {f"{along}err": half, **look}
     axes.errorbar(x, y, fmt="none", **bars)
     middle, (low, high), carets = (x, axes.get_xlim(), (4, 5)) if along == "x" else (y, axes.get_ylim(), (7, 6))
-    for end, beyond, caret in zip((low, high), (middle - half < low, middle + half > high), carets, strict=True):
+    goes_on = middle - half < low <= middle, middle <= high < middle + half  # a point beyond stands there itself
+    for end, beyond, caret in zip((low, high), goes_on, carets, strict=True):
         if beyond:  # matplotlib's markers 4 to 7 have their tips where they are put
             place = (end, y) if along == "x" else (x, end)
             axes.plot(*place, marker=caret, color=look["color"], markersize=4, clip_on=False)
@@ -217,7 +218,7 @@ def mark(axes: Axes, x: float, y: float, along: str = "y", **look: Any) -> list[
     place, aside, rotation = ((begins, y), (5, 2.5), 0) if along == "x" else ((x, begins), (1, 4), 90)
     text: Any = {"textcoords": "offset points", "fontsize": 5.5, "rotation": rotation, "annotation_clip": False}
     axes.annotate(f"{value:.1f}", place, aside, **text)
-    return axes.plot(*place, clip_on=False, **look)
+    return axes.plot(*place, clip_on=False, **{"zorder": 3, **look})  # above the axis
 
 
 def legend_by_kind(figure: Figure, handles: Mapping[str, Sequence[Any]]) -> None:
