@@ -19,6 +19,18 @@ def untimed(done: Record) -> Record:
     return replace(done, trajectory=trajectory, seconds={}, finished="", peak_memory={}, side_by_side=1)
 
 
+def made(seed: int) -> dict[str, Any]:
+    """What every record says of how it was made; the later, the higher the seed."""
+    return {
+        "peak_memory": {"mib": 500.0, "of": "resident memory of the process"},
+        "versions": {},
+        "device": "CPU: a_processor 100%",
+        "threads": 2,
+        "git_revision": "unknown",
+        "finished": f"2026-01-01T00:00:{seed:02d}+00:00",
+    }
+
+
 def make_record(seed: int = 0, **changes: Any) -> Record:
     """A record as a search writes it; its scores grow with the seed."""
     record = Record(
@@ -34,13 +46,8 @@ def make_record(seed: int = 0, **changes: Any) -> Record:
         scores={key: 40.0 + 5 * place + seed for place, key in enumerate(COLUMNS)},
         benchmark={"name": "nb201", "file": "nb201.csv.gz", "sha256": "0123456789abcdef" * 4},
         seconds={"weights": 400.0 + seed, "alpha": 180.0, "evaluation": 16.0},
-        peak_memory={"mib": 500.0, "of": "resident memory of the process"},
         split={},
-        versions={},
-        device="CPU: a_processor 100%",
-        threads=2,
-        git_revision="unknown",
-        finished=f"2026-01-01T00:00:{seed:02d}+00:00",
+        **made(seed),
     )
     return replace(record, **changes)
 
@@ -80,12 +87,7 @@ def make_training(seed: int = 0, genotype: str = "DARTS_V2", **changes: Any) -> 
         mflops=528.4,
         images={"train": 50_000, "test": 10_000, "side": 32, "source": "cifar-10-batches-bin"},
         seconds={"training": 90.0 + seed, "evaluation": 10.0},
-        peak_memory={"mib": 500.0, "of": "resident memory of the process"},
-        versions={},
-        device="CPU: a_processor 100%",
-        threads=2,
-        git_revision="unknown",
-        finished=f"2026-01-01T00:00:{seed:02d}+00:00",
+        **made(seed),
     )
     return replace(record, **changes)
 

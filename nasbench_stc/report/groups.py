@@ -20,6 +20,7 @@ from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.pooling import compared_settings, over_devices, without_budget
 from nasbench_stc.report.published import EACH
 from nasbench_stc.report.registry import makers
+from nasbench_stc.report.table import KINDS
 from nasbench_stc.space import DATASETS, find_space
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ T = TypeVar("T")
 
 MANY = 30
 """Runs from which on a group is told by its mean alone: single runs hide one another, and the mean is known well."""
-KINDS = {"one-shot": "weight-sharing", "black-box": "black-box", "training-free": "training-free"}
-"""Of methods, in the order of their rows, and what they are called there."""
 _SAME = (
     *("benchmark", "benchmark_sha256", "method", "origin", "protocol", "device", "changes"),
     *("_settings", "_dataset"),

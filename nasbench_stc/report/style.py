@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasbench_stc.errors import choose
-from nasbench_stc.report.groups import KINDS
+from nasbench_stc.report.table import KINDS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -81,6 +81,11 @@ class Supernets:
         """What they score in the benchmark, percent."""
         return self.benchmark.accuracy(self.cells, *COLUMNS[self.column])
 
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """Their parameters."""
+        return params(self.cells)
+
     def measures(self, score: str) -> dict[str, Spread]:
         """`tau_b`, `precision` (P@10%) and `best_rank` (BR@1% in percent) by one of `SCORES`, over the supernets.
 
@@ -88,11 +93,10 @@ class Supernets:
         that are not defined (of a supernet that rates all cells alike) are left out.
         """
         signs = {"accuracy": 1, "loss": -1}
-        counts = params(self.cells)
         of_each = []
         for one in self.rankings:
             values = signs[score] * np.array(getattr(one, score))
-            capacity = statistics.kendall(values, counts).tau
+            capacity = statistics.kendall(values, self.counts).tau
             of_each.append({**measured(values, self.truth), "capacity": capacity})
         known = {key: [one[key] for one in of_each if not np.isnan(one[key])] for key in of_each[0]}
         return {key: Spread.over(values) for key, values in known.items() if values}
@@ -100,7 +104,7 @@ class Supernets:
     @property
     def by_parameters(self) -> dict[str, Spread]:
         """The same of an order by parameters."""
-        found = measured(params(self.cells), self.truth)
+        found = measured(self.counts, self.truth)
         return {key: Spread(value) for key, value in found.items() if not np.isnan(value)}
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 COLUMN_GROUPS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "ImageNet16-120": "ImageNet\n16-120"}
 """What columns of accuracies have above them, by data set."""
+KINDS = {"one-shot": "weight-sharing", "black-box": "black-box", "training-free": "training-free"}
+"""Of methods, in the order of their rows, and what they are called there."""
 INDISTINCT = "≈"
 """Marks a difference that cannot be told from none."""
 MEANS = "mean±standard deviation (ddof=0) over n searches (±half the width of the mean's 95 % t-interval)"

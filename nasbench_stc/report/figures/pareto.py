@@ -18,9 +18,10 @@ from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.report import statistics, style
 from nasbench_stc.report.chart import Chart
 from nasbench_stc.report.figures.incumbents import Floats, longest
-from nasbench_stc.report.groups import KINDS, MANY, Group, grouped, labels
+from nasbench_stc.report.groups import MANY, Group, grouped, labels
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.registry import Maker
+from nasbench_stc.report.table import KINDS
 from nasbench_stc.report.yardsticks import axis_begins
 from nasbench_stc.space import Cell
 

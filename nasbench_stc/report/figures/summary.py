@@ -10,10 +10,10 @@ from nasbench_stc.benchmark import Benchmark
 from nasbench_stc.errors import DataError
 from nasbench_stc.report import style
 from nasbench_stc.report.chart import Chart
-from nasbench_stc.report.groups import KINDS, MANY, Group, grouped, labels, leading
+from nasbench_stc.report.groups import MANY, Group, grouped, labels, leading
 from nasbench_stc.report.inputs import Inputs, Missing, MissingRecords
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.report.table import Spread
+from nasbench_stc.report.table import KINDS, Spread
 from nasbench_stc.report.yardsticks import axis_begins, best_cells, yardsticks
 
 if TYPE_CHECKING:

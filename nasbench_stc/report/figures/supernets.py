@@ -18,7 +18,6 @@ from nasbench_stc.report.supernets import PARAMETERS, Floats, Supernets, alike
 from nasbench_stc.report.table import Spread
 from nasbench_stc.report.tables.ranking import BEST
 from nasbench_stc.report.yardsticks import axis_begins
-from nasbench_stc.space import params
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +37,7 @@ def build(inputs: Inputs) -> Chart:
     section = max(sections, key=sections.count)
     shown = [one for one in every if one.section == section]
     first = shown[0]
-    panels = [(PARAMETERS, params(first.cells).astype(np.float64), first.by_parameters)]
+    panels = [(PARAMETERS, first.counts.astype(np.float64), first.by_parameters)]
     panels += [(_named(one), np.array(one.first.accuracy), one.measures("accuracy")) for one in shown]
     orders = [_percent(score) for _, score, _ in panels]
     rows = tuple(

@@ -14,7 +14,7 @@ import numpy as np
 
 from nasbench_stc.report import statistics, style
 from nasbench_stc.report.figures.incumbents import Floats, Series
-from nasbench_stc.report.groups import KINDS
+from nasbench_stc.report.table import KINDS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,11 +15,11 @@ from nasbench_stc.benchmark import COLUMNS, column
 from nasbench_stc.errors import BadCallError, DataError
 from nasbench_stc.methods import of_kind, title_of
 from nasbench_stc.report import statistics
-from nasbench_stc.report.groups import KINDS, MANY, Group, by_section, grouped, span
+from nasbench_stc.report.groups import MANY, Group, by_section, grouped, span
 from nasbench_stc.report.inputs import Inputs, MissingRecords
 from nasbench_stc.report.published import EACH
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.report.table import COLUMN_GROUPS, INDISTINCT, Column, Estimate, Row, Spread, Table, Value
+from nasbench_stc.report.table import COLUMN_GROUPS, INDISTINCT, KINDS, Column, Estimate, Row, Spread, Table, Value
 from nasbench_stc.report.yardsticks import yardsticks
 from nasbench_stc.space import DATASETS
 

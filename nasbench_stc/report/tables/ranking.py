@@ -150,8 +150,12 @@ def tau_rows(
 def tau_table(what: str, rows: Sequence[Row], benchmark: Benchmark, more: tuple[str, ...] = ()) -> Table:
     """Of `tau_rows`, with what there is to say of the scores besides."""
     title = f"How well {what} rank cells of {benchmark.name}"
-    source = f"Benchmark {benchmark.name}: {benchmark.about} ({benchmark.path.name}, sha256 {benchmark.sha256[:12]})."
-    return Table(None, title, _COLUMNS, tuple(rows), (_CAPTION,), more=(*more, _MORE, source))
+    return Table(None, title, _COLUMNS, tuple(rows), (_CAPTION,), more=(*more, _MORE, source_of(benchmark)))
+
+
+def source_of(benchmark: Benchmark) -> str:
+    """A sentence on what rankings are compared with."""
+    return f"Benchmark {benchmark.name}: {benchmark.about} ({benchmark.path.name}, sha256 {benchmark.sha256[:12]})."
 
 
 TABLES = {"ranking": Maker("how well supernets rank cells", build, supernet=True)}

@@ -10,6 +10,7 @@ from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.registry import Maker
 from nasbench_stc.report.supernets import PARAMETERS, SCORES, Supernets, alike
 from nasbench_stc.report.table import AND_INTERVAL, Column, Row, Table, Value
+from nasbench_stc.report.tables.ranking import source_of
 
 _MEASURES = {"tau_b": "tau-b", "precision": "P@10%", "best_rank": "BR@1%\nin %", "capacity": "tau-b with\nparameters"}
 _COLUMNS = (
@@ -42,10 +43,8 @@ def build(inputs: Inputs) -> Table:
             of_parameters = {f"accuracy_{key}": value for key, value in found.by_parameters.items()}
             rows.append(Row(found.section, {"method": PARAMETERS, **of_parameters}))
         rows.append(_row(found))
-    benchmark = inputs.benchmark
-    source = f"Benchmark {benchmark.name}: {benchmark.about} ({benchmark.path.name}, sha256 {benchmark.sha256[:12]})."
-    title = f"Which supernets rank cells of {benchmark.name}"
-    return Table(None, title, _COLUMNS, tuple(rows), (_CAPTION,), more=(source,))
+    title = f"Which supernets rank cells of {inputs.benchmark.name}"
+    return Table(None, title, _COLUMNS, tuple(rows), (_CAPTION,), more=(source_of(inputs.benchmark),))
 
 
 def _row(found: Supernets) -> Row:

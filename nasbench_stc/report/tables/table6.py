@@ -12,11 +12,21 @@ from collections.abc import Iterator, Sequence
 from nasbench_stc import seeds
 from nasbench_stc.benchmark import COLUMNS
 from nasbench_stc.engine.protocol import PROTOCOLS
-from nasbench_stc.report.groups import KINDS, Group, by_section, grouped
+from nasbench_stc.report.groups import Group, by_section, grouped
 from nasbench_stc.report.inputs import Inputs
 from nasbench_stc.report.published import EACH, Published, PublishedRow, load
 from nasbench_stc.report.registry import Maker
-from nasbench_stc.report.table import AND_INTERVAL, MEAN_OF_SEARCHES, Column, Row, Spread, Table, Value, accuracy_column
+from nasbench_stc.report.table import (
+    AND_INTERVAL,
+    KINDS,
+    MEAN_OF_SEARCHES,
+    Column,
+    Row,
+    Spread,
+    Table,
+    Value,
+    accuracy_column,
+)
 from nasbench_stc.report.yardsticks import yardsticks
 from nasbench_stc.runs import simulate
 from nasbench_stc.space import DATASETS, Space
